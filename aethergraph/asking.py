@@ -1,0 +1,268 @@
+"""Questions of a live run: open them durably, notice their answers, let somebody ask for them, keep their deadlines.
+
+A question is a node of kind "wait" and a row of the store. Its answer reaches a body through the mailbox; an attempt
+of a tool gets it at once. Whoever answers writes the row; the run reads it when told (`inbox`), when it opens the
+question, and before it goes quiet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import facts as f
+from . import ids, schema, waiting
+from .calls import CallHandle
+from .desks import AttemptDesk
+from .engine import HERE, Asker
+from .errors import AlreadyAnswered, BadAnswer, NoOneToAsk, WaitTimeout
+from .flow import Todo
+from .ids import Token
+from .places import BodyPlace
+from .schema import Question
+from .status import NodeStatus
+
+if TYPE_CHECKING:
+    from .execution import Execution
+
+
+class _Ask:
+    """Stands where a tool stands in the handle of a call."""
+
+    kind = f.WAIT
+    name = "ask"
+    pure = cache = False
+    is_async = True
+    context_name = ""
+
+    def validity(self) -> bytes:
+        return b""
+
+
+ASK = _Ask()
+
+
+@dataclass(slots=True)
+class _Open:
+    """A question that this process waits for."""
+
+    handle: CallHandle
+    question: Question
+    asker: Asker | None
+    in_body: bool
+    asking: asyncio.Task[None] | None = None
+    timer: asyncio.TimerHandle | None = None
+
+
+class Asking:
+    """The open questions of one run."""
+
+    def __init__(self, run: Execution) -> None:
+        self._run = run
+        self.open: dict[Token, _Open] = {}
+        self._claimed: set[int] = set()  # wait nodes that this process's code asked
+        self._orphans_done = False
+
+    # ------------------------------------------------------------------ opening
+
+    async def in_body(self, place: BodyPlace, question: Question, asker: Asker | None) -> Any:
+        """A body asks."""
+        handle = CallHandle(self._run, place, ASK, ASK.name, (question.prompt,), {})
+        handle.key = place.identity(ASK.name, _fingerprint(question))
+        handle.after = list(place.frontier)
+        handle.awaited = True
+        self._run.flush()
+        decision = self._run.flow.request(handle.key, ASK.validity)
+        self._adopt(handle)
+        if decision.todo is Todo.REUSE:
+            self._run.reuse(handle)
+        elif decision.todo is Todo.START:
+            self._open(handle, question, asker, in_body=True)
+        return await handle.future
+
+    async def in_attempt(self, desk: AttemptDesk, question: Question, asker: Asker | None) -> Any:
+        """An attempt of a tool asks. Its answers are carried over to later attempts, kills and edits."""
+        run = self._run
+        desk.check()
+        place = BodyPlace(run, desk.place.handle.key, desk.no)
+        handle = CallHandle(run, place, ASK, ASK.name, (question.prompt,), {})
+        handle.key = desk.identity(ASK.name, _fingerprint(question), fresh=False)
+        handle.awaited = True
+        decision = run.flow.request(handle.key, ASK.validity)
+        self._adopt(handle)
+        node = handle.node
+        if decision.todo is Todo.REUSE and node is not None and node.outcome is not None and node.outcome.ok:
+            return run.codec.load(node.outcome.value)
+        self._open(handle, question, asker, in_body=False)
+        return await handle.future
+
+    def _adopt(self, handle: CallHandle) -> None:
+        node = self._run.flow.by_key.get(handle.key)
+        if node is not None:
+            handle.node, handle.no, handle.node_id = node, node.no, node.node_id
+            self._claimed.add(node.no)
+
+    def _open(self, handle: CallHandle, question: Question, asker: Asker | None, *, in_body: bool) -> None:
+        run = self._run
+        node = handle.node
+        if node is None:
+            handle.node_id = run.flow.name(ASK.name)
+        secret = run.flow.started.secret if run.flow.started else b""
+        round_ = node.round if node is not None else 1
+        token = ids.token(secret, handle.key + round_.to_bytes(2, "big"), handle.node_id)
+        handle.token = token
+        if node is None or node.status is not NodeStatus.WAITING or node.wait is None or node.wait.token != token:
+            self._write(handle, question, token, round_)
+        self._claimed.add(handle.no)
+        one = _Open(handle, question, asker, in_body)
+        self.open[token] = one
+        run.when_committed(lambda: self._opened(token, one))
+
+    def _write(self, handle: CallHandle, question: Question, token: Token, round_: int) -> None:
+        run = self._run
+        run.node_started(handle)
+        now = run.clock()
+        deadline = now + question.timeout_s if question.timeout_s is not None else 0.0
+        row = waiting.WaitRow(token, run.run_id, handle.node_id, handle.no, question, now, deadline)
+        run.fact(
+            f.WaitOpened(handle.no, token, schema.encode(question), now, deadline, round_), [waiting.open_op(row)]
+        )
+
+    def _opened(self, token: Token, one: _Open) -> None:
+        """The question is on disk: it may be shown, asked and answered."""
+        if self._run.closed or one.handle.future.done():
+            return
+        self._look(token, one)
+        if token not in self.open:
+            return
+        if one.asker is not None:
+            context = contextvars.copy_context()
+            context.run(HERE.set, None)
+            one.asking = asyncio.Task(self._ask(token, one), loop=self._run.loop, context=context)
+        self._run.runtime.question_opened(self._run, token, one.question)
+
+    # ------------------------------------------------------------------ answers
+
+    def inbox(self) -> None:
+        """Somebody may have answered: look at the rows of all open questions."""
+        for token, one in list(self.open.items()):
+            self._look(token, one)
+
+    def answered(self, token: Token) -> None:
+        """This question was answered from this process."""
+        one = self.open.get(token)
+        if one is not None:
+            self._look(token, one)
+
+    def _look(self, token: Token, one: _Open) -> None:
+        run = self._run
+        row = waiting.read(run.runtime.store, token)
+        if row is not None and row.state == "open" and 0 < row.deadline <= run.clock():
+            row = waiting.expire(run.runtime.store, token, run.clock())
+        if row is None:
+            return
+        if row.state == "answered":
+            self._finish(token, one, row.value, None)
+        elif row.state == "timed out":
+            self._finish(token, one, None, WaitTimeout(one.question.prompt, one.question.timeout_s or 0.0))
+        elif row.deadline and one.timer is None:
+            delay = max(0.0, row.deadline - run.clock())
+            one.timer = run.loop.raw_at(run.loop.raw_time() + delay, self._look, token, one)
+
+    def _finish(self, token: Token, one: _Open, value: Any, error: Exception | None) -> None:
+        if self.open.pop(token, None) is None:
+            return
+        self._stop(one)
+        handle = one.handle
+        if handle.future.done() or self._run.closed:
+            return
+        self._run.wait_done(handle, value, error, through_mailbox=one.in_body)
+
+    async def _ask(self, token: Token, one: _Open) -> None:
+        """Let the asker get an answer, until one fits."""
+        run, refused = self._run, ""
+        asker = one.asker
+        while asker is not None and token in self.open:
+            try:
+                value = await asker(one.question, token, refused)
+            except NoOneToAsk as error:
+                self._give_up(token, one, self._named(error, token, one))
+                return
+            except Exception as error:  # noqa: BLE001 (an adapter of the user's may raise anything)
+                self._give_up(token, one, error)
+                return
+            try:
+                await run.loop.run_in_executor(None, run.runtime.answer, token, value, f"asker-{token}")
+                return
+            except BadAnswer as error:
+                refused = error.why
+            except AlreadyAnswered:
+                self._look(token, one)
+                return
+
+    def _named(self, error: NoOneToAsk, token: Token, one: _Open) -> NoOneToAsk:
+        return NoOneToAsk(one.question.prompt, token, self._run.run_id, one.question.name or None)
+
+    def _give_up(self, token: Token, one: _Open, error: Exception) -> None:
+        """The caller gets the error; nothing is recorded, and the question stays open in the store."""
+        if self.open.pop(token, None) is not None:
+            self._stop(one)
+            if not one.handle.future.done():
+                one.handle.future.set_exception(error)
+
+    # ------------------------------------------------------------------ closing
+
+    def withdraw(self, handle: CallHandle) -> None:
+        """The body does not wait for this question any more."""
+        if not handle.token:
+            return
+        one = self.open.pop(Token(handle.token), None)
+        if one is not None:
+            self._stop(one)
+        self._withdraw_node(handle.no, handle.token, "the code that asked gave up")
+
+    def quiet(self) -> None:
+        """At the first quiet moment: recorded questions that nobody asked again are withdrawn."""
+        if not self._orphans_done and not self._run.mailbox.replaying and not self._run.attempts.busy:
+            self._orphans_done = True
+            self.withdraw_all_unclaimed()
+        self._run.runtime.parked(self._run)
+
+    def withdraw_all_unclaimed(self) -> None:
+        """Withdraw the open questions that this process's code never asked."""
+        for node in self._run.flow.open_waits:
+            if node.no not in self._claimed and node.wait is not None:
+                self._withdraw_node(node.no, node.wait.token, "the code that asked is gone")
+
+    def withdraw_all(self) -> None:
+        """Withdraw every open question: the run is over."""
+        for node in self._run.flow.open_waits:
+            if node.wait is not None:
+                self._withdraw_node(node.no, node.wait.token, "the run ended")
+
+    def _withdraw_node(self, no: int, token: str, why: str) -> None:
+        self._run.fact(f.WaitWithdrawn(no, self._run.clock(), why), [waiting.withdraw_op(token)])
+
+    def _stop(self, one: _Open) -> None:
+        if one.timer is not None:
+            one.timer.cancel()
+        if one.asking is not None and one.asking is not asyncio.current_task():
+            one.asking.cancel()
+
+    def close(self) -> None:
+        """The run is over here; the questions stay as they are in the store."""
+        for one in self.open.values():
+            self._stop(one)
+        self.open.clear()
+
+
+def _fingerprint(question: Question) -> bytes:
+    """What makes two questions the same: not where or how long they are asked."""
+    q = question
+    return schema.encode(
+        Question(q.kind, q.prompt, q.name, q.options, q.multiple, q.min, q.max, q.step)
+    )
+
+

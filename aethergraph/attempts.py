@@ -1,0 +1,301 @@
+"""Running tools: slots, threads, attempts with retries, and what an attempt leaves behind.
+
+A slot is held by each attempt that runs, not by one that waits (for a question, a child, or its next attempt). Sync
+tools run in worker threads. Slots limit, threads do not: a thread that is blocked in the engine gives its slot back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import itertools
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable
+from typing import TYPE_CHECKING, Any
+
+from . import codec as values
+from . import contents
+from . import facts as f
+from .calls import CallHandle
+from .desks import AttemptDesk
+from .engine import HERE
+from .errors import NoOneToAsk
+from .failures import describe, mark
+from .loop import EMPTY
+from .places import AttemptPlace
+from .shapes import shape
+
+if TYPE_CHECKING:
+    from .execution import Execution
+    from .tooling import Tool
+
+_Result = tuple[dict[str, Any], values.Packed | None, str]  # outputs, as they are stored, why they are volatile
+
+LAZY_START_S = 0.05  # a pure tool that runs for longer is shown as running
+
+# Threads are made on demand and kept; slots, not threads, limit what runs.
+_threads = concurrent.futures.ThreadPoolExecutor(max_workers=4096, thread_name_prefix="aether-tool")
+
+
+class Attempts:
+    """The attempts of one run."""
+
+    def __init__(self, run: Execution, cap: int) -> None:
+        self._run = run
+        self.cap = cap
+        self.active = 0  # slots in use
+        self.threads = 0  # worker threads that have not ended
+        self._ready: deque[CallHandle] = deque()
+        self._returning: deque[asyncio.Future[None]] = deque()  # parked attempts that want their slot back go first
+        self._places: set[AttemptPlace] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any attempt runs or is about to."""
+        return bool(self.active or self._ready or self._returning)
+
+    # ------------------------------------------------------------------ slots
+
+    def enqueue(self, handle: CallHandle) -> None:
+        """Start `handle` now, or when a slot is free."""
+        if self.active < self.cap and not self._ready:
+            self._begin(handle)
+        else:
+            self._ready.append(handle)
+
+    def _begin(self, handle: CallHandle) -> None:
+        if handle.future.done() or self._run.closed:
+            return
+        self.active += 1
+        self._run.live.add(handle)
+        context = handle.context
+        handle.task = asyncio.Task(self._attempts(handle), loop=self._run.loop, context=context)
+
+    def _release(self) -> None:
+        self.active -= 1
+        while self._returning and self.active < self.cap:
+            waiter = self._returning.popleft()
+            if not waiter.done():
+                self.active += 1
+                waiter.set_result(None)
+        while self._ready and self.active < self.cap:
+            self._begin(self._ready.popleft())
+
+    @contextlib.asynccontextmanager
+    async def without_slot(self) -> AsyncIterator[None]:
+        """While an attempt waits for somebody else it holds no slot; it gets one again ahead of new starts."""
+        self._release()
+        try:
+            yield
+        finally:
+            if self.active < self.cap or self._run.closed:
+                self.active += 1
+            else:
+                turn: asyncio.Future[None] = self._run.loop.create_future()
+                self._returning.append(turn)
+                try:
+                    await turn
+                except asyncio.CancelledError:
+                    if not turn.done() or turn.cancelled():
+                        self.active += 1  # the caller's own release follows
+                    raise
+
+    # ------------------------------------------------------------------ attempts
+
+    async def _attempts(self, handle: CallHandle) -> None:
+        run = self._run
+        started = run.clock()
+        try:
+            for attempt in itertools.count(1):
+                try:
+                    outputs, packed, volatile = await self._attempt(handle, attempt)
+                except Exception as error:  # noqa: BLE001 (the tool is the user's)
+                    if not self._again(handle, attempt, error):
+                        run.complete(handle, error=error, started=started, attempt=attempt)
+                        return
+                    pause = self._record_failure(handle, attempt, error)
+                else:
+                    run.complete(
+                        handle, outputs=outputs, packed=packed, volatile=volatile, started=started, attempt=attempt
+                    )
+                    return
+                async with self.without_slot():
+                    await asyncio.sleep(pause)
+        except asyncio.CancelledError as error:
+            if not handle.future.done() and not run.closed:
+                run.complete(handle, error=error, started=started)
+        finally:
+            run.live.discard(handle)
+            self._release()
+
+    async def _attempt(self, handle: CallHandle, attempt: int) -> _Result:
+        """One attempt, fenced when it ends."""
+        place = AttemptPlace(handle, attempt, not handle.target.is_async, self._desk)
+        HERE.set(place)
+        self._places.add(place)
+        try:
+            if handle.target.is_async:
+                return await self._in_loop(handle, place)
+            return await self._in_thread(handle, place)
+        finally:
+            place.closed = "its attempt has ended"
+            self._places.discard(place)
+            HERE.set(None)
+
+    def _desk(self, place: AttemptPlace) -> AttemptDesk:
+        if place.handle.node is None:  # a pure tool that uses its context becomes a node now
+            if self._run.runtime.on_loop():
+                self._run.node_started(place.handle)
+            else:
+                self._run.runtime.thread.submit(self._started(place.handle)).result()
+        return AttemptDesk(self._run, place)
+
+    async def _started(self, handle: CallHandle) -> None:
+        if handle.node is None:
+            self._run.node_started(handle)
+
+    async def _in_loop(self, handle: CallHandle, place: AttemptPlace) -> _Result:
+        tool = handle.target
+        before = self._content(handle)
+        call = tool.fn(*handle.args, **self._kwargs(handle, place))
+        timer = None
+        if tool.pure and handle.node is None:
+            timer = self._run.loop.raw_at(self._run.loop.raw_time() + LAZY_START_S, self._show_running, handle)
+        try:
+            value = await call if tool.timeout_s is None else await self._within(call, tool)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._run.runtime.attempt_ended(place)
+        return shape(value, tool.outputs, tool.name), None, self._changed(handle, before)
+
+    async def _within(self, call: Awaitable[Any], tool: Tool) -> Any:
+        limit = asyncio.timeout(tool.timeout_s)
+        try:
+            async with limit:
+                return await call
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise TimeoutError(f"{tool.name} took longer than {tool.timeout_s:g} s") from error
+
+    def _show_running(self, handle: CallHandle) -> None:
+        if handle.node is None and not handle.future.done() and not self._run.closed:
+            self._run.node_started(handle)
+            self._run.journal.nudge()
+
+    async def _in_thread(self, handle: CallHandle, place: AttemptPlace) -> _Result:
+        run, tool = self._run, handle.target
+        self.threads += 1
+        context = handle.context.copy()
+        job = run.loop.run_in_executor(_threads, context.run, self._sync, handle, place)
+        job.add_done_callback(self._thread_ended, context=EMPTY)
+        if tool.timeout_s is None:
+            return await asyncio.shield(job)
+        done, _ = await asyncio.wait([job], timeout=tool.timeout_s)
+        if done:
+            return job.result()
+        # A thread cannot be stopped: fence it, and hold the slot until it has really ended.
+        place.closed = f"its attempt took longer than {tool.timeout_s:g} s"
+        await asyncio.wait([job])
+        raise TimeoutError(f"{tool.name} took longer than {tool.timeout_s:g} s")
+
+    def _thread_ended(self, job: asyncio.Future[Any]) -> None:
+        self.threads -= 1
+        if not job.cancelled():
+            job.exception()  # asked for here, since an attempt that was cancelled does not
+
+    def _sync(self, handle: CallHandle, place: AttemptPlace) -> _Result:
+        """A sync tool on this thread, and the encoding of what it gave."""
+        run, tool = self._run, handle.target
+        HERE.set(place)
+        before = self._content(handle)
+        try:
+            value = tool.fn(*handle.args, **self._kwargs(handle, place))
+        finally:
+            run.runtime.attempt_ended(place)
+        outputs = shape(value, tool.outputs, tool.name)
+        packed = run.codec.dump_outputs(outputs, f"node {handle.node_id} of run {run.run_id}")
+        return outputs, packed, self._changed(handle, before)
+
+    def _kwargs(self, handle: CallHandle, place: AttemptPlace) -> dict[str, Any]:
+        tool = handle.target
+        if not tool.context_name:
+            return handle.kwargs
+        context = self._run.runtime.make_context(place.desk)
+        return {**handle.kwargs, tool.context_name: context}
+
+    def run_here(self, handle: CallHandle) -> None:
+        """Run a sync tool now, on this thread, because the body reads its output before awaiting it."""
+        run = self._run
+        started = run.clock()
+        place = AttemptPlace(handle, 1, False, self._desk)
+        token = HERE.set(place)
+        try:
+            outputs, packed, volatile = self._sync(handle, place)
+        except Exception as error:  # noqa: BLE001 (the tool is the user's; raised at the read)
+            run.complete(handle, error=error, started=started, in_place=True)
+        else:
+            run.complete(handle, outputs=outputs, packed=packed, volatile=volatile, started=started, in_place=True)
+        finally:
+            place.closed = "its attempt has ended"
+            HERE.reset(token)
+
+    # ------------------------------------------------------------------ mutation
+
+    def _content(self, handle: CallHandle) -> bytes | None:
+        """The content of the arguments that the tool could change; None where there is nothing to compare."""
+        tool = handle.target
+        if tool.mutates == () or _still(handle.args, handle.kwargs):
+            return None
+        return contents.content((handle.args, handle.kwargs))
+
+    def _changed(self, handle: CallHandle, before: bytes | None) -> str:
+        if before is None:
+            return ""
+        after = contents.content((handle.args, handle.kwargs))
+        if after == before and before != contents.UNKNOWN:
+            return ""
+        if before == contents.UNKNOWN:
+            return "it was given a value that cannot be compared, so it may have changed it"
+        return "it changed one of its arguments"
+
+    # ------------------------------------------------------------------ retries
+
+    def _again(self, handle: CallHandle, attempt: int, error: Exception) -> bool:
+        tool = handle.target
+        if isinstance(error, NoOneToAsk) or self._run.closed:
+            return False
+        return attempt <= tool.retries and isinstance(error, tool.retry_on)
+
+    def _record_failure(self, handle: CallHandle, attempt: int, error: Exception) -> float:
+        """Put the failed attempt on record; seconds until the next."""
+        run, tool = self._run, handle.target
+        if handle.node is None:
+            run.node_started(handle)
+        seeded = random.Random(handle.key + attempt.to_bytes(4, "big"))  # the same after a resume
+        pause = min(tool.backoff_cap_s, tool.backoff_s * 2.0 ** min(attempt - 1, 60)) * (0.5 + seeded.random())
+        mark(error, handle.no, f"in node {handle.node_id} of run {run.run_id}")
+        run.fact(f.AttemptFailed(handle.no, attempt, describe(error, run.codec.dump), pause, run.clock()))
+        run.journal.nudge()
+        return pause
+
+    def close(self) -> None:
+        """The run is over here: fence what still runs."""
+        self._ready.clear()
+        for place in self._places:
+            place.closed = self._run.closed
+        for waiter in self._returning:
+            waiter.cancel()
+
+
+def _still(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether nothing in the arguments can be changed."""
+    return all(type(value) in _IMMUTABLE for value in args) and (
+        not kwargs or all(type(value) in _IMMUTABLE for value in kwargs.values())
+    )
+
+
+_IMMUTABLE = frozenset({int, float, str, bytes, bool, type(None), complex, type, type(_still), frozenset, range})

@@ -1,0 +1,158 @@
+"""What a call in a body gives: a handle that can be awaited, passed on, or (for a sync tool) read in place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Coroutine, Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from .errors import NotAwaited
+from .flow import Node
+from .ids import Key
+
+if TYPE_CHECKING:  # the engine makes handles and handles call the engine: one noun, two files
+    from .execution import Execution
+    from .places import BodyPlace
+
+
+class CallFuture(asyncio.Future[Any]):
+    """The result of a call. Cancelling it is the body's own decision, which goes on record."""
+
+    handle: CallHandle | None = None
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel the call."""
+        done = super().cancel(msg)
+        if done and self.handle is not None:
+            self.handle.run.body_cancelled(self.handle)
+        return done
+
+
+class CallHandle(Coroutine[Any, Any, Any]):
+    """One call of a tool, agent or question in a body. Hashable; works wherever a coroutine does."""
+
+    __slots__ = (
+        "_iterator", "after", "args", "at", "awaited", "before", "callee", "context", "deps", "execution", "fingerprint", "future",
+        "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "target", "task", "token", "why",
+    )  # fmt: skip
+
+    def __init__(
+        self, run: Execution, place: BodyPlace, target: Any, callee: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self.run, self.place, self.target, self.callee = run, place, target, callee
+        self.args, self.kwargs = args, kwargs
+        self.context = contextvars.copy_context()  # the caller's: what the user set there reaches the callee
+        self.key = Key(b"")
+        self.fingerprint = b""
+        self.no = 0  # known once its first fact is written
+        self.node: Node | None = None
+        self.node_id = ""
+        self.at = run.at
+        self.deps: list[int] = []
+        self.after: list[int] = []
+        self.execution = 1
+        self.why = ""
+        self.redo = False
+        self.awaited = False
+        self.token = ""
+        self.task: asyncio.Task[Any] | None = None
+        self.before: bytes | None = None  # content of mutable arguments, to see whether the tool changed them
+        self.future = CallFuture(loop=run.loop)
+        self.future.handle = self
+        self._iterator: Iterator[Any] | None = None
+
+    # -- as a coroutine
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        self.awaited = True
+        self.run.flush()
+        return self.future.__await__()
+
+    def send(self, value: Any) -> Any:
+        """Go on."""
+        if self._iterator is None:
+            self._iterator = self.__await__()
+        return self._iterator.send(value)  # type: ignore[attr-defined]
+
+    def throw(self, *error: Any) -> Any:
+        """Raise at the await."""
+        if self._iterator is None:
+            self._iterator = self.__await__()
+        return self._iterator.throw(*error)  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        """A call that nobody awaits still runs: there is nothing to close."""
+
+    __hash__ = object.__hash__
+
+    # -- as a value
+
+    def __getitem__(self, key: str) -> Any:
+        return self.run.read(self, key)
+
+    def __getattr__(self, key: str) -> Any:
+        if key.startswith("__") or key.startswith("cr_") or key.startswith("gi_"):
+            raise AttributeError(key)
+        return self.run.read(self, key)
+
+    def __repr__(self) -> str:
+        state = "done" if self.future.done() else "running" if self.task else "not awaited yet"
+        return f"<call of {self.callee} ({state}): write `await {self.callee}(...)`>"
+
+
+class Reference:
+    """One output of an async call that was not awaited: it can be passed on to another call, or returned."""
+
+    __slots__ = ("handle", "key")
+
+    def __init__(self, handle: CallHandle, key: str) -> None:
+        self.handle, self.key = handle, key
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        outputs = yield from self.handle.__await__()
+        return outputs[self.key]
+
+    def _unread(self, *_: Any, **__: Any) -> Any:
+        raise NotAwaited(self.handle.callee, self.key)
+
+    __bool__ = __len__ = __iter__ = __int__ = __float__ = __index__ = __contains__ = _unread
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _unread
+    __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = __call__ = _unread
+    __format__ = __str__ = _unread
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._unread()
+
+    def __repr__(self) -> str:
+        return f"<output {self.key!r} of {self.handle.callee}, not awaited yet>"
+
+
+def unresolved(value: Any, depth: int = 4) -> list[CallHandle]:
+    """The calls that `value` refers to, directly or in lists, tuples and dicts."""
+    if isinstance(value, CallHandle):
+        return [value]
+    if isinstance(value, Reference):
+        return [value.handle]
+    if depth and isinstance(value, (list, tuple)):
+        return [handle for member in value for handle in unresolved(member, depth - 1)]
+    if depth and type(value) is dict:
+        return [handle for member in value.values() for handle in unresolved(member, depth - 1)]
+    return []
+
+
+def resolve(value: Any, depth: int = 4) -> Any:
+    """`value` with finished calls and references replaced by what they gave: a call with one output by that output."""
+    if isinstance(value, CallHandle):
+        outputs = value.future.result()
+        return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+    if isinstance(value, Reference):
+        return value.handle.future.result()[value.key]
+    if depth and isinstance(value, (list, tuple)):
+        members = [resolve(member, depth - 1) for member in value]
+        return members if isinstance(value, list) else tuple(members)
+    if depth and type(value) is dict:
+        return {key: resolve(member, depth - 1) for key, member in value.items()}
+    return value

@@ -1,0 +1,203 @@
+"""Which channel a message goes to, and who is asked a question."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .. import schema
+from ..engine import Asker
+from ..errors import BadAnswer, NoOneToAsk, ServiceUnavailable, known
+from ..schema import Question
+from ..store import Store
+from . import scripted
+from .adapter import Adapter, Recorded
+from .console import Console
+from .scripted import Asked, Script, ScriptedChannel
+
+DEFAULT, INTERACTIVE = "AETHERGRAPH_CHANNEL", "AETHERGRAPH_INTERACTIVE"
+
+
+def at_terminal() -> bool:
+    """Whether a person sits at the standard input and output."""
+    streams = (sys.stdin, sys.stdout)
+    return all(stream is not None and not stream.closed and stream.isatty() for stream in streams)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a key leads. `adapter` is None where nobody is there: messages are recorded and nobody can be asked."""
+
+    key: str
+    adapter: Adapter | None
+
+    @property
+    def stores(self) -> bool:
+        """Whether a message is only its record."""
+        return self.adapter is None or self.adapter.stores
+
+
+class Bus:
+    """The channels of a runtime.
+
+    notebook: set by the notebook side; whether a front end that can show a question is there now. None: no kernel.
+    scripts: further sources of scripted answers, asked anew each time (papermill's parameter `answers`).
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str] = os.environ, terminal: Callable[[], bool] = at_terminal, **adapters: Adapter
+    ) -> None:
+        self.notebook: Callable[[], bool] | None = None
+        self.scripts: list[Callable[[], Mapping[str, Any] | None]] = []
+        self._environ, self._terminal = environ, terminal
+        self._default = ""
+        self._aliases: dict[str, str] = {}
+        recorded = Recorded()
+        self._adapters: dict[str, Adapter] = {
+            "notebook": recorded,
+            "inbox": recorded,
+            "console": Console(),
+            **adapters,
+        }
+
+    # ------------------------------------------------------------------ keys
+
+    @property
+    def default(self) -> str:
+        """The key that is used where none is named, or "" where that is found out each time."""
+        return self._default or self._environ.get(DEFAULT, "")
+
+    def set_default_channel(self, key: str) -> None:
+        """Use `key` where none is named; "" finds out each time."""
+        self._default = key
+
+    def set_alias(self, alias: str, key: str) -> None:
+        """Let `alias` stand for `key`."""
+        self._aliases[alias] = key
+
+    def register(self, name: str, adapter: Adapter) -> None:
+        """Let `name`, and keys of the form `name:...`, lead to `adapter`."""
+        if not name or ":" in name:
+            raise ValueError(f"a channel's name has no colon and is not empty, got {name!r}")
+        self._adapters[name] = adapter
+
+    def route(self, key: str = "") -> Route:
+        """Where `key` leads; "" is the default.
+
+        Raises:
+            ServiceUnavailable: no such channel.
+        """
+        script = scripted.active()
+        if script is not None and key in ("", "scripted"):
+            return Route("scripted", script)
+        wanted = key or self.default or self._detected()
+        wanted = self._aliases.get(wanted, wanted)
+        if wanted in ("", "scripted"):
+            return Route(wanted, None)
+        adapter = self._adapters.get(wanted) or self._adapters.get(wanted.partition(":")[0])
+        if adapter is None:
+            names = known([*self._adapters, *self._aliases, "scripted"])
+            raise ServiceUnavailable(
+                "channel", f"there is no channel {wanted!r} (there are: {names}); `register_channel_adapter` adds one"
+            )
+        return Route(wanted, adapter)
+
+    def _detected(self) -> str:
+        forced = self._environ.get(INTERACTIVE, "")
+        if forced == "0":
+            return ""
+        if self.notebook is not None and (forced == "1" or self.notebook()):
+            return "notebook"
+        return "console" if forced == "1" or self._terminal() else ""
+
+    # ------------------------------------------------------------------ questions
+
+    def asker(self, question: Question, key: str, run_id: str, store: Store) -> Asker | None:
+        """Who gets the answer; None where it comes through the store.
+
+        A scripted answer comes first wherever there is one. Then the channel. Where nobody can be asked, the
+        question's default is the answer; without one the asker raises NoOneToAsk. A scripted answer that does not fit
+        is a BadAnswer at once: asking the script again would not end.
+        """
+        route = self.route(key)
+        last = self._last(route, run_id)
+        sources = self._sources(question)
+        if not sources and not isinstance(route.adapter, ScriptedChannel):
+            return last
+        current = scripted.active()
+
+        async def ask(question: Question, token: str, refused: str) -> Any:
+            asked = Asked(question, token, run_id)
+            if current is not None and refused:
+                raise BadAnswer(f"the script's answer to {question.prompt!r} was refused: {refused}", token=token)
+            if current is not None:
+                current.questions.append(asked)
+            for script in () if refused else sources:
+                answer = script.answer(asked, store)
+                if answer is not None:
+                    return _fitting(question, answer, token)
+            if last is not None:
+                return await last(question, token, refused)
+            # A list in a script ran out and the channel's answers come through the store: leave it to them. The
+            # engine cancels this when one comes.
+            return await asyncio.get_running_loop().create_future()
+
+        return ask
+
+    def _sources(self, question: Question) -> list[Script]:
+        found: list[Script] = []
+        current = scripted.active()
+        if current is not None:
+            found.append(current.script)
+        else:
+            found += [Script(answers) for source in self.scripts if (answers := source()) is not None]
+            outside = scripted.from_environment(self._environ.get(scripted.VARIABLE, ""))
+            found += [outside] if outside is not None else []
+        return [script for script in found if script.knows(question)]
+
+    def _last(self, route: Route, run_id: str) -> Asker | None:
+        """The asker of the channel itself."""
+        adapter = route.adapter
+        if isinstance(adapter, ScriptedChannel):
+            return _nobody(run_id, "the ScriptedChannel has no answer to it")
+        if adapter is None:
+            return _nobody(run_id, "there is neither a notebook nor a terminal nor a scripted answer")
+        if route.key == "notebook" and not self._has_notebook():
+            return _nobody(run_id, "no notebook front end is there to show it")
+        ask = adapter.ask
+        return None if ask is None else _until_closed(ask, route.key, run_id)
+
+    def _has_notebook(self) -> bool:
+        forced = self._environ.get(INTERACTIVE, "")
+        return forced != "0" and self.notebook is not None and (forced == "1" or self.notebook())
+
+
+def _nobody(run_id: str, why: str) -> Asker:
+    async def ask(question: Question, token: str, refused: str) -> Any:
+        if question.has_default and not refused:
+            return question.default
+        raise NoOneToAsk(question.prompt, token, run_id, question.name or None, why)
+
+    return ask
+
+
+def _until_closed(ask: Asker, key: str, run_id: str) -> Asker:
+    async def asking(question: Question, token: str, refused: str) -> Any:
+        try:
+            return await ask(question, token, refused)
+        except EOFError as error:
+            return await _nobody(run_id, f"the {key} is closed: {error}")(question, token, "")
+
+    return asking
+
+
+def _fitting(question: Question, answer: Any, token: str) -> Any:
+    try:
+        schema.check(question, answer)
+    except BadAnswer as error:
+        raise BadAnswer(f"the scripted answer to {question.prompt!r} does not fit: {error.why}", token=token) from None
+    return answer

@@ -1,0 +1,174 @@
+"""The terminal as a channel."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import getpass
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from ..engine import Asker
+from ..schema import Question
+from .adapter import Message, Progress
+
+WIDTH = 24  # characters of a progress bar
+Read = Callable[[str], str]
+
+
+class Console:
+    """Asks by `input()` and prints messages. One question at a time: the next prompt shows when the last is settled.
+
+    `input()` cannot be interrupted. Where a question is answered elsewhere while its prompt stands, the line that is
+    being read belongs to the next question, or to nobody.
+    """
+
+    stores = False
+
+    def __init__(
+        self,
+        read: Read = input,
+        read_silent: Read = getpass.getpass,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
+    ) -> None:
+        self._read, self._read_silent = read, read_silent
+        self._out, self._err = out, err
+        self._turns = threading.Lock()
+        self._queue: list[_Turn] = []
+        self._reading = False
+
+    @property
+    def ask(self) -> Asker | None:
+        """Ask at the prompt. Raises EOFError where the input is closed."""
+        return self._ask
+
+    async def send(self, message: Message, id: str) -> None:
+        """Print the message as a line."""
+        print(message.text, file=self._out or sys.stdout, flush=True)
+
+    def progress(self, state: Progress) -> None:
+        """Draw the bar over the last one on the error stream, if that is a terminal."""
+        err = self._err or sys.stderr
+        if err.isatty():
+            err.write(f"\r\x1b[K{bar(state)}" + ("\n" if state.end else ""))
+            err.flush()
+
+    async def _ask(self, question: Question, token: str, refused: str) -> Any:
+        loop = asyncio.get_running_loop()
+        turn = _Turn(question, refused, loop, loop.create_future(), contextvars.copy_context())
+        with self._turns:
+            self._queue.append(turn)
+            begin, self._reading = not self._reading, True
+        if begin:
+            threading.Thread(target=self._serve, name="aether-console", daemon=True).start()
+        elif self._queue[0] is turn:  # the thread still reads for a question that is settled: this one takes over
+            self._show(turn)
+        try:
+            return understand(question, await turn.answer)
+        finally:
+            self._leave(turn)
+
+    def _leave(self, turn: _Turn) -> None:
+        with self._turns:
+            first = bool(self._queue) and self._queue[0] is turn
+            if turn in self._queue:
+                self._queue.remove(turn)
+            following = self._queue[0] if first and self._queue and self._reading else None
+        if first and turn.answer.cancelled():
+            print("(answered elsewhere)", file=self._out or sys.stdout, flush=True)
+            if following is not None:
+                self._show(following)
+
+    def _show(self, turn: _Turn) -> None:
+        print(prompt(turn.question, turn.refused), end="", file=self._out or sys.stdout, flush=True)
+
+    def _serve(self) -> None:
+        """Read a line for whoever is first in the queue, until nobody is."""
+        while True:
+            with self._turns:
+                if not self._queue:
+                    self._reading = False
+                    return
+                turn = self._queue[0]
+            read = self._read_silent if turn.question.silent else self._read
+            line: str | BaseException
+            try:
+                line = turn.context.run(read, prompt(turn.question, turn.refused))
+            except (EOFError, OSError, KeyboardInterrupt, NotImplementedError) as error:
+                # A kernel without standard input raises StdinNotImplementedError, a NotImplementedError.
+                line = EOFError(str(error) or "the input is closed")
+            with self._turns:
+                taker = self._queue.pop(0) if self._queue else None
+            if taker is not None and not taker.loop.is_closed():
+                taker.loop.call_soon_threadsafe(taker.settle, line)
+
+
+@dataclass(slots=True, eq=False)
+class _Turn:
+    question: Question
+    refused: str
+    loop: asyncio.AbstractEventLoop
+    answer: asyncio.Future[str]
+    context: contextvars.Context
+
+    def settle(self, line: str | BaseException) -> None:
+        if self.answer.done():
+            return
+        if isinstance(line, BaseException):
+            self.answer.set_exception(line)
+        else:
+            self.answer.set_result(line)
+
+
+def prompt(question: Question, refused: str = "") -> str:
+    """What is printed to ask: the reason of a refusal, the question, its numbered options."""
+    lines = [f"! {refused}"] if refused else []
+    lines.append(question.prompt)
+    lines += [f"  {number}. {option}" for number, option in enumerate(question.options, 1)]
+    hint = _hint(question)
+    return "\n".join(lines) + (f"\n[{hint}] > " if hint else "\n> ")
+
+
+def _hint(question: Question) -> str:
+    parts = []
+    if question.multiple:
+        parts.append("several, separated by commas")
+    if question.kind == "number" and (question.min is not None or question.max is not None):
+        low = "" if question.min is None else f"from {question.min:g}"
+        high = "" if question.max is None else f"to {question.max:g}"
+        parts.append(f"{low} {high}".strip())
+    if question.has_default and not question.silent:
+        default = question.default["choice"] if question.kind == "approval" else question.default
+        parts.append(f"Enter for {', '.join(default) if isinstance(default, list) else default}")
+    return "; ".join(parts)
+
+
+def understand(question: Question, line: str) -> Any:
+    """The raw answer that a typed line means: an option by its text or its number, the default for an empty line."""
+    text = line if question.kind == "text" else line.strip()
+    if not line.strip() and question.has_default:
+        return question.default
+    if question.kind == "choice" and question.multiple:
+        return [_option(question.options, part.strip()) for part in text.split(",") if part.strip()]
+    if question.kind in ("choice", "approval"):
+        return _option(question.options, text)
+    return text
+
+
+def _option(options: list[str], text: str) -> str:
+    if text not in options and text.isdecimal() and 1 <= int(text) <= len(options):
+        return options[int(text) - 1]
+    return text
+
+
+def bar(state: Progress) -> str:
+    """One line: title, bar and count."""
+    count = f"{state.now:g}/{state.total:g}" if state.total else f"{state.now:g}"
+    part = min(max(state.now / state.total, 0.0), 1.0) if state.total else float(state.end)
+    full = round(part * WIDTH)
+    drawn = "#" * full + "-" * (WIDTH - full)
+    return " ".join(piece for piece in (state.title, f"[{drawn}]", count, state.sub) if piece)

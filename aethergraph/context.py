@@ -1,0 +1,154 @@
+"""What a body or tool gets as its `context`: the way to people, files and the store."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterable, Callable, Iterable
+from typing import Any, TypeVar, cast
+
+from .channels.bus import Bus
+from .clock import Clock, SystemClock
+from .codec import Codec
+from .engine import Desk
+from .errors import ServiceUnavailable
+from .services.artifacts import Artifacts
+from .services.channel import Channel
+from .services.clock import RunClock
+from .services.logger import RunLogger
+from .services.progress import Steps
+from .services.scope import Blocking, Scope, Watched
+from .services.viz import Viz
+
+T = TypeVar("T")
+Factory = Callable[..., Any]  # (scope, *arguments of the accessor) -> the service, bound to that scope
+
+SERVICES: dict[str, Factory] = {"channel": Channel, "artifacts": Artifacts, "viz": Viz, "clock": RunClock}
+"""Accessors by name: `context.<name>(...)`. A service that is added here needs no change elsewhere."""
+
+_LATER = ("memory", "kv", "llm", "rag", "mcp", "skills", "indices")
+
+
+class NodeContext:
+    """One scope's context. In an async body its methods are awaited; in a sync tool they block.
+
+    services: objects of the user's own by name, reached by `context.NAME()` and `context.svc(NAME)`.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        bus: Bus,
+        codec: Codec,
+        *,
+        clock: Clock | None = None,
+        services: dict[str, Any] | None = None,
+    ) -> None:
+        self._scope = Scope(desk, bus, codec, clock or SystemClock())
+        self._services = services or {}
+        self._randoms: dict[bytes, random.Random] = {}
+        self._logger: RunLogger | None = None
+        self.run_id, self.graph_id, self.node_id = desk.run_id, desk.graph_id, desk.node_id
+        self.session_id, self.attempt = desk.session_id, desk.attempt
+
+    def __repr__(self) -> str:
+        return f"<NodeContext of {self.node_id or self.graph_id} in run {self.run_id}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a context belongs to its node and cannot be pickled; call its services inside the tool")
+
+    # ------------------------------------------------------------------ services
+
+    def channel(self, key: str | None = None) -> Channel:
+        """Messages and questions, on the channel `key` or the default one."""
+        return cast(Channel, self._accessor("channel", key))
+
+    def artifacts(self) -> Artifacts:
+        """Saving files, texts, figures and objects, and getting them back."""
+        return cast(Artifacts, self._accessor("artifacts"))
+
+    def viz(self) -> Viz:
+        """Live plots."""
+        return cast(Viz, self._accessor("viz"))
+
+    def clock(self) -> RunClock:
+        """Recorded time."""
+        return cast(RunClock, self._accessor("clock"))
+
+    def logger(self) -> RunLogger:
+        """A logger whose lines show in the run view."""
+        if self._logger is None:
+            self._logger = RunLogger(self._scope)
+        return self._logger
+
+    def svc(self, name: str) -> Any:
+        """The service that was registered under `name`.
+
+        Raises:
+            ServiceUnavailable: there is none.
+        """
+        if name in self._services:
+            return self._fit(self._services[name], f"context.svc({name!r})")
+        if name in SERVICES:
+            return self._accessor(name)
+        there = ", ".join(sorted([*self._services, *SERVICES]))
+        raise ServiceUnavailable(name, f"no service of this name is registered; there are: {there}")
+
+    def __getattr__(self, name: str) -> Any:
+        # Only asked for names that nothing else defines: services of the user's own, and those that are not there.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name in self._services:
+            return lambda: self.svc(name)
+        if name in SERVICES:
+            return lambda *args, **kwargs: self._accessor(name, *args, **kwargs)
+        if name in _LATER:
+            return lambda *args, **kwargs: _unavailable(name)
+        raise AttributeError(
+            f"a context has no {name!r}; its services are: {', '.join(sorted([*SERVICES, *self._services]))}"
+        )
+
+    def _accessor(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        shown = ", ".join(repr(arg) for arg in args if arg is not None)
+        return self._fit(SERVICES[name](self._scope, *args, **kwargs), f"context.{name}({shown})")
+
+    def _fit(self, service: Any, name: str) -> Any:
+        desk = self._scope.desk
+        return Blocking(service, desk) if desk.blocking else Watched(service, name, self._scope.calls)
+
+    # ------------------------------------------------------------------ the rest
+
+    def random(self, name: str = "") -> random.Random:
+        """A generator of random numbers whose draws are the same on each replay.
+
+        It is seeded by run, node, task and `name`; asked for again, it goes on where it was.
+        """
+        seed = self._scope.desk.seed(name)
+        if seed not in self._randoms:
+            self._randoms[seed] = random.Random(seed)
+        return self._randoms[seed]
+
+    def idempotency_key(self, name: str = "") -> str:
+        """The same for all attempts, kills, resumes and edits: for outside systems that can deduplicate."""
+        return self._scope.desk.idempotency_key(name)
+
+    def progress(self, iterable: Iterable[T] | AsyncIterable[T], title: str = "") -> Steps[T]:
+        """`for x in context.progress(xs, "training")`, or `async for`: a bar that follows the loop."""
+        return Steps(self._scope, iterable, title)
+
+    def pending(self) -> list[str]:
+        """The calls of services whose coroutine was made but not yet awaited."""
+        return self._scope.calls.pending()
+
+    def close(self) -> None:
+        """The scope has ended.
+
+        Raises:
+            GraphBuildError: a call of a service was never awaited, so it did not happen.
+        """
+        self._scope.calls.close()
+
+
+def _unavailable(name: str) -> Any:
+    raise ServiceUnavailable(
+        name, f"this version of aethergraph has no such service; register your own under {name!r} to use it"
+    )

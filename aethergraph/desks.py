@@ -1,0 +1,179 @@
+"""The engine as services see it, for a body and for an attempt of a tool."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from . import facts as f
+from .engine import HERE, Asker, Op, Outcome
+from .errors import RunSuspended, WouldBlock
+from .ids import Key
+from .places import AttemptPlace, BodyPlace
+from .schema import Question
+from .store import Store
+
+if TYPE_CHECKING:
+    from .execution import Execution
+
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class _Desk:
+    """What both have in common."""
+
+    def __init__(self, run: Execution, no: int, node_id: str, attempt: int) -> None:
+        self.run, self._no = run, no
+        self.run_id, self.graph_id, self.node_id, self.attempt = run.run_id, run.agent.name, node_id, attempt
+        self.session_id = run.flow.started.session if run.flow.started else ""
+
+    @property
+    def no(self) -> int:
+        """The number of the node."""
+        return self._no
+
+    @property
+    def store(self) -> Store:
+        """The store of the run."""
+        return self.run.runtime.store
+
+    def note(self, kind: str, data: dict[str, Any]) -> None:
+        """Write a cosmetic fact; from any thread."""
+        run = self.run
+        if not run.closed:
+            run.journal.append(run.run_id, f.Noted(self._no, kind, _pack(data), run.clock()))
+            run.journal.nudge()
+
+    def idempotency_key(self, name: str = "") -> str:
+        """Stable over attempts, kills, resumes and edits."""
+        first = self.run.flow.started.run_id if self.run.flow.started else self.run_id
+        digest = hashlib.blake2b(first.encode() + b"\0" + self._scope() + name.encode(), digest_size=16)
+        return digest.hexdigest()
+
+    def _scope(self) -> bytes:
+        raise NotImplementedError
+
+
+class BodyDesk(_Desk):
+    """The engine for a body. One desk serves all tasks of the body: each call asks where it is."""
+
+    blocking = False
+
+    def __init__(self, run: Execution, place: BodyPlace) -> None:
+        node_id = run.flow.nodes[place.no - 1].node_id if place.no else run.agent.name
+        super().__init__(run, place.no, node_id, 1)
+        self._home = place
+
+    def _place(self) -> BodyPlace:
+        place: Any = HERE.get()
+        if not isinstance(place, BodyPlace) or place.run is not self.run:
+            raise RunSuspended(self.run_id, "its context was used outside its body; a tool gets its own `context`")
+        if self.run.closed:
+            raise asyncio.CancelledError(f"run {self.run_id} takes no more calls: {self.run.closed}")
+        return place
+
+    def _scope(self) -> bytes:
+        return self._place().scope
+
+    async def record(self, name: str, args: Any, value: Any = None, *, ops: Sequence[Op] = ()) -> Any:
+        """Record at once."""
+        return self.run.effects.record(self._place(), name, args, value, ops)
+
+    async def read(self, name: str, args: Any, fn: Callable[[], Any]) -> Any:
+        """Record a read."""
+        return self.run.effects.read(self._place(), name, args, fn)
+
+    async def effect(
+        self, name: str, args: Any, work: Callable[[], Awaitable[Outcome]], *, intent: bool = False
+    ) -> Any:
+        """Do and record; the outcome comes through the mailbox."""
+        return await self.run.effects.queue(self._place(), name, args, work, intent)
+
+    async def ask(self, question: Question, asker: Asker | None = None) -> Any:
+        """Ask, and wait for the checked answer."""
+        return await self.run.asking.in_body(self._place(), question, asker)
+
+    def block(self, awaitable: Awaitable[Any]) -> Any:
+        """A body cannot block."""
+        raise WouldBlock("a blocking call in a body", "`await ...`")
+
+    def seed(self, name: str = "") -> bytes:
+        """The same on each replay."""
+        return self._place().seed(name)
+
+
+class AttemptDesk(_Desk):
+    """The engine for one attempt of a tool; its methods may be called from the attempt's thread (see `block`)."""
+
+    def __init__(self, run: Execution, place: AttemptPlace) -> None:
+        handle = place.handle
+        super().__init__(run, handle.no, handle.node_id, place.attempt)
+        self.place = place
+        self._counts: dict[bytes, int] = {}
+
+    @property
+    def blocking(self) -> bool:
+        """Whether the attempt runs in a worker thread."""
+        return self.place.thread
+
+    def _scope(self) -> bytes:
+        return self.place.handle.key
+
+    def identity(self, name: str, fingerprint: bytes, *, fresh: bool) -> Key:
+        """The identity of the next effect of this kind; a `fresh` one belongs to this execution and attempt alone."""
+        handle = self.place.handle
+        what = name.encode() + b"\0" + fingerprint
+        count = self._counts.get(what, 0)
+        self._counts[what] = count + 1
+        digest = hashlib.blake2b(handle.key + b"%d\0" % count, digest_size=16, person=b"aether-attempt")
+        if fresh:
+            digest.update(b"%d %d\0" % (handle.execution, self.attempt))
+        digest.update(what)
+        return Key(digest.digest())
+
+    def check(self) -> None:
+        """Raises RunSuspended once the attempt is over: a late thread must not act any more."""
+        if self.place.closed or self.run.closed:
+            raise RunSuspended(self.run_id, self.place.closed or self.run.closed)
+
+    async def record(self, name: str, args: Any, value: Any = None, *, ops: Sequence[Op] = ()) -> Any:
+        """Record, and return when it is on disk."""
+        return await self.run.effects.record_in_attempt(self, name, args, lambda: value, ops)
+
+    async def read(self, name: str, args: Any, fn: Callable[[], Any]) -> Any:
+        """Record a read, and return when it is on disk."""
+        return await self.run.effects.record_in_attempt(self, name, args, fn, ())
+
+    async def effect(
+        self, name: str, args: Any, work: Callable[[], Awaitable[Outcome]], *, intent: bool = False
+    ) -> Any:
+        """Do and record."""
+        return await self.run.effects.in_attempt(self, name, args, work, intent)
+
+    async def ask(self, question: Question, asker: Asker | None = None) -> Any:
+        """Ask, and wait for the checked answer; no slot is held meanwhile."""
+        async with self.run.attempts.without_slot():
+            return await self.run.asking.in_attempt(self, question, asker)
+
+    def block(self, awaitable: Awaitable[Any]) -> Any:
+        """Run on the loop and wait, from the worker thread."""
+        if self.run.runtime.thread.is_current:
+            raise WouldBlock(
+                f"a blocking call of {self.node_id} (it runs in place, since its output was read before it was awaited)",
+                f"`await {self.place.handle.callee}(...)`",
+            )
+        return self.run.runtime.thread.submit(_awaited(awaitable, self.place)).result()
+
+    def seed(self, name: str = "") -> bytes:
+        """The same in each attempt."""
+        digest = hashlib.blake2b(self.place.handle.key + name.encode(), digest_size=32, person=b"aether-random")
+        return digest.digest()
+
+
+async def _awaited(awaitable: Awaitable[Any], place: AttemptPlace) -> Any:
+    HERE.set(place)
+    return await awaitable

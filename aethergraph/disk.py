@@ -1,0 +1,239 @@
+"""The store on disk: one folder, one SQLite file driven by diskcache, and a folder of blobs.
+
+diskcache is made for caches, so three of its habits are turned off here, each tested: it forgets rows (eviction,
+1 GiB limit), it pickles what is no text or bytes, and it moves large rows to files that it does not flush. Its
+transactions belong to the thread: never await inside one. A transaction that cannot begin is retried only while the
+database is busy; `Cache.transact(retry=True)` would spin for ever on a full or read-only disk.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import diskcache  # type: ignore[import-untyped]
+
+from .blobs import DiskBlobs
+from .errors import DamagedRecord, NewerStore
+from .facts import FORMAT
+from .store import Blobs, Transaction
+
+HOME = "AETHERGRAPH_HOME"
+NAME = ".aethergraph"
+BUSY_S = 60.0  # how long to wait for another process's transaction
+NEVER_A_FILE = 1 << 40  # bytes; no row is that large
+FORMAT_KEY = "format"
+CHECK_SIZE = 4  # bytes of the checksum before each row
+SYNCHRONOUS = {"power": 2, "process": 1}  # SQLite's FULL and NORMAL
+
+Durability = Literal["power", "process"]
+
+
+class _Disk(diskcache.Disk):  # type: ignore[misc]
+    """Text keys and raw bytes, nothing else: reading a store never unpickles."""
+
+    def put(self, key: Any) -> tuple[str, bool]:
+        if type(key) is not str:
+            raise TypeError(f"keys of a store are text, not {type(key).__name__}")
+        return key, True
+
+    def get(self, key: Any, raw: Any) -> str:
+        return str(key)
+
+    def store(self, value: Any, read: Any, key: Any = None) -> tuple[int, int, None, bytes]:
+        if type(value) is not bytes:
+            raise TypeError(f"rows of a store are bytes, not {type(value).__name__}")
+        return 0, diskcache.core.MODE_RAW, None, value
+
+    def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> bytes:
+        if mode != diskcache.core.MODE_RAW or type(value) is not bytes:
+            return b""  # fails its checksum
+        return value
+
+
+class DiskStore:
+    """One folder's worth of rows and blobs, shared by any number of threads and processes.
+
+    With `durability="power"` what was committed survives a power cut; with "process" only the death of the process.
+    `close()` lets go of the calling thread's connection; those of other threads close when their threads end.
+
+    Raises:
+        NewerStore: a newer version wrote it.
+        DamagedRecord: its database file is no database any more.
+    """
+
+    def __init__(self, folder: Path, *, durability: Durability = "power") -> None:
+        self.folder = Path(folder)
+        self._make_folder()
+        self.blobs: Blobs = DiskBlobs(self.folder / "blobs")
+        _refuse_newer(self.folder)
+        try:
+            self._cache = self._open(durability)
+            with self.transact() as rows:
+                if rows.get(FORMAT_KEY) is None:
+                    rows.set(FORMAT_KEY, str(FORMAT).encode())
+        except sqlite3.DatabaseError as error:
+            raise _story(self.folder, error) from error
+
+    def _make_folder(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        ignore = self.folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+
+    def _open(self, durability: Durability) -> Any:
+        return diskcache.Cache(
+            str(self.folder),
+            timeout=BUSY_S,
+            disk=_Disk,
+            disk_min_file_size=NEVER_A_FILE,
+            eviction_policy="none",
+            cull_limit=0,
+            size_limit=NEVER_A_FILE,
+            statistics=0,
+            sqlite_synchronous=SYNCHRONOUS[durability],
+            sqlite_mmap_size=0,  # a file cut short under a mapping kills the process; a read of it is an error
+            sqlite_auto_vacuum=0,
+        )
+
+    @property
+    def doorbell(self) -> Path:
+        """The file that is touched after a commit that other processes should notice."""
+        return self.folder / "doorbell"
+
+    def get(self, key: str) -> bytes | None:
+        """One committed row, from any thread. Raises DamagedRecord where it is altered."""
+        try:
+            sealed = self._cache.get(key)
+        except sqlite3.DatabaseError as error:
+            raise _story(self.folder, error, key) from error
+        return None if sealed is None else _unseal(key, sealed)
+
+    def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """All committed rows whose key starts with `prefix`, in key order, as they were at one instant."""
+        # diskcache can only walk all keys. This is the one place that asks its table directly, by its own connection.
+        query = "SELECT key, value FROM Cache WHERE raw = 1 AND key >= ? AND key < ? ORDER BY key"
+        try:
+            found = self._cache._sql(query, (prefix, prefix + "\U0010ffff")).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _story(self.folder, error, prefix + "*") from error
+        for key, sealed in found:
+            yield key, _unseal(key, sealed)
+
+    def transact(self) -> AbstractContextManager[Transaction]:
+        """Write several rows or none, durably on leaving; one writer at a time over all processes."""
+        return _Transaction(self.folder, self._cache)
+
+    def close(self) -> None:
+        """Let go of files; the store can be opened again."""
+        self._cache.close()
+
+
+class _Transaction:
+    """Rows inside one BEGIN IMMEDIATE ... COMMIT of the calling thread."""
+
+    def __init__(self, folder: Path, cache: Any) -> None:
+        self._folder, self._cache = folder, cache
+        self._open: Any = None
+
+    def __enter__(self) -> Transaction:
+        until = time.monotonic() + BUSY_S
+        while True:
+            opened = self._cache.transact()
+            try:
+                opened.__enter__()
+            except diskcache.Timeout as error:
+                cause = error.__context__  # diskcache hides what SQLite said
+                if isinstance(cause, sqlite3.Error) and not (_busy(cause) and time.monotonic() < until):
+                    raise _story(self._folder, cause) from cause
+            else:
+                self._open = opened
+                return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        try:
+            result: bool | None = self._open.__exit__(kind, error, trace)
+            return result
+        except sqlite3.Error as failed:
+            # A commit that fails (disk full) leaves the transaction open, and the next BEGIN would never succeed.
+            if self._cache._con.in_transaction:
+                self._cache._con.execute("ROLLBACK")
+            raise _story(self._folder, failed) from failed
+
+    def get(self, key: str) -> bytes | None:
+        sealed = self._cache.get(key)
+        return None if sealed is None else _unseal(key, sealed)
+
+    def set(self, key: str, row: bytes) -> None:
+        self._cache.set(key, _seal(key, bytes(row)))
+
+    def delete(self, key: str) -> None:
+        self._cache.delete(key)
+
+
+def find_store(start: Path) -> Path:
+    """The store for work in `start`: `AETHERGRAPH_HOME`, else the `.aethergraph` found walking up, else one there."""
+    home = os.environ.get(HOME)
+    if home:
+        return Path(home).expanduser().absolute()
+    start = Path(start).absolute()
+    for folder in (start, *start.parents):
+        if (folder / NAME).is_dir():
+            return folder / NAME
+    return start / NAME
+
+
+def _refuse_newer(folder: Path) -> None:
+    """Look at the format before diskcache writes anything, so a newer store is left exactly as it was."""
+    file = folder / diskcache.core.DBNAME
+    if not file.exists():
+        return
+    connection = sqlite3.connect(file, timeout=BUSY_S)
+    try:
+        found = connection.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (FORMAT_KEY,)).fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise _story(folder, error) from error
+        return  # made this instant by another process, which has not come to the tables yet
+    except sqlite3.DatabaseError as error:
+        raise _story(folder, error) from error
+    finally:
+        connection.close()
+    if found is not None and int(_unseal(FORMAT_KEY, found[0])) > FORMAT:
+        raise NewerStore(str(folder), int(_unseal(FORMAT_KEY, found[0])), FORMAT)
+
+
+def _seal(key: str, row: bytes) -> bytes:
+    return zlib.crc32(row, zlib.crc32(key.encode())).to_bytes(CHECK_SIZE, "big") + row
+
+
+def _unseal(key: str, sealed: Any) -> bytes:
+    """The row without its checksum, which tells a flipped bit or a row under a wrong key."""
+    row = bytes(sealed)[CHECK_SIZE:] if isinstance(sealed, bytes) else b""
+    if _seal(key, row) != sealed:
+        raise DamagedRecord(f"the row {key!r}", "it does not have its checksum")
+    return row
+
+
+def _busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and any(word in str(error) for word in ("locked", "busy"))
+
+
+def _story(folder: Path, error: sqlite3.Error, key: str = "") -> Exception:
+    """What to raise for an error of SQLite: damage is told apart from a disk that is full, read only or gone."""
+    damaged = isinstance(error, sqlite3.DatabaseError) and any(
+        word in str(error) for word in ("malformed", "not a database", "corrupt")
+    )
+    if damaged:
+        what = f"the row {key!r} of {folder}" if key else f"the database {folder / diskcache.core.DBNAME}"
+        return DamagedRecord(what, str(error))
+    return OSError(f"the store {folder} cannot be used: {error}")

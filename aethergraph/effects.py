@@ -1,0 +1,216 @@
+"""Effects: what bodies and attempts do or read through their context. Recorded with their outcome, never repeated on replay.
+
+In a body, an effect that takes time comes back through the mailbox like a result. In an attempt it is on disk before
+the attempt goes on, since the attempt may act on it outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import codec as values
+from . import facts as f
+from .calls import CallFuture
+from .desks import AttemptDesk
+from .engine import HERE, Op, Outcome
+from .failures import describe, mark, rebuild
+from .ids import Key
+from .loop import EMPTY
+from .places import BodyPlace
+
+if TYPE_CHECKING:
+    from .execution import Execution
+
+
+class Effects:
+    """The effects of one run."""
+
+    def __init__(self, run: Execution) -> None:
+        self._run = run
+        self._works: set[asyncio.Task[None]] = set()
+
+    def _fingerprint(self, args: Any) -> bytes:
+        return values.canonical(args, self._run.origins.known).data
+
+    def _args(self, args: Any) -> bytes:
+        return self._run.codec.dump(args) if values.plain(args) else b""
+
+    # ------------------------------------------------------------------ in bodies
+
+    def record(self, place: BodyPlace, name: str, args: Any, value: Any, ops: Sequence[Op]) -> Any:
+        """An effect inside the store: its fact and its rows are one transaction; nothing to wait for."""
+        return self._record(place, name, args, lambda: value, ops)
+
+    def read(self, place: BodyPlace, name: str, args: Any, fn: Callable[[], Any]) -> Any:
+        """A read of something that can change."""
+        return self._record(place, name, args, fn, ())
+
+    def _record(self, place: BodyPlace, name: str, args: Any, fn: Callable[[], Any], ops: Sequence[Op]) -> Any:
+        run = self._run
+        key = place.identity("effect:" + name, self._fingerprint(args))
+        known = run.flow.effects.get(key)
+        if known is not None:
+            return run.codec.load(known.value)
+        value = fn()
+        run.fact(
+            f.Effect(
+                key, place.no, place.path, run.at, name, self._args(args), run.codec.dump(value, name), run.clock()
+            ),
+            ops,
+        )
+        run.journal.nudge()
+        return value
+
+    def queue(
+        self, place: BodyPlace, name: str, args: Any, work: Callable[[], Awaitable[Outcome]], intent: bool
+    ) -> Awaitable[Any]:
+        """An effect that takes time: done beside the body, delivered by the mailbox."""
+        run = self._run
+        key = place.identity("effect:" + name, self._fingerprint(args))
+        future = _EffectFuture(self, key, loop=run.loop)
+        if key in run.flow.cancelled_effects:
+            return future
+        known = run.flow.effects.get(key)
+        if known is not None and (known.ok or self._rebuilt(known) is not None):
+            run.mailbox.claim(key, lambda position: self._deliver(position, future, known, None, None))
+            return future
+        job = self._work(place, key, name, args, work, intent, future)
+        context = contextvars.copy_context()
+        context.run(HERE.set, None)
+        task = asyncio.Task(job, loop=run.loop, context=context)
+        future.task = task
+        self._works.add(task)
+        task.add_done_callback(self._works.discard, context=EMPTY)
+        return future
+
+    async def _work(
+        self,
+        place: BodyPlace,
+        key: Key,
+        name: str,
+        args: Any,
+        work: Callable[[], Awaitable[Outcome]],
+        intent: bool,
+        future: asyncio.Future[Any],
+    ) -> None:
+        run = self._run
+        asked = self._args(args)
+        at = run.at
+        if intent and key not in run.flow.intents:
+            run.fact(f.EffectIntended(key, place.no, place.path, at, name, asked, run.clock()))
+        if intent:
+            await run.committed()
+        outcome, error, failure, data = Outcome(), None, None, b""
+        try:
+            outcome = await work()
+            data = run.codec.dump(outcome.value, f"the result of {name}")
+        except Exception as raised:  # noqa: BLE001 (an adapter or service of the user's may raise anything)
+            error = raised
+            mark(error, -(run.flow.deliveries + 1), f"in {name} of run {run.run_id}")
+            failure = describe(error, run.codec.dump)
+        if run.closed or future.done():
+            return
+        fact = f.Effect(
+            key, place.no, place.path, at, name, asked, data, run.clock(), failure is None, failure, queued=True
+        )
+        position = run.fact(fact, () if failure else outcome.ops)
+        run.mailbox.push(position, lambda place_: self._deliver(place_, future, None, outcome.value, error))
+
+    def _rebuilt(self, effect: f.Effect) -> BaseException | None:
+        return rebuild(effect.error, self._run.codec.load, self._run.names()) if effect.error else None
+
+    def _deliver(
+        self,
+        position: int,
+        future: asyncio.Future[Any],
+        known: f.Effect | None,
+        value: Any,
+        error: BaseException | None,
+    ) -> None:
+        self._run.advance(position)
+        if future.done():
+            return
+        if known is not None:
+            error = None if known.ok else self._rebuilt(known)
+            value = self._run.codec.load(known.value) if known.ok else None
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(value)
+
+    def cancelled(self, key: Key, task: asyncio.Task[None] | None) -> None:
+        """The body cancelled an effect that it had begun."""
+        run = self._run
+        if run.closed:
+            return
+        if task is not None:
+            task.cancel()
+        run.mailbox.unclaim(key)
+        if key not in run.flow.cancelled_effects:
+            run.fact(f.CallCancelled(0, key))
+
+    # ------------------------------------------------------------------ in attempts
+
+    async def record_in_attempt(
+        self, desk: AttemptDesk, name: str, args: Any, fn: Callable[[], Any], ops: Sequence[Op]
+    ) -> Any:
+        """An effect or read of an attempt; returns when it is on disk."""
+
+        async def work() -> Outcome:
+            return Outcome(fn(), ops)
+
+        return await self.in_attempt(desk, name, args, work, False)
+
+    async def in_attempt(
+        self, desk: AttemptDesk, name: str, args: Any, work: Callable[[], Awaitable[Outcome]], intent: bool
+    ) -> Any:
+        """Do an effect of an attempt. What was committed before a kill is not done again in the same attempt."""
+        run = self._run
+        desk.check()
+        key = desk.identity("effect:" + name, self._fingerprint(args), fresh=True)
+        known = run.flow.effects.get(key)
+        if known is not None:
+            return run.codec.load(known.value)
+        asked = self._args(args)
+        execution, attempt = desk.place.handle.execution, desk.attempt
+        if intent:
+            if key not in run.flow.intents:
+                run.fact(f.EffectIntended(key, desk.no, "", run.at, name, asked, run.clock()))
+            await run.committed()
+        outcome = await work()
+        desk.check()
+        data = run.codec.dump(outcome.value, f"the result of {name}")
+        run.fact(
+            f.Effect(
+                key, desk.no, "", run.at, name, asked, data, run.clock(), execution=execution, attempt=attempt
+            ),
+            outcome.ops,
+        )
+        await run.committed()
+        return outcome.value
+
+    def close(self) -> None:
+        """The run is over here."""
+        for task in self._works:
+            task.cancel()
+
+
+class _EffectFuture(CallFuture):
+    """The outcome of an effect of a body."""
+
+    task: asyncio.Task[None] | None = None
+
+    def __init__(self, effects: Effects, key: Key, *, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._effects, self._key = effects, key
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """The body's own decision, which goes on record."""
+        done = super().cancel(msg)
+        if done:
+            self._effects.cancelled(self._key, self.task)
+        return done
+

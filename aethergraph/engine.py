@@ -1,0 +1,101 @@
+"""What the context's services may ask of the engine. The engine fills it; services know nothing else of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from .schema import Question
+from .store import Store, Transaction
+
+Op = Callable[[Transaction], None]  # rows written in the same transaction as the fact; must be quick and pure of I/O
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an effect gave: `value` is recorded and returned, `ops` are written with it in one transaction."""
+
+    value: Any = None
+    ops: Sequence[Op] = field(default=())
+
+
+Asker = Callable[[Question, str, str], Awaitable[Any]]  # (question, token, why the last answer was refused) -> raw answer
+
+
+class Desk(Protocol):
+    """The engine as one scope sees it: the body of a run or nested graph, or one attempt of a tool.
+
+    Its methods may be called from the thread that runs the scope. Every effect has an identity (scope, lineage, name,
+    `args`, count), so on replay the recorded outcome is returned and nothing is done again.
+    """
+
+    run_id: str
+    graph_id: str
+    node_id: str
+    session_id: str
+    attempt: int
+
+    @property
+    def no(self) -> int:
+        """The number of the node (0: the run's own body)."""
+
+    @property
+    def store(self) -> Store:
+        """The store of the run."""
+
+    @property
+    def blocking(self) -> bool:
+        """Whether this scope is a sync tool in a worker thread, whose context blocks."""
+
+    async def record(self, name: str, args: Any, value: Any = None, *, ops: Sequence[Op] = ()) -> Any:
+        """Record an effect that happens wholly inside the store, at once; return `value`, or what was recorded."""
+
+    async def read(self, name: str, args: Any, fn: Callable[[], Any]) -> Any:
+        """Record a read of something that can change; `fn` must be quick."""
+
+    async def effect(
+        self, name: str, args: Any, work: Callable[[], Awaitable[Outcome]], *, intent: bool = False
+    ) -> Any:
+        """Do `work` off the body and record its outcome; in a body the outcome comes through the mailbox.
+
+        With `intent`, `EffectIntended` is on disk before `work` begins (for effects on the outside world).
+        """
+
+    async def ask(self, question: Question, asker: Asker | None = None) -> Any:
+        """Open a durable question and wait for its checked answer.
+
+        `asker` goes and gets an answer (a console, a script); without one it comes through the store (a view, another
+        process). An answer that does not fit is refused and `asker` is called again with the reason. `NoOneToAsk`
+        from `asker` reaches the caller and leaves the question open.
+        """
+
+    def block(self, awaitable: Awaitable[Any]) -> Any:
+        """From the worker thread of a sync tool: run `awaitable` on the loop and wait for it, without holding a slot."""
+
+    def note(self, kind: str, data: dict[str, Any]) -> None:
+        """Write a cosmetic `Noted` fact; from any thread, never waits."""
+
+    def seed(self, name: str = "") -> bytes:
+        """32 bytes from run, scope, lineage and `name`: the same on each replay."""
+
+    def idempotency_key(self, name: str = "") -> str:
+        """Stable over attempts, kills, resumes and edits: give it to outside systems that can deduplicate."""
+
+
+class Place(Protocol):
+    """Where the running code is: a lineage of a body, or an attempt of a tool."""
+
+    @property
+    def desk(self) -> Desk:
+        """The engine for this place."""
+
+
+HERE: ContextVar[Place | None] = ContextVar("aethergraph_here", default=None)
+
+
+def here() -> Desk | None:
+    """The desk of the code that is running, or None outside any run."""
+    place = HERE.get()
+    return None if place is None else place.desk

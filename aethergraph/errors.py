@@ -1,0 +1,252 @@
+"""Every error a user can meet, in one tree. Each builds its message from facts and keeps the facts.
+
+A message says what happened, to which run or node, what was expected, and what to type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+class AetherGraphError(Exception):
+    """The root of all errors of this library."""
+
+
+class OurBug(AetherGraphError):
+    """Something that cannot happen did. Always a bug in aethergraph: please report it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}. This is a bug in aethergraph, not in your code: please report it")
+
+
+class GraphBuildError(AetherGraphError):
+    """A graph or agent was written in a way that cannot run; names the user's file and line."""
+
+    def __init__(self, what: str, *, where: str = "") -> None:
+        self.what, self.where = what, where
+        super().__init__(f"{where}: {what}" if where else what)
+
+
+class MissingInput(AetherGraphError):
+    """A graph was called without an input that it needs."""
+
+    def __init__(self, graph: str, missing: Sequence[str], known: Sequence[str]) -> None:
+        self.graph, self.missing, self.known = graph, tuple(missing), tuple(known)
+        names = ", ".join(missing)
+        super().__init__(f"{graph!r} needs {names}; its inputs are: {', '.join(known) or 'none'}")
+
+
+class MissingOutput(AetherGraphError, ValueError):
+    """A tool or agent did not give an output that it declares."""
+
+    def __init__(self, name: str, missing: Sequence[str], declared: Sequence[str], got: str) -> None:
+        self.name, self.missing, self.declared, self.got = name, tuple(missing), tuple(declared), got
+        super().__init__(
+            f"{name!r} declares the outputs {', '.join(declared)} but did not give "
+            f"{', '.join(missing)}; it returned {got}"
+        )
+
+
+class NodeFailed(AetherGraphError):
+    """A node of a static run failed; the original exception is the cause (`__cause__`)."""
+
+    def __init__(self, run_id: str, node_id: str, error: str) -> None:
+        self.run_id, self.node_id, self.error = run_id, node_id, error
+        super().__init__(f"node {node_id!r} of run {run_id} failed: {error}")
+
+
+class RunFailed(AetherGraphError):
+    """A finished run is asked for its result, but it failed, and its exception's class is not loaded here."""
+
+    def __init__(self, run_id: str, kind: str, message: str, traceback: str = "") -> None:
+        self.run_id, self.kind, self.message, self.traceback = run_id, kind, message, traceback
+        super().__init__(f"run {run_id} failed: {kind}: {message}; try it again with `%aether resume {run_id}`")
+
+
+class RunPaused(AetherGraphError):
+    """A run stopped before its end and can be resumed."""
+
+    def __init__(self, run_id: str, why: str) -> None:
+        self.run_id, self.why = run_id, why
+        super().__init__(
+            f"run {run_id} is paused ({why}); go on with `%aether resume {run_id}` "
+            f"or `aethergraph.resume({run_id!r})`"
+        )
+
+
+class RunCancelled(AetherGraphError):
+    """The run was cancelled; that is final."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"run {run_id} was cancelled, which is final; start a new run")
+
+
+class RunExists(AetherGraphError):
+    """A run id is taken by a run of another agent or with other inputs."""
+
+    def __init__(self, run_id: str, why: str) -> None:
+        self.run_id, self.why = run_id, why
+        super().__init__(
+            f"run {run_id!r} exists already and {why}; leave out run_id= to start a new run, "
+            f"or `resume({run_id!r})` to go on with that one"
+        )
+
+
+class RunIsLive(AetherGraphError):
+    """Another process is running this run at the moment."""
+
+    def __init__(self, run_id: str, owner: str) -> None:
+        self.run_id, self.owner = run_id, owner
+        super().__init__(
+            f"run {run_id} is being run by {owner}; read it with `load_run({run_id!r})` and answer its "
+            f"questions from here with `answer(token, value)`, or stop that process and resume"
+        )
+
+
+class RunSuspended(AetherGraphError):
+    """An engine call came after its run was suspended, cancelled or taken over."""
+
+    def __init__(self, run_id: str, why: str = "it is suspended") -> None:
+        self.run_id = run_id
+        super().__init__(f"run {run_id} takes no more calls: {why}")
+
+
+class UnknownRun(AetherGraphError, LookupError):
+    """No run of this id is in the store."""
+
+    def __init__(self, run_id: str, near: Sequence[str] = ()) -> None:
+        self.run_id, self.near = run_id, tuple(near)
+        hint = f"; did you mean {', '.join(near)}?" if near else "; `%aether` lists the runs of this store"
+        super().__init__(f"no run {run_id!r}{hint}")
+
+
+class UnknownWait(AetherGraphError, LookupError):
+    """No question or event of this token is in the store."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+        super().__init__(f"no question {token!r} in this store; `%aether waits` lists what is open")
+
+
+class AlreadyAnswered(AetherGraphError):
+    """Somebody else's answer to this question came first."""
+
+    def __init__(self, token: str, how: str = "answered") -> None:
+        self.token, self.how = token, how
+        super().__init__(f"the question {token!r} was already {how}; your answer was not used")
+
+
+class BadAnswer(AetherGraphError, ValueError):
+    """An answer does not fit its question. The question stays open."""
+
+    def __init__(self, why: str, *, token: str = "") -> None:
+        self.why, self.token = why, token
+        super().__init__(f"{why}; the question is still open" if token else why)
+
+
+class WaitTimeout(AetherGraphError, TimeoutError):
+    """A question's deadline passed and it has no default."""
+
+    def __init__(self, prompt: str, timeout_s: float) -> None:
+        self.prompt, self.timeout_s = prompt, timeout_s
+        super().__init__(f"no answer within {timeout_s:g} s to: {prompt!r}")
+
+
+class NoOneToAsk(AetherGraphError):
+    """A question came up where there is neither notebook nor console nor scripted answer. It stays open."""
+
+    def __init__(self, prompt: str, token: str, run_id: str, name: str | None = None, why: str = "") -> None:
+        self.prompt, self.token, self.run_id, self.name = prompt, token, run_id, name
+        what = f"{name}: {prompt!r}" if name else repr(prompt)
+        super().__init__(
+            f"nobody can be asked {what}{f' ({why})' if why else ''}. Script the answer with AETHERGRAPH_ANSWERS="
+            f'\'{{"{name or prompt}": ...}}\' (or a file of that JSON), papermill\'s parameter `answers`, or '
+            f"`with ScriptedChannel({{...}})`; or answer later with "
+            f"`aethergraph.answer({token!r}, value)` and `aethergraph.resume({run_id!r})`"
+        )
+
+
+class ServiceUnavailable(AetherGraphError):
+    """A service of the context is not configured."""
+
+    def __init__(self, service: str, how: str) -> None:
+        self.service, self.how = service, how
+        super().__init__(f"context.{service}() is not available: {how}")
+
+
+class NotStorable(AetherGraphError):
+    """A value cannot be written to the store; the run goes on and makes it again when it is resumed."""
+
+    def __init__(self, what: str, type_name: str, why: str) -> None:
+        self.what, self.type_name, self.why = what, type_name, why
+        super().__init__(f"{what} of type {type_name} cannot be stored: {why}")
+
+
+class JournalBroken(AetherGraphError):
+    """The store could not be written. Nothing new starts; what was committed is safe and can be resumed."""
+
+    def __init__(self, folder: str, why: str) -> None:
+        self.folder, self.why = folder, why
+        super().__init__(f"the store {folder} cannot be written ({why}); free the disk and resume the run")
+
+
+class Untrusted(AetherGraphError):
+    """A pickle or stored source that this user's key did not sign. It was not loaded."""
+
+    def __init__(self, what: str, why: str = "its signature is not yours") -> None:
+        self.what = what
+        super().__init__(f"{what} was not loaded: {why}; `%aether trust` shows and accepts it")
+
+
+class DamagedRecord(AetherGraphError):
+    """A row or blob of the store is damaged."""
+
+    def __init__(self, what: str, why: str) -> None:
+        self.what, self.why = what, why
+        super().__init__(f"{what} in the store is damaged: {why}")
+
+
+class NewerStore(AetherGraphError):
+    """The store was written by a newer version of aethergraph."""
+
+    def __init__(self, folder: str, theirs: int, ours: int) -> None:
+        self.folder, self.theirs, self.ours = folder, theirs, ours
+        super().__init__(
+            f"{folder} has format {theirs}, this aethergraph reads up to {ours}: "
+            f"`pip install -U aethergraph-jupyter`"
+        )
+
+
+class NotInNotebook(AetherGraphError):
+    """Something that needs a running Jupyter kernel was used without one."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} needs a Jupyter kernel; in a script use `aethergraph.run(...)` instead")
+
+
+class WouldBlock(AetherGraphError):
+    """A blocking call was made on the loop that runs the agents; it would wait for itself."""
+
+    def __init__(self, what: str, instead: str) -> None:
+        super().__init__(f"{what} would block the loop that has to do the work; write {instead}")
+
+
+class NotAwaited(AetherGraphError):
+    """The result of an async call was used before it was awaited."""
+
+    def __init__(self, name: str, key: str | None = None) -> None:
+        self.name, self.key = name, key
+        read = f"{name}(...).{key}" if key else f"{name}(...)"
+        super().__init__(
+            f"{read} was read before it was awaited: write `out = await {name}(...)` in an `async def` body"
+        )
+
+
+class ExportError(AetherGraphError):
+    """An agent cannot be written as a module without changing what it does; names the line."""
+
+
+def known(names: Iterable[str]) -> str:
+    """`a, b, c` for messages that list what would have been right."""
+    return ", ".join(sorted(names)) or "none"

@@ -1,0 +1,289 @@
+"""What happened in a run. The journal is a list of these, in order; every other view of a run is a fold of it.
+
+Nodes are numbered from 1 within their run, in the order in which they were first written; 0 is the run's own body.
+`scope` is the number of the node whose body or attempt made a call. `path` is the lineage of the asyncio task that
+made it, `""` for the body's own. `at` is the mailbox position up to which that body had been told results.
+Times are seconds since the epoch (UTC). `bytes` payloads are made and read by `codec`.
+
+Facts are never changed once released: new fields go at the end, with a default.
+"""
+
+from __future__ import annotations
+
+from typing import Union
+
+import msgspec
+
+FORMAT = 1  # of the store; raised when an older version could no longer read what we write
+
+TOOL, GRAPH, WAIT = "tool", "graph", "wait"  # kinds of node
+
+
+class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Base of all facts."""
+
+
+class Error(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An exception as it is kept: class by name, never by reference."""
+
+    module: str
+    qualname: str
+    message: str
+    args: bytes = b""  # codec payload of `args`; empty where they cannot be stored
+    notes: list[str] = []
+    traceback: str = ""  # the user's frames, as text
+    nodes: list[int] = []  # every recorded failure reachable from this one
+
+
+class RunStarted(Fact, frozen=True, array_like=True, gc=False, tag=0):
+    """The run exists. `inputs` is the payload of a dict; `definition` names the stored source of its agent."""
+
+    run_id: str
+    name: str
+    t: float
+    inputs: bytes
+    secret: bytes  # makes this run's wait tokens unguessable
+    definition: str = ""
+    session: str = ""
+    parent: str = ""
+    cap: int = 0  # concurrent attempts; 0 is the default of the process
+    tags: list[str] = []
+    format: int = FORMAT
+
+
+class RunOpened(Fact, frozen=True, array_like=True, gc=False, tag=1):
+    """A process took the run up, for the first time (epoch 1) or again."""
+
+    epoch: int
+    t: float
+    process: str = ""
+    validity: bytes = b""  # code fingerprint of the agent's body
+    outputs: list[str] = []
+
+
+class NodeStarted(Fact, frozen=True, array_like=True, gc=False, tag=2):
+    """A call became a node and may start. Written again, with the next `execution`, when the node runs again."""
+
+    no: int
+    key: bytes
+    scope: int
+    path: str
+    at: int
+    callee: str
+    node_id: str
+    kind: str
+    validity: bytes
+    t: float
+    args: bytes = b""  # b"m" + msgpack of [args, kwargs] where small and plain, else b"t" + a preview
+    deps: list[int] = []  # nodes whose values it was given
+    after: list[int] = []  # nodes it follows in control order, where no value says so
+    execution: int = 1
+    why: str = ""  # why it runs again
+
+
+class NodeDone(Fact, frozen=True, array_like=True, gc=False, tag=3):
+    """A node gave its outputs, or failed for good. This is its delivery: mailbox order is journal order."""
+
+    no: int
+    ok: bool
+    value: bytes  # codec payload of the outputs, empty for a failure
+    t: float
+    error: Error | None = None
+    volatile: str = ""  # why the node has to run again on resume: not storable, or it changed an argument
+    files: list[tuple[str, int, int]] = []  # paths in its outputs: size, mtime in ns
+    attempt: int = 1
+    redo: bool = False  # a volatile node ran again on resume: keeps its first place in the order
+
+
+class NodeRan(Fact, frozen=True, array_like=True, gc=False, tag=4):
+    """`NodeStarted` and `NodeDone` of a pure tool in one, written when it has run."""
+
+    no: int
+    key: bytes
+    scope: int
+    path: str
+    at: int
+    callee: str
+    node_id: str
+    validity: bytes
+    t: float
+    took: float
+    ok: bool
+    value: bytes
+    args: bytes = b""
+    deps: list[int] = []
+    after: list[int] = []
+    error: Error | None = None
+    volatile: str = ""
+    files: list[tuple[str, int, int]] = []
+    attempt: int = 1
+
+
+class AttemptFailed(Fact, frozen=True, array_like=True, gc=False, tag=5):
+    """An attempt failed and another will follow after `retry_in_s` seconds."""
+
+    no: int
+    attempt: int
+    error: Error
+    retry_in_s: float
+    t: float
+
+
+class CallCancelled(Fact, frozen=True, array_like=True, gc=False, tag=6):
+    """The body cancelled a call or effect itself (`asyncio.timeout`, `task.cancel()`); `no` is 0 for an effect."""
+
+    no: int
+    key: bytes
+
+
+class TimerFired(Fact, frozen=True, array_like=True, gc=False, tag=7):
+    """A timer of a body was delivered, or the result of work that a body had given to an executor."""
+
+    key: bytes
+    scope: int
+    path: str
+    at: int
+
+
+class Effect(Fact, frozen=True, array_like=True, gc=False, tag=8):
+    """Something that a body or attempt did or read through its context, with its outcome.
+
+    `queued` says whether the outcome came through the mailbox of a body (then this is its delivery).
+    """
+
+    key: bytes
+    scope: int
+    path: str
+    at: int
+    name: str  # "send_text", "clock", "artifacts.save" ...
+    args: bytes  # what was asked for, as a payload; shown in views
+    value: bytes  # the outcome, as a payload
+    t: float
+    ok: bool = True
+    error: Error | None = None
+    queued: bool = False
+    execution: int = 1
+    attempt: int = 1
+
+
+class EffectIntended(Fact, frozen=True, array_like=True, gc=False, tag=9):
+    """An effect on the outside world is about to happen under the stable id `key`; its `Effect` says that it did."""
+
+    key: bytes
+    scope: int
+    path: str
+    at: int
+    name: str
+    args: bytes
+    t: float
+
+
+class WaitOpened(Fact, frozen=True, array_like=True, gc=False, tag=10):
+    """Node `no` waits for an answer to `question` (see `schema.Question`), addressed by `token`."""
+
+    no: int
+    token: str
+    question: bytes  # msgpack of schema.Question
+    t: float
+    deadline: float = 0.0  # 0: none
+    round: int = 1
+
+
+class WaitRefused(Fact, frozen=True, array_like=True, gc=False, tag=11):
+    """An answer was refused after it had been stored; the wait is open again, in its next round."""
+
+    no: int
+    round: int
+    why: str
+    t: float
+
+
+class WaitWithdrawn(Fact, frozen=True, array_like=True, gc=False, tag=12):
+    """Nobody waits for node `no` any more (the code that asked is gone, or the body cancelled it)."""
+
+    no: int
+    t: float
+    why: str = ""
+
+
+class Noted(Fact, frozen=True, array_like=True, gc=False, tag=13):
+    """Cosmetic: output, log lines, progress, plot points. No barrier; superseded when node `no` runs again.
+
+    kind "out": {"s": text, "err": bool}; "show": {"mime": data}; "figure": {"png": digest};
+    "log": {"level", "text"}; "progress": {"id", "title", "now", "total", "sub", "end"};
+    "point": {"track", "step", "value"}; `data` is msgpack.
+    """
+
+    no: int
+    kind: str
+    data: bytes
+    t: float
+
+
+class RunDone(Fact, frozen=True, array_like=True, gc=False, tag=14):
+    """The body returned; `value` is the payload of its outputs."""
+
+    value: bytes
+    t: float
+    volatile: str = ""
+
+
+class RunFailed(Fact, frozen=True, array_like=True, gc=False, tag=15):
+    """The body raised. `fatal`: the nodes whose recorded failures led to it; they are tried again on resume."""
+
+    error: Error
+    fatal: list[int]
+    t: float
+
+
+class RunPaused(Fact, frozen=True, array_like=True, gc=False, tag=16):
+    """The process let go of the run before its end."""
+
+    why: str
+    t: float
+
+
+class RunCancelled(Fact, frozen=True, array_like=True, gc=False, tag=17):
+    """Cancelled through the engine: final."""
+
+    by: str
+    t: float
+
+
+AnyFact = Union[  # noqa: UP007 (msgspec wants a Union at run time; `|` of classes works only inside annotations)
+    RunStarted,
+    RunOpened,
+    NodeStarted,
+    NodeDone,
+    NodeRan,
+    AttemptFailed,
+    CallCancelled,
+    TimerFired,
+    Effect,
+    EffectIntended,
+    WaitOpened,
+    WaitRefused,
+    WaitWithdrawn,
+    Noted,
+    RunDone,
+    RunFailed,
+    RunPaused,
+    RunCancelled,
+]
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[AnyFact])
+
+
+def encode(batch: list[AnyFact]) -> bytes:
+    """One journal row."""
+    return _encoder.encode(batch)
+
+
+def decode(row: bytes) -> list[AnyFact]:
+    """The facts of one journal row.
+
+    Raises:
+        msgspec.DecodeError: the row is damaged, or written by a newer version.
+    """
+    return _decoder.decode(row)

@@ -1,0 +1,116 @@
+"""Exceptions as facts: kept by name, arguments and text, built again on replay, and traced back to the nodes they came from."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import facts as f
+from .errors import NotStorable
+
+_MARK = "__aethergraph_nodes__"
+_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_HIDDEN = (_OURS, os.path.dirname(os.path.abspath(os.__file__)) + os.sep + "asyncio" + os.sep)
+MAX_TRACEBACK = 8_000  # characters
+
+
+def mark(error: BaseException, no: int, note: str) -> None:
+    """Remember that `error` is the recorded failure of node `no`; say so in its notes, once."""
+    known = nodes(error)
+    if no in known:
+        return
+    try:
+        setattr(error, _MARK, (*known, no))
+    except AttributeError:  # a class with __slots__: it cannot be traced, and is tried again by its lineage only
+        return
+    if not known:
+        error.add_note(note)
+
+
+def nodes(error: BaseException) -> tuple[int, ...]:
+    """The nodes whose recorded failure `error` itself is."""
+    return getattr(error, _MARK, ())
+
+
+def reachable(error: BaseException) -> list[int]:
+    """The nodes of every recorded failure that is `error`, its cause, its context, or a member of its group."""
+    found: list[int] = []
+    todo: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        found.extend(nodes(one))
+        todo += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+    return list(dict.fromkeys(found))
+
+
+def describe(error: BaseException, dump: Callable[[Any], bytes]) -> f.Error:
+    """`error` as a fact. Arguments that cannot be stored are left out: such a failure is tried again, not rebuilt."""
+    try:
+        arguments = dump(list(error.args))
+    except NotStorable:
+        arguments = b""
+    return f.Error(
+        module=type(error).__module__,
+        qualname=type(error).__qualname__,
+        message=str(error)[:2_000],
+        args=arguments,
+        notes=[str(note) for note in getattr(error, "__notes__", [])],
+        traceback=user_traceback(error),
+        nodes=reachable(error),
+    )
+
+
+def rebuild(
+    error: f.Error, load: Callable[[bytes], Any], namespace: Mapping[str, Any] | None = None
+) -> BaseException | None:
+    """The exception that `describe` saw, or None where it cannot be built: nothing is imported for it."""
+    if not error.args:
+        return None
+    home: Any = sys.modules.get(error.module)
+    first = error.qualname.partition(".")[0]
+    if (home is None or not hasattr(home, first)) and namespace is not None and first in namespace:
+        home = _Names(namespace)
+    try:
+        kind = home
+        for name in error.qualname.split("."):
+            kind = getattr(kind, name)
+        built = kind(*load(error.args))
+    except Exception:  # noqa: BLE001 (the class is the user's: whatever its constructor does, the failure is retried)
+        return None
+    if not isinstance(built, BaseException) or str(built)[:2_000] != error.message:
+        return None
+    for note in error.notes:
+        built.add_note(note)
+    if error.nodes:
+        setattr(built, _MARK, tuple(error.nodes))
+    return built
+
+
+class _Names:
+    def __init__(self, names: Mapping[str, Any]) -> None:
+        self.__dict__.update(names)
+
+
+def user_traceback(error: BaseException) -> str:
+    """The traceback as text, without the frames of this library and of asyncio."""
+    summary = traceback.TracebackException.from_exception(error, limit=-60)
+    seen: set[int] = set()
+    todo: list[traceback.TracebackException | None] = [summary]
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.stack = traceback.StackSummary.from_list(
+            [frame for frame in one.stack if not frame.filename.startswith(_HIDDEN)]
+        )
+        todo += [one.__cause__, one.__context__, *(one.exceptions or ())]
+    text = "".join(summary.format())
+    return text if len(text) <= MAX_TRACEBACK else "...\n" + text[-MAX_TRACEBACK:]

@@ -1,0 +1,109 @@
+"""Where running code is: in a body (with a lineage), or in an attempt of a tool."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from .calls import CallHandle
+from .engine import Desk
+from .identity import Lineage
+from .ids import Key
+from .loop import Pulse
+
+if TYPE_CHECKING:
+    from .execution import Execution
+
+_FRONTIER = 48  # at most so many control predecessors are remembered a lineage
+_DETACHED = Pulse()  # attempts are not counted: their callbacks do not make a run busy
+
+
+class BodyPlace(Lineage):
+    """One task of one body of a run.
+
+    `frontier`: the nodes that were delivered here and that nothing delivered later followed: what a call made now
+    follows in control order. `rerun`: nodes that ran again here after an edit; what follows them cannot simply be reused.
+    """
+
+    __slots__ = ("context", "frontier", "no", "parent", "pulse", "rerun", "run")
+    in_body = True
+
+    def __init__(self, run: Execution, scope: Key, no: int, path: str = "", parent: BodyPlace | None = None) -> None:
+        super().__init__(scope, path)
+        self.run, self.no, self.parent = run, no, parent
+        self.pulse = run.pulse
+        self.frontier: dict[int, None] = dict(parent.frontier) if parent is not None else {}
+        self.rerun: frozenset[int] = parent.rerun if parent is not None else frozenset()
+
+    @property
+    def desk(self) -> Desk:
+        """The engine for this scope."""
+        return self.run.body_desk(self)
+
+    def now(self) -> float:
+        """The time of the last delivery."""
+        return self.run.now
+
+    def timer(
+        self, when: float, call: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context
+    ) -> asyncio.TimerHandle:
+        """A timer of this body."""
+        return self.run.timers.timer(self, when, call, args, context)
+
+    def foreign(self, job: asyncio.Future[Any]) -> asyncio.Future[Any]:
+        """The result of an executor job, through the mailbox."""
+        return self.run.timers.foreign(self, job)
+
+    def child(self, coroutine: Coroutine[Any, Any, Any]) -> BodyPlace | None:
+        """The lineage of a task; None for a bare call, which runs no code of the user's."""
+        if type(coroutine) is CallHandle:
+            return None
+        return BodyPlace(self.run, self.scope, self.no, self.child_path(coroutine), self)
+
+    def adopt(self, task: asyncio.Task[Any]) -> None:
+        """`task` ends with this scope."""
+        self.run.tasks.setdefault(self.scope, set()).add(task)
+
+    def delivered(self, handle: CallHandle, *, rerun: bool) -> None:
+        """The result of `handle` is known here, and to whoever waits for this task."""
+        place: BodyPlace | None = self
+        no = handle.no
+        while place is not None:
+            frontier = place.frontier
+            for parent in handle.deps:
+                frontier.pop(parent, None)
+            for parent in handle.after:
+                frontier.pop(parent, None)
+            frontier[no] = None
+            if len(frontier) > _FRONTIER:
+                del frontier[next(iter(frontier))]
+            if rerun:
+                place.rerun = place.rerun | {no}
+            place = place.parent
+
+
+class AttemptPlace:
+    """One attempt of a tool. Calls of other tools in it are plain calls."""
+
+    __slots__ = ("_desk", "attempt", "closed", "handle", "make", "pulse", "thread")
+    in_body = False
+
+    def __init__(self, handle: CallHandle, attempt: int, thread: bool, make: Callable[[AttemptPlace], Desk]) -> None:
+        self.handle, self.attempt, self.thread, self.make = handle, attempt, thread, make
+        self.pulse = _DETACHED
+        self.closed = ""  # why its context takes no more calls
+        self._desk: Desk | None = None
+
+    @property
+    def used(self) -> bool:
+        """Whether anything asked for the desk: its context, or output that belongs to it."""
+        return self._desk is not None
+
+    @property
+    def desk(self) -> Desk:
+        """The engine for this attempt, made when first needed."""
+        if self._desk is None:
+            self._desk = self.make(self)
+        return self._desk

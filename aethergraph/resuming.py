@@ -1,0 +1,186 @@
+"""Going on with a run: which code it goes on with, and what that code will reuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from . import contents, definitions
+from . import facts as f
+from .errors import UnknownRun
+from .flow import Flow, Node
+from .status import NodeStatus
+
+if TYPE_CHECKING:
+    from .hub import Runtime
+    from .reactive import Agent
+
+REUSED, RUNS, MAY_RUN = "reused", "runs", "may run"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """What a resume will do about one node; `why` is empty for a node that is simply reused."""
+
+    node_id: str
+    callee: str
+    verdict: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a resume will reuse (`reused`), run (`runs`), and decide when it knows the values (`may run`)."""
+
+    rows: list[PlanRow]
+    notes: list[str] = field(default_factory=list)
+
+    def count(self, verdict: str) -> int:
+        """How many nodes have this verdict."""
+        return sum(1 for row in self.rows if row.verdict == verdict)
+
+    def text(self, most: int = 12) -> str:
+        """A few lines: counts, then each node that is not simply reused, with its reason."""
+        lines = [
+            f"{self.count(REUSED)} reused, {self.count(RUNS)} to run, {self.count(MAY_RUN)} may run"
+            if self.rows
+            else "nothing was recorded yet: it starts from the top"
+        ]
+        told = [row for row in self.rows if row.verdict != REUSED]
+        width = max((len(row.node_id) for row in told[:most]), default=0)
+        lines += [f"  {row.node_id:<{width}}  {row.verdict}: {row.why}" for row in told[:most]]
+        if len(told) > most:
+            lines.append(f"  ... and {len(told) - most} more")
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+
+
+def agent_of(runtime: Runtime, run_id: str, flow: Flow, namespace: Mapping[str, Any] | None) -> Agent:
+    """The agent that a run goes on with.
+
+    What this process has defined wins, name by name, over the definitions that were stored when the run started.
+
+    Raises:
+        UnknownRun: its beginning is not on disk, or its agent is neither stored nor defined here.
+        Untrusted: the stored source is not signed with this user's key.
+    """
+    from .reactive import Agent, find
+
+    started = flow.started
+    if started is None:
+        raise UnknownRun(run_id)
+    names = namespace or {}
+    here = next((v for v in names.values() if isinstance(v, Agent) and v.name == started.name), None)
+    if here is None and namespace is None:
+        here = find(started.name)
+    if here is not None and not definitions.gather(here).missing:
+        return here
+    if not started.definition:
+        if here is not None:
+            return here
+        raise UnknownRun(f"{run_id} (its agent {started.name!r} is not stored: run the cell or import the module that defines it)")
+    stored = definitions.load_definition(runtime.store, runtime.keyring, started.definition)
+    made = definitions.materialise(stored, f"aethergraph_run_{run_id.replace('-', '_').replace('.', '_')}", names)
+    for value in made.values():
+        if isinstance(value, Agent) and value.name == started.name:
+            value.names = lambda: made
+            return value
+    raise UnknownRun(f"{run_id} (its stored source does not define the agent {started.name!r})")
+
+
+def callees(agent: Agent) -> dict[str, Any]:
+    """The tools and agents that `agent` can reach by the names it uses, by their own name."""
+    from .reactive import Agent
+    from .tooling import Tool
+
+    found: dict[str, Any] = {}
+    todo: list[Any] = [agent]
+    seen: set[int] = set()
+    while todo:
+        one = todo.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, (Tool, Agent)):
+            found[one.name] = one
+        fn = getattr(one, "fn", one)
+        code = getattr(fn, "__code__", None)
+        if code is None:
+            continue
+        for cell in fn.__closure__ or ():
+            try:
+                todo.append(cell.cell_contents)
+            except ValueError:  # not bound yet
+                continue
+        for name in _names(code):
+            value = fn.__globals__.get(name)
+            if isinstance(value, (Tool, Agent)) or getattr(value, "__module__", None) == fn.__module__:
+                todo.append(value)
+    return found
+
+
+def _names(code: Any) -> set[str]:
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if hasattr(constant, "co_names"):
+            names |= _names(constant)
+    return names
+
+
+def make_plan(flow: Flow, agent: Agent) -> Plan:
+    """The plan of resuming `flow` with `agent`, from pins alone: the body is not run."""
+    if flow.failure is not None:
+        flow.supersede(flow.failure.fatal)
+    planner = _Planner(flow, callees(agent))
+    rows = [planner.row(node) for node in flow.nodes]
+    notes = []
+    body = flow.opened.validity if flow.opened else b""
+    if body and body != agent.validity():
+        notes.append(f"the code of {agent.name}, or of something that it uses, changed since it last ran")
+    return Plan(rows, notes)
+
+
+class _Planner:
+    def __init__(self, flow: Flow, known: Mapping[str, Any]) -> None:
+        self.flow, self.known = flow, known
+        self.pins: dict[str, bytes] = {}
+        self.verdicts: dict[int, str] = {}
+
+    def row(self, node: Node) -> PlanRow:
+        verdict, why = self._judge(node)
+        self.verdicts[node.no] = verdict
+        return PlanRow(node.node_id, node.callee, verdict, why)
+
+    def _judge(self, node: Node) -> tuple[str, str]:
+        if node.kind == f.WAIT:
+            if node.outcome is not None:
+                return REUSED, ""
+            return RUNS, "the question is open" if node.status is NodeStatus.WAITING else "it is asked again"
+        outcome = node.outcome
+        if outcome is None:
+            return RUNS, "it was not finished"
+        if outcome.volatile:
+            return RUNS, outcome.volatile
+        target = self.known.get(node.callee)
+        if target is None:
+            return MAY_RUN, f"no tool {node.callee!r} was found to compare with"
+        if self._pin(node.callee, target.validity) != node.validity[:8]:
+            return RUNS, f"the code of {node.callee}, or of something that it uses, changed"
+        for path, size, mtime in outcome.files:
+            if not contents.file_is(path, size, mtime):
+                return RUNS, f"the file {path} that it returned changed"
+        return self._upstream(node, target)
+
+    def _upstream(self, node: Node, target: Any) -> tuple[str, str]:
+        for dep in node.deps:
+            if self.verdicts.get(dep, REUSED) != REUSED:
+                return MAY_RUN, f"it uses what {self.flow.nodes[dep - 1].node_id} gives"
+        for before in node.after:
+            if self.verdicts.get(before, REUSED) != REUSED and not (target.pure or target.cache):
+                return MAY_RUN, f"it follows {self.flow.nodes[before - 1].node_id}"
+        return REUSED, ""
+
+    def _pin(self, name: str, validity: Callable[[], bytes]) -> bytes:
+        if name not in self.pins:
+            self.pins[name] = validity()
+        return self.pins[name]

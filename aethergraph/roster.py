@@ -1,0 +1,87 @@
+"""The rows of runs: what `runs()` lists without reading a journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import msgspec
+
+from .engine import Op
+from .errors import UnknownRun
+from .status import RunStatus
+from .store import Store, Transaction
+
+
+class RunRow(msgspec.Struct, frozen=True, array_like=True):
+    """One run as its last owner left it; times in seconds since the epoch, 0 for not yet."""
+
+    run_id: str
+    name: str
+    status: str
+    created: float
+    ended: float = 0.0
+    session: str = ""
+    parent: str = ""
+    nodes: int = 0
+    done: int = 0
+    waiting: int = 0
+    error: str = ""
+    tags: list[str] = []
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A run in a list. `waiting`: open questions; `live_elsewhere`: another process is running it."""
+
+    run_id: str
+    name: str
+    status: RunStatus
+    created_at: float
+    duration_s: float
+    nodes: int
+    nodes_done: int
+    waiting: int
+    session: str
+    error: str
+    live_elsewhere: bool
+    tags: tuple[str, ...] = ()
+
+
+def row_key(run_id: str) -> str:
+    """Where the row of a run lies."""
+    return f"r:{run_id}"
+
+
+def write_op(row: RunRow) -> Op:
+    """Write `row` with a fact."""
+    data = msgspec.msgpack.encode(row)
+
+    def op(rows: Transaction) -> None:
+        rows.set(row_key(row.run_id), data)
+
+    return op
+
+
+def decode(data: bytes) -> RunRow:
+    """A row."""
+    return msgspec.msgpack.decode(data, type=RunRow)
+
+
+def read(store: Store, run_id: str) -> RunRow:
+    """The row of a run.
+
+    Raises:
+        UnknownRun: there is none; names those with a similar id.
+    """
+    data = store.get(row_key(run_id))
+    if data is None:
+        known = [key[2:] for key, _ in store.scan("r:")]
+        raise UnknownRun(run_id, get_close_matches(run_id, known, n=3, cutoff=0.5))
+    return decode(data)
+
+
+def everything(store: Store) -> Iterable[RunRow]:
+    """All rows, newest first."""
+    return sorted((decode(data) for _, data in store.scan("r:")), key=lambda row: row.created, reverse=True)

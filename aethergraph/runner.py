@@ -1,0 +1,114 @@
+"""Running agents: `run` blocks, `run_async` is awaited, `start` returns at once; `resume` goes on with a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import hub
+from .hub import WaitInfo
+from .outputs import Outputs
+from .reactive import Agent
+from .roster import RunInfo
+from .running import Run
+
+__all__ = ["answer", "load_run", "resume", "run", "run_async", "runs", "start", "waits"]
+
+
+def _bound(target: Any, inputs: Mapping[str, Any] | None, named: dict[str, Any]) -> tuple[Agent, dict[str, Any]]:
+    if not isinstance(target, Agent):
+        raise TypeError(f"an agent made with @graph_fn can be run, got {type(target).__name__}: {target!r:.80}")
+    if inputs is not None and not isinstance(inputs, Mapping):
+        raise TypeError(f"inputs are a dict by name, got {type(inputs).__name__}; or write {target.name}(x=...)")
+    return target, target.bind((), {**(inputs or {}), **named})
+
+
+def start(
+    target: Agent,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    run_id: str | None = None,
+    keep: bool = False,
+    max_concurrency: int | None = None,
+    **named: Any,
+) -> Run:
+    """Start a run and return at once; it goes on in the background, and shows itself in a notebook.
+
+    Args:
+        inputs: inputs by name; they may also be given as keywords.
+        run_id: a name for the run; one that exists and has the same inputs is resumed.
+        keep: leave a live run that the same cell started earlier running; without it that one is paused.
+        max_concurrency: how many tools run at once; the cores of the machine and 4 where left out.
+
+    Raises:
+        MissingInput, TypeError: the inputs do not fit.
+        RunExists: `run_id` is a run of another agent or with other inputs.
+    """
+    agent, bound = _bound(target, inputs, named)
+    return hub.current().start(agent, bound, run_id=run_id, keep=keep, max_concurrency=max_concurrency)
+
+
+def run(
+    target: Agent,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    run_id: str | None = None,
+    max_concurrency: int | None = None,
+    **named: Any,
+) -> Outputs:
+    """Run and block until the outputs are there; in a notebook cell and in a script. As `start` otherwise.
+
+    Raises:
+        WouldBlock: called in the body of an agent: await there.
+        Exception: what the body raised, unchanged.
+    """
+    agent, bound = _bound(target, inputs, named)
+    return hub.current().run(agent, bound, run_id=run_id, max_concurrency=max_concurrency)
+
+
+async def run_async(
+    target: Agent,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    run_id: str | None = None,
+    max_concurrency: int | None = None,
+    **named: Any,
+) -> Outputs:
+    """`run`, to be awaited."""
+    agent, bound = _bound(target, inputs, named)
+    return await hub.current().start(agent, bound, run_id=run_id, max_concurrency=max_concurrency)
+
+
+def resume(run_id: str | None = None, *, namespace: Mapping[str, Any] | None = None) -> Run:
+    """Go on with a run, the latest unfinished one where `run_id` is left out; returns at once. See `Runtime.resume`."""
+    return hub.current().resume(run_id, namespace=namespace)
+
+
+def runs(status: str | None = None, name: str | None = None, limit: int = 50) -> list[RunInfo]:
+    """The runs of the store, newest first, of one status or agent where given."""
+    return hub.current().runs(status, name, limit)
+
+
+def load_run(run_id: str) -> Run:
+    """A run to read; it may be live in another process.
+
+    Raises:
+        UnknownRun: there is none of this id.
+    """
+    return hub.current().load(run_id)
+
+
+def waits() -> list[WaitInfo]:
+    """The inbox of the store: every open question, oldest first."""
+    return hub.current().waits()
+
+
+def answer(token: str, value: Any, *, answer_id: str | None = None) -> None:
+    """Answer a question, whichever process runs it; it is on disk when this returns.
+
+    Raises:
+        UnknownWait: no such question.
+        AlreadyAnswered: somebody was first. The same `answer_id` again is acknowledged instead.
+        BadAnswer: it does not fit; the question stays open.
+    """
+    hub.current().answer(token, value, answer_id)

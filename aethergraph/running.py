@@ -1,0 +1,224 @@
+"""`Run`: one run as its user holds it, live here or read from the store."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import AsyncIterator, Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from . import facts as f
+from . import journal, roster
+from .engine import here
+from .errors import RunCancelled, RunFailed, RunPaused, UnknownWait, WouldBlock
+from .failures import rebuild
+from .flow import Flow, Node
+from .outputs import Outputs
+from .status import RunStatus
+
+if TYPE_CHECKING:
+    from .execution import Execution
+    from .hub import Runtime
+
+
+class Run:
+    """A run. Await it for its outputs; `status`, `nodes` and the rest can be read at any time.
+
+    Made by `start`, `resume` and `load_run`. One that is only read takes no ownership: it may be live elsewhere.
+    """
+
+    def __init__(self, runtime: Runtime, run_id: str, name: str) -> None:
+        self.runtime, self.run_id, self.name = runtime, run_id, name
+        self.origin = ""  # the cell that started it
+        self.future: concurrent.futures.Future[Outputs] = concurrent.futures.Future()
+        self.execution: Execution | None = None
+
+    # ------------------------------------------------------------------ waiting for it
+
+    def __await__(self) -> Generator[Any, Any, Outputs]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> Outputs:
+        if self.execution is None:
+            return self._ended()
+        try:
+            return await asyncio.shield(asyncio.wrap_future(self.future))
+        except asyncio.CancelledError:
+            if not self.future.done():
+                self.pause("it was interrupted")
+            raise
+
+    def result(self, timeout_s: float | None = None) -> Outputs:
+        """Block until the run ends; its outputs.
+
+        Raises:
+            TimeoutError: it did not end within `timeout_s` seconds; it goes on.
+            RunPaused, RunCancelled: it stopped before its end.
+            Exception: what its body raised, unchanged.
+        """
+        if self.execution is None:
+            return self._ended()
+        if here() is not None or self.runtime.on_loop():
+            raise WouldBlock(f"run.result() of {self.run_id}", "`await run`")
+        try:
+            return self.runtime.wait(self, timeout_s)
+        except KeyboardInterrupt:
+            if not self.future.done():
+                self.pause("it was interrupted")
+            raise
+
+    def _ended(self) -> Outputs:
+        flow = self.flow()
+        if flow.result is not None:
+            return self.outputs
+        if flow.status is RunStatus.CANCELLED:
+            raise RunCancelled(self.run_id)
+        if flow.failure is not None:
+            raise self._failure(flow.failure)
+        raise RunPaused(self.run_id, "it is not running in this process")
+
+    def _failure(self, failure: f.RunFailed) -> BaseException:
+        error = failure.error
+        built = rebuild(error, self.runtime.codec.load)
+        return built or RunFailed(self.run_id, error.qualname, error.message, error.traceback)
+
+    # ------------------------------------------------------------------ reading it
+
+    def flow(self) -> Flow:
+        """The state of the run: the live one, or the fold of what is on disk."""
+        if self.execution is not None:
+            return self.execution.flow
+        batches = journal.read(self.runtime.store, self.run_id)
+        return Flow.of(fact for batch in batches for fact in batch)
+
+    @property
+    def live(self) -> bool:
+        """Whether it runs in this process."""
+        return self.execution is not None and not self.future.done()
+
+    @property
+    def status(self) -> RunStatus:
+        """Where it is."""
+        if self.live and self.execution is not None:
+            return RunStatus.WAITING if self.execution.only_waits else RunStatus.RUNNING
+        return self.runtime.info(roster.read(self.runtime.store, self.run_id)).status
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What it was started with."""
+        started = self.flow().started
+        return dict(self.runtime.codec.load(started.inputs)) if started else {}
+
+    @property
+    def outputs(self) -> Outputs:
+        """What it gave; empty before its end."""
+        result = self.flow().result
+        return self.runtime.codec.load_outputs(result.value) if result else Outputs()
+
+    @property
+    def error(self) -> BaseException | None:
+        """What it failed with, or None."""
+        failure = self.flow().failure
+        return self._failure(failure) if failure else None
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Its nodes, in the order in which they came up."""
+        return list(self.flow().nodes)
+
+    @property
+    def graph(self) -> list[Node]:
+        """Its nodes; each knows those whose values it was given (`deps`) and those it follows (`after`)."""
+        return self.nodes
+
+    @property
+    def waits(self) -> list[Any]:
+        """Its open questions."""
+        return [wait for wait in self.runtime.waits() if wait.run_id == self.run_id]
+
+    @property
+    def artifacts(self) -> list[Any]:
+        """What it has saved."""
+        from .services.artifacts import find
+
+        return find(self.runtime.store, self.run_id)
+
+    @property
+    def created_at(self) -> float:
+        """When it was started, in seconds since the epoch."""
+        started = self.flow().started
+        return started.t if started else 0.0
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from its start to its end, or to now."""
+        row = roster.read(self.runtime.store, self.run_id)
+        return (row.ended or self.runtime.clock.now()) - row.created
+
+    def follow(self, call: Callable[[list[f.AnyFact]], None]) -> Callable[[], None]:
+        """Give `call` all committed facts, then each batch after its commit; return the undo. See `Journal.follow`."""
+        return self.runtime.journal.follow(self.run_id, call)
+
+    async def events(self) -> AsyncIterator[f.AnyFact]:
+        """The facts of the run as they are committed, from the first; ends when the run ends here."""
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[f.AnyFact | None] = asyncio.Queue()
+
+        def put(facts: list[f.AnyFact]) -> None:
+            for fact in facts:
+                loop.call_soon_threadsafe(queue.put_nowait, fact)
+
+        unfollow = self.follow(put)
+        if self.execution is None:
+            loop.call_soon(queue.put_nowait, None)
+        else:
+            self.future.add_done_callback(lambda _: loop.call_soon_threadsafe(queue.put_nowait, None))
+        try:
+            while (fact := await queue.get()) is not None:
+                yield fact
+        finally:
+            unfollow()
+
+    # ------------------------------------------------------------------ acting on it
+
+    def answer(self, value: Any, wait: str | None = None) -> None:
+        """Answer its open question, or the one named by token, node id, name or prompt.
+
+        Raises:
+            UnknownWait: there is none, or several and `wait` does not say which.
+            BadAnswer: it does not fit; the question stays open.
+        """
+        found = [w for w in self.waits if wait is None or wait in (w.token, w.node_id, w.schema.name, w.prompt)]
+        if len(found) != 1:
+            known = ", ".join(f"{w.node_id} ({w.prompt!r})" for w in self.waits) or "none"
+            raise UnknownWait(f"{wait or 'a question'} of {self.run_id} (open: {known})")
+        self.runtime.answer(found[0].token, value)
+
+    def cancel(self, by: str = "") -> None:
+        """End it for good, wherever it runs; returns at once where it is live."""
+        self.runtime.cancel(self.run_id, by)
+
+    def pause(self, why: str = "it was paused") -> None:
+        """Let go of it here; it can be resumed."""
+        if self.execution is not None and not self.future.done():
+            self.runtime.thread.call(self.execution.suspend, why)
+
+    def retry(self) -> Run:
+        """Try a failed run again: what failed runs again, what was finished is reused."""
+        return self.runtime.resume(self.run_id)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run as plain data."""
+        info = self.runtime.info(roster.read(self.runtime.store, self.run_id))
+        nodes = [
+            {"node_id": n.node_id, "callee": n.callee, "kind": n.kind, "status": str(n.status), "deps": n.deps}
+            for n in self.nodes
+        ]
+        return {
+            "run_id": self.run_id, "name": self.name, "status": str(self.status), "created_at": info.created_at,
+            "duration_s": info.duration_s, "nodes": nodes,
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"<run {self.run_id}: {self.status}>"
+

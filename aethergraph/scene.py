@@ -1,0 +1,309 @@
+"""The boxes of a run, placed: fan-outs folded, nested graphs as frames around what happens inside.
+
+A scene depends only on the shape of the picture. What changes often, a box's status and its second line, is its `Face`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from . import facts as f
+from .groups import Group, finished, overall
+from .labels import cut, duration, line, width
+from .layout import Layout, Point, layout
+from .picture import Node, Picture
+from .status import NodeStatus
+
+HEIGHT, SMALLEST, WIDEST = 44, 104, 210
+FRAMED = 12  # a nested graph of more boxes is one box
+DEEPEST = 3
+_MARGIN, _HEAD, _PAD = 12, 30, 12
+
+Outputs = Callable[[bytes], dict[str, str]]  # previews of the outputs in a payload, by name
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """`key` is the number of its first node, `count` how many nodes it stands for; a frame holds other boxes."""
+
+    key: int
+    label: str
+    x: int
+    y: int
+    w: int
+    h: int
+    count: int = 1
+    frame: bool = False
+
+
+@dataclass(slots=True)
+class Scene:
+    """Boxes with frames before what is in them, and paths (from, to, SVG path data, whether it is only an order)."""
+
+    boxes: dict[int, Box] = field(default_factory=dict)
+    paths: list[tuple[int, int, str, bool]] = field(default_factory=list)
+    width: int = 0
+    height: int = 0
+
+    def home(self, picture: Picture, no: int) -> int:
+        """The box that shows node `no`; 0 where there is none."""
+        while no:
+            group = picture.groups.of.get(no)
+            if group is None:
+                return 0
+            key = group.first if group.folded else no
+            if key in self.boxes:
+                return key
+            no = picture.nodes[no].scope
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """What a box shows. `fraction` fills its bar; `began` and `ended` are seconds of the run."""
+
+    status: NodeStatus
+    sub: str
+    fraction: float | None
+    began: float
+    ended: float | None
+    counts: str = ""  # for several nodes: how many are in which status
+
+
+# ---------------------------------------------------------------------- placing
+
+
+def scene(picture: Picture) -> Scene:
+    """Place everything that is to be seen."""
+    inner = _part(picture, 0, 0)
+    shown = Scene(width=inner.width + 2 * _MARGIN, height=inner.height + 2 * _MARGIN)
+    _add(shown, inner, _MARGIN, _MARGIN)
+    return shown
+
+
+@dataclass(slots=True)
+class _Part:
+    """One scope laid out on its own, from (0, 0). `inside`: the parts in its frames, by the frame's key."""
+
+    boxes: list[Box]
+    routes: list[tuple[int, int, list[Point], bool]]
+    inside: dict[int, _Part]
+    width: int
+    height: int
+
+
+@dataclass(slots=True)
+class _Unit:
+    """What one box stands for."""
+
+    key: int
+    group: Group
+    parents: dict[int, None]
+    soft: bool
+
+
+def _part(picture: Picture, scope: int, depth: int) -> _Part:
+    units = list(_units(picture, scope))
+    index = {unit.key: i for i, unit in enumerate(units)}
+    inside, boxes = {}, []
+    for unit in units:
+        part = _inside(picture, unit, depth)
+        if part is not None:
+            inside[unit.key] = part
+        boxes.append(_box(picture, unit, part))
+    edges: dict[tuple[int, int], bool] = {}
+    for i, unit in enumerate(units):
+        for parent in unit.parents:
+            key = _lift(picture, parent, scope, index)
+            if key is not None and key != unit.key:
+                edges[index[key], i] = unit.soft and edges.get((index[key], i), True)
+    edges = _needed(edges, len(units))
+    placed: Layout = layout([(box.w, box.h) for box in boxes], list(edges))
+    boxes = [replace(box, x=x, y=y) for box, (x, y) in zip(boxes, placed.at, strict=True)]
+    routes = [(units[a].key, units[b].key, points, edges[a, b]) for a, b, points in placed.routes]
+    return _Part(boxes, routes, inside, placed.width, placed.height)
+
+
+def _needed(edges: dict[tuple[int, int], bool], count: int) -> dict[tuple[int, int], bool]:
+    """`edges` without those that only say an order which a longer way says as well."""
+    before: list[list[int]] = [[] for _ in range(count)]
+    for a, b in edges:
+        before[b].append(a)
+    reach = [0] * count  # as bits: all boxes from which one comes here
+    for b in range(count):
+        for a in before[b]:
+            if a < b:
+                reach[b] |= reach[a] | 1 << a
+    return {
+        (a, b): soft
+        for (a, b), soft in edges.items()
+        if not (soft and any(reach[other] >> a & 1 for other in before[b] if other != a))
+    }
+
+
+def _units(picture: Picture, scope: int) -> Iterator[_Unit]:
+    units = []
+    for group in picture.groups.within.get(scope, ()):
+        if group.folded:
+            first = picture.nodes[group.first]
+            units.append(_Unit(group.first, group, group.parents, not first.deps))
+        else:
+            for no in group.members:
+                node = picture.nodes[no]
+                units.append(_Unit(no, group, dict.fromkeys(node.deps or node.after), not node.deps))
+    return iter(sorted(units, key=lambda unit: unit.key))
+
+
+def _inside(picture: Picture, unit: _Unit, depth: int) -> _Part | None:
+    if unit.group.folded or depth >= DEEPEST:
+        return None
+    groups = picture.groups.within.get(unit.key, ())
+    count = sum(1 if group.folded else len(group.members) for group in groups)
+    return _part(picture, unit.key, depth + 1) if 0 < count <= FRAMED else None
+
+
+def _lift(picture: Picture, parent: int, scope: int, index: dict[int, int]) -> int | None:
+    """The box of `scope` in which node `parent` lies, if it does."""
+    while parent:
+        node = picture.nodes.get(parent)
+        if node is None:
+            return None
+        if node.scope == scope:
+            group = picture.groups.of[parent]
+            key = group.first if group.folded else parent
+            return key if key in index else None
+        parent = node.scope
+    return None
+
+
+def _box(picture: Picture, unit: _Unit, part: _Part | None) -> Box:
+    node = picture.nodes[unit.key]
+    many = len(unit.group.members) if unit.group.folded else len(_hidden(picture, unit.key))
+    name = unit.group.callee if unit.group.folded else node.label
+    label = cut(name, WIDEST - 40)
+    tail = f" \u00d7{many}" if unit.group.folded else ""
+    room = width(label) + width("0" * len(tail)) + 40
+    wide = int(min(max(room, SMALLEST if many < 2 else SMALLEST + 12), WIDEST + 30))
+    if part is None:
+        return Box(unit.key, label + tail, 0, 0, wide, HEIGHT, many if unit.group.folded else 1)
+    wide = max(wide + 60, part.width + 2 * _PAD)
+    return Box(unit.key, label, 0, 0, wide, part.height + _HEAD + _PAD, 1, True)
+
+
+def _hidden(picture: Picture, scope: int) -> list[int]:
+    return [no for group in picture.groups.within.get(scope, ()) for no in group.members[:2]]
+
+
+def _add(shown: Scene, part: _Part, x: int, y: int) -> None:
+    for a, b, points, soft in part.routes:
+        shown.paths.append((a, b, path([(px + x, py + y) for px, py in points]), soft))
+    for box in part.boxes:
+        shown.boxes[box.key] = replace(box, x=box.x + x, y=box.y + y)
+        if box.frame:
+            inner = part.inside[box.key]
+            _add(shown, inner, x + box.x + (box.w - inner.width) // 2, y + box.y + _HEAD)
+
+
+def path(points: list[Point]) -> str:
+    """SVG path data: straight along columns, curves between them."""
+    (x, y), *rest = points
+    data = f"M{x:.0f} {y:.0f}"
+    for i, (to_x, to_y) in enumerate(rest):
+        middle = (x + to_x) / 2
+        flat = abs(to_y - y) < 1 or i % 2 == 1
+        curve = f"C{middle:.0f} {y:.0f} {middle:.0f} {to_y:.0f} {to_x:.0f} {to_y:.0f}"
+        data += f"H{to_x:.0f}" if flat else curve
+        x, y = to_x, to_y
+    return data
+
+
+# ---------------------------------------------------------------------- faces
+
+
+def face(picture: Picture, box: Box, outputs: Outputs) -> Face:
+    """What `box` shows now."""
+    group = picture.groups.of[box.key]
+    if group.folded:
+        return _many(picture, group.members, group.counts)
+    node = picture.nodes[box.key]
+    hidden = picture.groups.within.get(box.key, ())
+    if hidden:
+        return _nest(picture, node, box, hidden)
+    return Face(shown(node), _sub(picture, node, outputs), _fraction(node), node.began, node.ended)
+
+
+def shown(node: Node) -> NodeStatus:
+    """The status to show: a node that waits for an answer given inside it waits."""
+    return NodeStatus.WAITING if node.asking and node.status is NodeStatus.RUNNING else node.status
+
+
+def _many(picture: Picture, members: list[int], counts: Counter[NodeStatus]) -> Face:
+    status, done, total = overall(counts), finished(counts), len(members)
+    failed = counts[NodeStatus.FAILED]
+    sub = f"{done} of {total}" + (f" \u00b7 {failed} failed" if failed else "")
+    began = picture.nodes[members[0]].began
+    last = picture.nodes[members[-1]].ended if done + failed == total else None
+    words = ", ".join(f"{n} {status.value}" for status, n in sorted(counts.items()) if n)
+    return Face(status, sub, done / total, began, last, words)
+
+
+def _nest(picture: Picture, node: Node, box: Box, groups: list[Group] | tuple[()]) -> Face:
+    counts = sum((group.counts for group in groups), Counter[NodeStatus]())
+    done, total = finished(counts), sum(counts.values())
+    parts = [f"{done} of {total}"]
+    if node.ended is not None:
+        parts = [f"{total} node{'s' if total != 1 else ''}", duration(node.ended - node.began)]
+    if node.error is not None:
+        parts = [f"{node.error.qualname}: {line(node.error.message)}"]
+    status = shown(node)
+    if status is NodeStatus.RUNNING and counts[NodeStatus.WAITING] and not counts[NodeStatus.RUNNING]:
+        status = NodeStatus.WAITING
+    sub = cut(" \u00b7 ".join(parts), box.w - 20 - (width(box.label) + 30 if box.frame else 0), 10.5)
+    return Face(status, sub, None if box.frame else done / max(total, 1), node.began, node.ended)
+
+
+def _sub(picture: Picture, node: Node, outputs: Outputs) -> str:
+    if node.error is not None:
+        return f"{node.error.qualname}: {line(node.error.message[:200])}"
+    match shown(node):
+        case NodeStatus.DONE:
+            return " \u00b7 ".join(part for part in (_took(node), _gave(node, outputs)) if part)
+        case NodeStatus.REUSED:
+            return " \u00b7 ".join(part for part in ("reused", _gave(node, outputs)) if part)
+        case NodeStatus.WAITING:
+            return "waits for you" if node.kind == f.WAIT else "waits for an answer"
+        case NodeStatus.RUNNING:
+            return _doing(node)
+        case NodeStatus.READY:
+            return "to be run again"
+        case status:
+            return status.value
+
+
+def _took(node: Node) -> str:
+    return duration((node.ended or node.began) - node.began)
+
+
+def _gave(node: Node, outputs: Outputs) -> str:
+    if node.volatile:
+        return "not stored"
+    previews = outputs(node.value) if node.value else {}
+    return next((text for text in previews.values() if 0 < len(text) <= 24 and text not in ("None", "{}")), "")
+
+
+def _doing(node: Node) -> str:
+    if node.failures:
+        return f"attempt {node.attempt}"
+    bar = node.notes.bar() if node.notes else None
+    if bar is not None:
+        return line(bar.sub or bar.title) or "running"
+    return "running"
+
+
+def _fraction(node: Node) -> float | None:
+    if node.status is not NodeStatus.RUNNING or node.notes is None:
+        return None
+    bar = node.notes.bar()
+    return bar.fraction if bar is not None else None

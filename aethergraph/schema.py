@@ -1,0 +1,133 @@
+"""What a question is and which answers fit it. Pure: the same check runs in any process, and before anything is stored."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from .errors import BadAnswer
+
+YES = frozenset({"yes", "ok", "okay", "approve", "approved", "accept", "proceed", "continue"})
+
+
+class Question(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A question to a person, declaratively: whoever has the store can show it and check an answer.
+
+    kind: "text", "approval", "choice" or "number".
+    options: the choices of "approval" and "choice", in order.
+    default: used when the deadline passes, or where nobody can be asked; `has_default` says whether there is one.
+    channel: where it is asked ("notebook", "console", "inbox", ...).
+    silent: for "text": do not echo the answer in transcripts.
+    """
+
+    kind: str
+    prompt: str
+    name: str = ""
+    options: list[str] = []
+    multiple: bool = False
+    min: float | None = None
+    max: float | None = None
+    step: float | None = None
+    default: Any = None
+    has_default: bool = False
+    timeout_s: float | None = None
+    channel: str = ""
+    silent: bool = False
+
+
+def encode(question: Question) -> bytes:
+    """`question` as msgpack."""
+    return msgspec.msgpack.encode(question)
+
+
+def decode(data: bytes) -> Question:
+    """The question that `encode` wrote."""
+    return msgspec.msgpack.decode(data, type=Question)
+
+
+def check(question: Question, answer: Any) -> Any:
+    """`answer` in the form the asking code gets.
+
+    text: a str. approval: `{"approved": bool, "choice": str}`. choice: the option, or a list of them with `multiple`.
+    number: an int where step and bounds are whole numbers, else a float.
+
+    Raises:
+        BadAnswer: it does not fit; says why and what would.
+    """
+    match question.kind:
+        case "text":
+            return _text(answer)
+        case "approval":
+            return _approval(question, answer)
+        case "choice":
+            return _choice(question, answer)
+        case "number":
+            return _number(question, answer)
+        case other:
+            raise BadAnswer(f"a question of kind {other!r} is unknown to this version")
+
+
+def _text(answer: Any) -> str:
+    if isinstance(answer, str):
+        return answer
+    if isinstance(answer, (int, float)) and not isinstance(answer, bool):
+        return str(answer)
+    raise BadAnswer(f"expected text, got {type(answer).__name__}")
+
+
+def _approval(question: Question, answer: Any) -> dict[str, Any]:
+    options = question.options
+    if isinstance(answer, dict):
+        answer = answer.get("choice", answer.get("approved"))
+    if isinstance(answer, bool):
+        answer = options[0] if answer else options[-1]
+    choice = _one_of(options, answer)
+    return {"approved": choice == options[0] or choice.strip().lower() in YES, "choice": choice}
+
+
+def _choice(question: Question, answer: Any) -> Any:
+    if not question.multiple:
+        return _one_of(question.options, answer)
+    if isinstance(answer, str):
+        answer = [answer]
+    if not isinstance(answer, (list, tuple)):
+        raise BadAnswer(f"expected a list of {_listed(question.options)}")
+    chosen = {_one_of(question.options, one) for one in answer}
+    return [option for option in question.options if option in chosen]
+
+
+def _one_of(options: list[str], answer: Any) -> str:
+    if isinstance(answer, str):
+        if answer in options:
+            return answer
+        folded = [option for option in options if option.strip().lower() == answer.strip().lower()]
+        if len(folded) == 1:
+            return folded[0]
+    raise BadAnswer(f"{answer!r} is none of {_listed(options)}")
+
+
+def _listed(options: list[str]) -> str:
+    return ", ".join(repr(option) for option in options)
+
+
+def _number(question: Question, answer: Any) -> int | float:
+    try:
+        value = float(answer)
+    except (TypeError, ValueError):
+        raise BadAnswer(f"{answer!r} is not a number") from None
+    if isinstance(answer, bool) or not math.isfinite(value):
+        raise BadAnswer(f"{answer!r} is not a number")
+    low, high, step = question.min, question.max, question.step
+    if low is not None and value < low:
+        raise BadAnswer(f"{value:g} is below {low:g}")
+    if high is not None and value > high:
+        raise BadAnswer(f"{value:g} is above {high:g}")
+    if step:
+        count = (value - (low or 0.0)) / step
+        if abs(count - round(count)) > 1e-9 * max(1.0, abs(count)):
+            raise BadAnswer(f"{value:g} is not a step of {step:g} from {low or 0:g}")
+        if float(step).is_integer() and float(low or 0.0).is_integer():
+            return int(value)
+    return value

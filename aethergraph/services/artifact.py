@@ -1,0 +1,139 @@
+"""The record of something that a run saved, and how it shows itself."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ..errors import AetherGraphError, DamagedRecord
+from ..store import Blobs, Store
+
+PREFIX = "a:"
+SCHEME = "aether://sha256/"
+OBJECT = "application/x-aethergraph-value"  # mime of what `save_object` saved
+PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+SHOWN = 8 << 20  # bytes of the largest picture that is shown inline
+HEAD = 500  # characters of text in a preview
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What was saved, by whom and where it lies. The content is named by its sha256 and never changes.
+
+    size is in bytes, created_at in seconds since the epoch (UTC).
+    """
+
+    artifact_id: str
+    uri: str
+    sha256: str
+    size: int
+    kind: str
+    name: str
+    mime: str
+    run_id: str
+    graph_id: str
+    node_id: str
+    created_at: float
+    labels: dict[str, Any] = field(default_factory=dict, hash=False)
+    metrics: dict[str, float] = field(default_factory=dict, hash=False)
+    tags: list[str] = field(default_factory=list, hash=False)
+    pinned: bool = False
+    preview: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.kind}, {readable(self.size)}) {self.uri}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the store: a copy that travels is the record alone."""
+        return record(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """A picture as a picture, all else as text; never as HTML, whatever is in it."""
+        shown: dict[str, Any] = {"text/plain": f"{self}\n{self.preview}".rstrip()}
+        blobs: Blobs | None = self.__dict__.get("_blobs")
+        if blobs is not None and self.mime in PICTURES and self.size <= SHOWN:
+            try:
+                shown[self.mime] = base64.b64encode(blobs.get(self.sha256)).decode()
+            except AetherGraphError as error:
+                shown["text/plain"] += f"\n({error})"
+        return shown
+
+
+_FIELDS = tuple(one.name for one in dataclasses.fields(Artifact))
+
+
+def bound(artifact: Artifact, blobs: Blobs) -> Artifact:
+    """`artifact`, able to show its content."""
+    object.__setattr__(artifact, "_blobs", blobs)  # no field: it is neither compared nor stored
+    return artifact
+
+
+def record(artifact: Artifact) -> dict[str, Any]:
+    """Its fields as plain data."""
+    return {name: getattr(artifact, name) for name in _FIELDS}
+
+
+def from_record(data: Mapping[str, Any], blobs: Blobs, what: str = "an artifact") -> Artifact:
+    """The artifact of a record; fields of a newer version are left out.
+
+    Raises:
+        DamagedRecord: a field is missing.
+    """
+    try:
+        return bound(Artifact(**{name: data[name] for name in _FIELDS if name in data}), blobs)
+    except TypeError as error:
+        raise DamagedRecord(what, str(error)) from error
+
+
+def key(run_id: str, artifact_id: str) -> str:
+    """Where its record lies in the store."""
+    return f"{PREFIX}{run_id}:{artifact_id}"
+
+
+def encode(data: Mapping[str, Any]) -> bytes:
+    """A record as a row."""
+    return msgspec.msgpack.encode(data)
+
+
+def decode(row: bytes, where: str, blobs: Blobs) -> Artifact:
+    """The artifact of a row."""
+    what = f"the record {where}"
+    try:
+        data = msgspec.msgpack.decode(row, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise DamagedRecord(what, str(error)) from error
+    return from_record(data, blobs, what)
+
+
+def find(store: Store, run_id: str = "") -> list[Artifact]:
+    """The artifacts of a run, or of all runs, oldest first."""
+    prefix = f"{PREFIX}{run_id}:" if run_id else PREFIX
+    found = [decode(row, where, store.blobs) for where, row in store.scan(prefix)]
+    return sorted(found, key=lambda artifact: (artifact.created_at, artifact.artifact_id))
+
+
+def get(store: Store, artifact_id: str, run_id: str = "") -> Artifact | None:
+    """The artifact of this id: of this run, else of any."""
+    where = key(run_id, artifact_id)
+    row = store.get(where) if run_id else None
+    if row is not None:
+        return decode(row, where, store.blobs)
+    for where, row in store.scan(PREFIX):
+        if where.endswith(f":{artifact_id}"):
+            return decode(row, where, store.blobs)
+    return None
+
+
+def readable(size: int) -> str:
+    """`12.3 kB`."""
+    amount, unit = float(size), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if amount < 1000 or unit == "TB":
+            break
+        amount /= 1000
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"

@@ -1,0 +1,257 @@
+"""Talking to a person: messages, questions, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, cast, overload
+
+import msgspec
+
+from .. import schema
+from ..channels.adapter import Message
+from ..engine import Outcome
+from ..errors import BadAnswer
+from ..schema import Question
+from .progress import Bar
+from .scope import Scope
+
+
+class Channel:
+    """`context.channel(key)`: each method takes `channel=` to go elsewhere once.
+
+    A message to the notebook or the inbox is its record in the run: it happens exactly once. A message to the outside
+    is sent under a stable id after its intent is on disk; a kill between the sending and its record sends it again
+    under the same id.
+    """
+
+    def __init__(self, scope: Scope, key: str | None = None) -> None:
+        self._scope, self._key = scope, key or ""
+
+    def __repr__(self) -> str:
+        return f"<channel {self._key or 'default'}>"
+
+    # ------------------------------------------------------------------ messages
+
+    async def send_text(self, text: str, *, channel: str | None = None) -> None:
+        """Say `text`."""
+        if not isinstance(text, str):
+            raise TypeError(f"send_text takes a text, got {type(text).__name__}: write send_text(str(...))")
+        await self._send("send_text", "text", text, {"text": text}, channel)
+
+    async def send_phase(
+        self, phase: str, status: str = "active", *, detail: str = "", channel: str | None = None
+    ) -> None:
+        """Say that a phase of the work is now "pending", "active", "done", "failed" or what you call it."""
+        line = f"{phase}: {status}" + (f" ({detail})" if detail else "")
+        await self._send("send_phase", "phase", line, {"phase": phase, "status": status, "detail": detail}, channel)
+
+    async def _send(self, name: str, kind: str, text: str, data: dict[str, Any], channel: str | None) -> None:
+        scope, key = self._scope, channel or self._key
+        # The key as the user wrote it, not where it leads today: a run that is resumed elsewhere is the same run.
+        args = {"channel": key, **data}
+        route, desk = scope.bus.route(key), scope.desk
+        adapter = route.adapter
+        if adapter is None or adapter.stores:
+            await desk.record(name, args)
+            return
+        id = scope.effect_id(name, [args, desk.attempt])
+        message = Message(kind, text, route.key, desk.run_id, desk.node_id, data)
+
+        async def send() -> Outcome:
+            await adapter.send(message, id)
+            return Outcome()
+
+        await desk.effect(name, args, send, intent=True)
+
+    def stream(self, *, channel: str | None = None) -> Stream:
+        """`async with channel.stream() as s: await s.delta("...")`: a message that grows."""
+        return Stream(self, channel)
+
+    def progress(self, title: str = "", total: float = 0, *, channel: str | None = None) -> Bar:
+        """`async with channel.progress("training", total=10) as p: await p.update(inc=1, subtitle="...")`."""
+        return Bar(self._scope, title, total, channel or self._key)
+
+    # ------------------------------------------------------------------ questions
+
+    async def ask_text(
+        self,
+        prompt: str,
+        *,
+        name: str | None = None,
+        timeout_s: float | None = None,
+        default: str | None = None,
+        silent: bool = False,
+        channel: str | None = None,
+    ) -> str:
+        """Ask for a text. `silent`: the answer is not shown (it is stored like any other).
+
+        Raises:
+            NoOneToAsk: nobody is there and there is no default; the question stays open.
+            WaitTimeout: nobody answered within `timeout_s` seconds and there is no default.
+        """
+        question = self._question("text", prompt, name, timeout_s, default, channel, silent=silent)
+        return cast(str, await self._ask(question, channel))
+
+    async def ask_approval(
+        self,
+        prompt: str,
+        options: Sequence[str] = ("Approve", "Reject"),
+        *,
+        name: str | None = None,
+        timeout_s: float | None = None,
+        default: str | bool | None = None,
+        channel: str | None = None,
+    ) -> dict[str, Any]:
+        """Ask for consent: `{"approved": bool, "choice": str}`.
+
+        Approved: the first option was chosen, or one that reads yes, ok, approve, accept, proceed or continue.
+        """
+        question = self._question("approval", prompt, name, timeout_s, default, channel, options=options)
+        return cast(dict[str, Any], await self._ask(question, channel))
+
+    @overload
+    async def ask_choice(
+        self,
+        prompt: str,
+        options: Sequence[str],
+        *,
+        multiple: Literal[False] = ...,
+        name: str | None = ...,
+        timeout_s: float | None = ...,
+        default: str | None = ...,
+        channel: str | None = ...,
+    ) -> str: ...
+
+    @overload
+    async def ask_choice(
+        self,
+        prompt: str,
+        options: Sequence[str],
+        *,
+        multiple: Literal[True],
+        name: str | None = ...,
+        timeout_s: float | None = ...,
+        default: Sequence[str] | None = ...,
+        channel: str | None = ...,
+    ) -> list[str]: ...
+
+    async def ask_choice(
+        self,
+        prompt: str,
+        options: Sequence[str],
+        *,
+        multiple: bool = False,
+        name: str | None = None,
+        timeout_s: float | None = None,
+        default: str | Sequence[str] | None = None,
+        channel: str | None = None,
+    ) -> str | list[str]:
+        """Ask for one of `options`; with `multiple` for any number of them, given in the order of `options`."""
+        question = self._question(
+            "choice", prompt, name, timeout_s, default, channel, options=options, multiple=multiple
+        )
+        return cast("str | list[str]", await self._ask(question, channel))
+
+    async def ask_number(
+        self,
+        prompt: str,
+        min: float | None = None,
+        max: float | None = None,
+        step: float | None = None,
+        *,
+        name: str | None = None,
+        timeout_s: float | None = None,
+        default: float | None = None,
+        channel: str | None = None,
+    ) -> int | float:
+        """Ask for a number between `min` and `max`, both included; an int where `step` and `min` are whole."""
+        if min is not None and max is not None and min > max:
+            raise ValueError(f"no number can answer {prompt!r}: min={min:g} is above max={max:g}")
+        if step is not None and step <= 0:
+            raise ValueError(f"step={step:g} of {prompt!r} is not above 0")
+        question = self._question("number", prompt, name, timeout_s, default, channel, min=min, max=max, step=step)
+        return cast("int | float", await self._ask(question, channel))
+
+    def _question(
+        self,
+        kind: str,
+        prompt: str,
+        name: str | None,
+        timeout_s: float | None,
+        default: Any,
+        channel: str | None,
+        *,
+        options: Sequence[str] = (),
+        **more: Any,
+    ) -> Question:
+        if not isinstance(prompt, str) or not prompt.strip():
+            raise ValueError(f"a question needs a prompt, got {prompt!r}")
+        if timeout_s is not None and timeout_s <= 0:
+            raise ValueError(f"timeout_s={timeout_s:g} of {prompt!r} is not above 0")
+        if kind in ("approval", "choice"):
+            _check_options(prompt, options)
+        question = Question(
+            kind,
+            prompt,
+            name or "",
+            list(options),
+            timeout_s=timeout_s,
+            channel=self._scope.bus.route(channel or self._key).key,
+            **more,
+        )
+        if default is None:
+            return question
+        try:
+            checked = schema.check(question, list(default) if isinstance(default, tuple) else default)
+        except BadAnswer as error:
+            raise ValueError(f"default={default!r} does not fit {prompt!r}: {error.why}") from None
+        return msgspec.structs.replace(question, default=checked, has_default=True)
+
+    async def _ask(self, question: Question, channel: str | None) -> Any:
+        scope = self._scope
+        desk = scope.desk
+        asker = scope.bus.asker(question, channel or self._key, desk.run_id, desk.store)
+        return await desk.ask(question, asker)
+
+
+def _check_options(prompt: str, options: Sequence[str]) -> None:
+    if isinstance(options, str) or not all(isinstance(option, str) for option in options):
+        raise TypeError(f"the options of {prompt!r} are a list of texts, got {options!r}")
+    if not options:
+        raise ValueError(f"{prompt!r} has no options to choose from")
+    if len(set(options)) != len(options):
+        raise ValueError(f"options of {prompt!r} are there twice: {', '.join(map(repr, options))}")
+
+
+class Stream:
+    """A message that is said piece by piece, and recorded once, when it is whole."""
+
+    def __init__(self, channel: Channel, key: str | None) -> None:
+        self._channel, self._key = channel, key
+        self._pieces: list[str] = []
+        self._ended = False
+
+    @property
+    def text(self) -> str:
+        """All that was said so far."""
+        return "".join(self._pieces)
+
+    async def __aenter__(self) -> Stream:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        if kind is None:
+            await self.end()
+
+    async def delta(self, text: str) -> None:
+        """Say the next piece."""
+        if self._ended:
+            raise ValueError("this stream has ended; open a new one with channel.stream()")
+        self._pieces.append(text)
+
+    async def end(self) -> None:
+        """The message is whole: send it. Leaving the block does this too."""
+        if not self._ended:
+            self._ended = True
+            if self._pieces:
+                await self._channel.send_text(self.text, channel=self._key)

@@ -1,0 +1,30 @@
+"""Live plots."""
+
+from __future__ import annotations
+
+import numbers
+
+from .scope import Scope, never_waits
+
+
+class Viz:
+    """`context.viz()`: points that the run view plots while they come, and `run.plot()` afterwards."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def __repr__(self) -> str:
+        return "<viz>"
+
+    @never_waits
+    async def scalar(self, track: str, step: float, value: float) -> None:
+        """Add a point to `track`; tracks named `loss/a` and `loss/b` share a plot. NaN leaves a gap.
+
+        Points are cosmetic: a node that runs again draws its points anew.
+        """
+        if not isinstance(track, str) or not track:
+            raise TypeError(f"a track is named by a text, got {track!r}")
+        if not isinstance(step, numbers.Real) or not isinstance(value, numbers.Real):
+            got = f"{type(step).__name__} and {type(value).__name__}"
+            raise TypeError(f"scalar({track!r}, step, value) takes two numbers, got {got}")
+        self._scope.desk.note("point", {"track": track, "step": float(step), "value": float(value)})

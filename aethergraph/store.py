@@ -1,0 +1,121 @@
+"""What a store keeps and promises, and a twin in memory that keeps the same promises.
+
+Rows are bytes under text keys. Keys used: `j:RUN:BATCH` journal, `r:RUN` run row, `e:RUN` epoch, `w:TOKEN` wait,
+`a:RUN:ARTIFACT` artifact, `d:DIGEST` definitions, `x:RUN` commands from other processes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+
+class Transaction(Protocol):
+    """Rows as one transaction sees them. Never keep it beyond its `with`, never await inside."""
+
+    def get(self, key: str) -> bytes | None:
+        """The row, or None."""
+
+    def set(self, key: str, row: bytes) -> None:
+        """Write the row."""
+
+    def delete(self, key: str) -> None:
+        """Remove the row if it is there."""
+
+
+class Blobs(Protocol):
+    """Large contents, named by their sha256 in hex. The same content is stored once; what is stored is durable."""
+
+    def put(self, data: bytes) -> str:
+        """Store `data`; return its digest."""
+
+    def put_file(self, path: Path) -> tuple[str, int]:
+        """Store the content of a file, streamed; return digest and size in bytes."""
+
+    def get(self, digest: str) -> bytes:
+        """The whole content, verified. Raises DamagedRecord where it is gone or altered."""
+
+    def open(self, digest: str) -> BinaryIO:
+        """The content as a stream, not verified. Raises DamagedRecord where it is gone."""
+
+    def path(self, digest: str) -> Path:
+        """Where the content lies as a file (read only). Raises DamagedRecord where it is gone."""
+
+    def has(self, digest: str) -> bool:
+        """Whether it is there."""
+
+
+class Store(Protocol):
+    """One folder's worth of rows and blobs."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+
+    @property
+    def blobs(self) -> Blobs:
+        """Its large contents."""
+
+    def get(self, key: str) -> bytes | None:
+        """One committed row, from any thread."""
+
+    def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """All committed rows whose key starts with `prefix`, in key order."""
+
+    def transact(self) -> AbstractContextManager[Transaction]:
+        """Write several rows or none, durably on leaving; one writer at a time over all processes."""
+
+    def close(self) -> None:
+        """Let go of files; the store can be opened again."""
+
+
+class _MemoryTransaction:
+    def __init__(self, rows: dict[str, bytes]) -> None:
+        self.rows, self.changed = rows, dict[str, bytes | None]()
+
+    def get(self, key: str) -> bytes | None:
+        return self.changed[key] if key in self.changed else self.rows.get(key)
+
+    def set(self, key: str, row: bytes) -> None:
+        self.changed[key] = bytes(row)
+
+    def delete(self, key: str) -> None:
+        self.changed[key] = None
+
+
+class MemoryStore:
+    """A store that lives as long as its process: for tests, and for runs that need not survive."""
+
+    def __init__(self, folder: Path, blobs: Blobs) -> None:
+        self.folder, self.blobs = folder, blobs
+        self._rows: dict[str, bytes] = {}
+        self._lock = threading.RLock()
+
+    def get(self, key: str) -> bytes | None:
+        """One row."""
+        with self._lock:
+            return self._rows.get(key)
+
+    def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """Rows by prefix, as they were when the scan began."""
+        with self._lock:
+            found = sorted((k, v) for k, v in self._rows.items() if k.startswith(prefix))
+        yield from found
+
+    @contextmanager
+    def transact(self) -> Iterator[Transaction]:
+        """All or nothing."""
+        with self._lock:
+            transaction = _MemoryTransaction(self._rows)
+            yield transaction
+            for key, row in transaction.changed.items():
+                if row is None:
+                    self._rows.pop(key, None)
+                else:
+                    self._rows[key] = row
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,92 @@
+"""For tests of agents: scripted answers, a clock of one's own, a store that dies."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from .channels.scripted import Asked, ScriptedChannel
+from .store import Blobs, Store, Transaction
+
+__all__ = ["Asked", "FakeClock", "Fragile", "PowerCut", "ScriptedChannel"]
+
+
+class FakeClock:
+    """A clock that stands still until it is told to go on. Seconds since the epoch."""
+
+    def __init__(self, start: float = 1_000_000_000.0) -> None:
+        self._now = start
+        self._lock = threading.Lock()
+
+    def now(self) -> float:
+        """The time it stands at."""
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Let `seconds` pass."""
+        if seconds < 0:
+            raise ValueError(f"time does not go back: advance({seconds:g})")
+        with self._lock:
+            self._now += seconds
+
+
+class PowerCut(Exception):
+    """What a `Fragile` store raises when and after it dies."""
+
+
+class Fragile:
+    """A store that dies in its `fatal`-th transaction (1 is the first), and takes no other after that.
+
+    With `after`, that transaction is still committed, but nobody is told: like a cut between the commit and the return.
+    What was committed before can be read, as after the machine is on again. `count` says how many transactions began.
+    """
+
+    def __init__(self, store: Store, fatal: int, *, after: bool = False) -> None:
+        self._store, self._fatal, self._after = store, fatal, after
+        self.count = 0
+        self.dead = False
+        self._lock = threading.Lock()
+
+    @property
+    def folder(self) -> Path:
+        """Where the store lies."""
+        return self._store.folder
+
+    @property
+    def blobs(self) -> Blobs:
+        """Its large contents."""
+        return self._store.blobs
+
+    def get(self, key: str) -> bytes | None:
+        """One committed row."""
+        return self._store.get(key)
+
+    def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """Committed rows by prefix."""
+        return self._store.scan(prefix)
+
+    def transact(self) -> AbstractContextManager[Transaction]:
+        """The next transaction, which may be the last."""
+        return self._transact()
+
+    @contextmanager
+    def _transact(self) -> Iterator[Transaction]:
+        with self._lock:
+            if self.dead:
+                raise PowerCut(f"the power was cut in transaction {self._fatal}")
+            self.count += 1
+            fatal = self.count == self._fatal
+        with self._store.transact() as transaction:
+            yield transaction
+            if fatal and not self._after:
+                self.dead = True
+                raise PowerCut(f"the power was cut before the commit of transaction {self._fatal}")
+        if fatal:
+            self.dead = True
+            raise PowerCut(f"the power was cut after the commit of transaction {self._fatal}")
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._store.close()

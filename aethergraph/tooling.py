@@ -1,0 +1,148 @@
+"""`@tool`: a function with named outputs. In a body each call is a node; outside any run it is a plain call."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, overload
+
+from . import facts as f
+from . import fingerprint
+from .arguments import Check, checks
+from .engine import HERE
+from .errors import GraphBuildError
+from .outputs import Outputs
+from .shapes import declared, location, shape
+
+
+class Tool:
+    """A tool, made by `@tool`. Call it; `fn` is the function itself.
+
+    Attributes:
+        outputs: the declared output names, or None where the function declares none.
+        is_async: whether `fn` is a coroutine function; a sync one runs in a worker thread.
+    """
+
+    kind = f.TOOL
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        *,
+        outputs: Sequence[str] | None = None,
+        inputs: Sequence[str] | None = None,
+        name: str | None = None,
+        version: str = "0.1.0",
+        retries: int = 0,
+        retry_on: tuple[type[BaseException], ...] | type[BaseException] = (Exception,),
+        backoff_s: float = 0.5,
+        backoff_cap_s: float = 60.0,
+        timeout_s: float | None = None,
+        pure: bool = False,
+        cache: bool = False,
+        mutates: Sequence[str] | None = None,
+        store: bool = True,
+    ) -> None:
+        if not callable(fn):
+            raise TypeError(f"@tool decorates a function, got {type(fn).__name__}")
+        if retries < 0:
+            raise ValueError(f"retries={retries}: how often to try again after a failure cannot be negative")
+        if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
+            raise GraphBuildError(f"{fn.__name__} is a generator; a tool returns its outputs", where=location(fn))
+        functools.update_wrapper(self, fn)
+        self.fn, self.name, self.version = fn, name or fn.__name__, version
+        self.outputs = declared(fn, outputs)
+        self.signature = inspect.signature(fn)
+        self.context_name = context_parameter(self.signature)
+        self.inputs = tuple(inputs) if inputs else tuple(p for p in self.signature.parameters if p != self.context_name)
+        self.is_async = inspect.iscoroutinefunction(fn)
+        self.retries, self.backoff_s, self.backoff_cap_s, self.timeout_s = retries, backoff_s, backoff_cap_s, timeout_s
+        self.retry_on = retry_on if isinstance(retry_on, tuple) else (retry_on,)
+        self.pure, self.cache, self.store = pure, cache, store
+        self.mutates = None if mutates is None else tuple(mutates)
+        self._checks: list[Check] = checks(self.signature)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """In a body: a node (await it). Elsewhere: run now; a sync tool gives its outputs, an async one an awaitable."""
+        for check in self._checks:
+            check(self.name, args, kwargs)
+        place: Any = HERE.get()
+        if place is not None and place.in_body:
+            return place.run.call(place, self, args, kwargs)
+        return self._plain(args, kwargs)
+
+    def _plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.context_name and self.context_name not in kwargs:
+            place: Any = HERE.get()
+            if place is None:
+                raise TypeError(
+                    f"{self.name} needs a context: call it in a @graph_fn, or pass {self.context_name}= yourself"
+                )
+            kwargs = {**kwargs, self.context_name: place.handle.run.runtime.make_context(place.desk)}
+        result = self.fn(*args, **kwargs)
+        return self._later(result) if self.is_async else Outputs(shape(result, self.outputs, self.name))
+
+    async def _later(self, result: Awaitable[Any]) -> Outputs:
+        return Outputs(shape(await result, self.outputs, self.name))
+
+    def validity(self) -> bytes:
+        """The fingerprint of its code and of all the user's code and constants that it uses, as they are now."""
+        return fingerprint.code(self.fn).digest[:8]
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<tool {self.name}({', '.join(self.inputs)}) -> {', '.join(self.outputs or ('result',))}>"
+
+
+def context_parameter(signature: inspect.Signature) -> str:
+    """The name of the parameter that gets the context: called `context`, or annotated `NodeContext`; else ""."""
+    for name, parameter in signature.parameters.items():
+        annotation = parameter.annotation
+        told = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+        if name == "context" or told.rpartition(".")[2] == "NodeContext":
+            return name
+    return ""
+
+
+@overload
+def tool(fn: Callable[..., Any], /) -> Tool: ...
+@overload
+def tool(
+    outputs: Sequence[str] | None = None,
+    inputs: Sequence[str] | None = None,
+    *,
+    name: str | None = None,
+    version: str = "0.1.0",
+    retries: int = 0,
+    retry_on: tuple[type[BaseException], ...] | type[BaseException] = (Exception,),
+    backoff_s: float = 0.5,
+    backoff_cap_s: float = 60.0,
+    timeout_s: float | None = None,
+    pure: bool = False,
+    cache: bool = False,
+    mutates: Sequence[str] | None = None,
+    store: bool = True,
+) -> Callable[[Callable[..., Any]], Tool]: ...
+def tool(outputs: Any = None, inputs: Sequence[str] | None = None, **options: Any) -> Any:
+    """Make a tool of a function; bare (`@tool`) or with options.
+
+    Args:
+        outputs: output names; left out, they are read from the return annotation (a TypedDict, dataclass, NamedTuple
+            or pydantic model), else a returned dict gives its own names and anything else the one output `result`.
+        inputs: input names, where the function takes `**kwargs`.
+        retries: how often to try again after an exception of `retry_on`.
+        backoff_s: seconds before the first retry; doubles each time up to `backoff_cap_s`, with jitter.
+        timeout_s: seconds that one attempt may take.
+        pure: it promises no outside effects and may start before what it depends on is on disk.
+        mutates: names of arguments that it changes; `()` promises that it changes none (nothing is compared then).
+        store: False keeps its outputs out of the store: it runs again when the run is resumed.
+
+    Raises:
+        GraphBuildError: an output name cannot be one, or the function is a generator; names file and line.
+    """
+    if callable(outputs) and inputs is None and not options:
+        return Tool(outputs)
+    return lambda fn: Tool(fn, outputs=outputs, inputs=inputs, **options)

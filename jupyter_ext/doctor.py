@@ -1,0 +1,58 @@
+"""`%aether doctor`: what this kernel is, and how answers travel from the browser to it."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Any
+
+from aethergraph import hub
+
+from . import lane, notebook, run_view
+from .settings import settings
+from .table import Cell, Table
+
+
+def report() -> Table:
+    """One row for each thing that a report of a problem should say."""
+    kernel = notebook.kernel()
+    store = hub.current().store
+    rows = {
+        "python": f"{platform.python_version()} on {platform.system()}",
+        "kernel": _kernel(kernel),
+        "front end": "live" if notebook.live() else "nobody to ask (nbclient, papermill, or AETHERGRAPH_INTERACTIVE=0)",
+        "express lane": lane.state(),
+        "views that said ready": _heard(),
+        "answers while a cell blocks": "arrive" if notebook.can_hear_while_blocked() else "are asked by stdin",
+        "session": notebook.session() or "none",
+        "store": f"{store.folder} ({size(store.folder)})",
+        "settings": str(settings).replace("\n", "; "),
+    }
+    return Table("aethergraph in this kernel", ("what", "is"), [[Cell(k), Cell(v)] for k, v in rows.items()])
+
+
+def size(folder: Path) -> str:
+    """Everything in `folder`, as `1.4 MB`."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except OSError:
+            continue  # a temporary file went away meanwhile
+    for unit in ("B", "kB", "MB"):
+        if total < 1000:
+            return f"{total:.3g} {unit}"
+        total /= 1000
+    return f"{total:.3g} GB"
+
+
+def _kernel(kernel: Any) -> str:
+    import IPython
+
+    if kernel is None:
+        return f"none (IPython {IPython.__version__})"
+    return f"{type(kernel).__module__.split('.')[0]} {kernel.implementation_version}, IPython {IPython.__version__}"
+
+
+def _heard() -> str:
+    raise NotImplementedError

@@ -1,0 +1,56 @@
+// Elements are made here and text is only ever set as text: nothing from a run is parsed as HTML.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export function html(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) set(element, name, value);
+  element.append(...children.filter((child) => child != null));
+  return element;
+}
+
+export function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) set(element, name, value);
+  element.append(...children.filter((child) => child != null));
+  return element;
+}
+
+// Writes only what differs: a busy run must not make the browser lay out what stands still.
+export function set(element, name, value) {
+  if (name === "text") {
+    if (element.textContent !== String(value)) element.textContent = value;
+  } else if (value == null || value === false) {
+    if (element.hasAttribute(name)) element.removeAttribute(name);
+  } else {
+    const text = value === true ? "" : String(value);
+    if (element.getAttribute(name) !== text) element.setAttribute(name, text);
+  }
+}
+
+export function icon(icons, status) {
+  return svg("svg", { class: "icon", viewBox: "-1 -1 12 12", "aria-hidden": "true" }, svg("path", { d: icons[status] ?? icons.pending ?? "" }));
+}
+
+export function clock(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const rest = `${String(whole % 60).padStart(2, "0")}`;
+  const minutes = Math.floor(whole / 60);
+  return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest}`;
+}
+
+export function span(seconds) {
+  return seconds < 9.95 ? `${Math.max(seconds, 0).toFixed(1)} s` : seconds < 60 ? `${Math.round(seconds)} s` : clock(seconds);
+}
+
+export function bytes(size) {
+  if (size < 1000) return `${size} B`;
+  const units = ["KB", "MB", "GB", "TB"];
+  let value = size / 1000;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}

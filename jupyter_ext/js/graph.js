@@ -1,0 +1,165 @@
+// Draws boxes and paths where Python placed them.
+
+import { html, set, svg } from "./dom.js";
+import { WORDS } from "./store.js";
+
+const NARROWEST = 0.62; // a graph is shrunk to fit, but not below this
+
+export function createGraph({ store, open }) {
+  const frames = svg("g");
+  const lines = svg("g", { "aria-hidden": "true" });
+  const nodes = svg("g");
+  const picture = svg("svg", { class: "picture", role: "group" }, frames, lines, nodes);
+  const element = html("div", { class: "graph" }, picture);
+  const boxes = new Map(); // key -> parts
+  const paths = new Map();
+  let selected = 0;
+
+  function shape() {
+    const { boxes: placed, paths: routes, size } = store.state;
+    set(picture, "viewBox", `0 0 ${size[0]} ${size[1]}`);
+    picture.style.width = `${size[0]}px`;
+    picture.style.minWidth = `${Math.round(size[0] * (size[0] < 1600 ? NARROWEST : 1))}px`;
+    const seen = new Set(placed.map(([key, , , , , , , frame]) => `${key}${frame ? "f" : ""}`));
+    for (const [name, box] of boxes) {
+      if (seen.has(name)) continue;
+      box.group.remove();
+      boxes.delete(name);
+    }
+    for (const one of placed) place(one);
+    drawPaths(routes);
+  }
+
+  function place([key, label, x, y, w, h, count, frame]) {
+    const name = `${key}${frame ? "f" : ""}`;
+    let box = boxes.get(name);
+    if (!box) {
+      box = frame ? newFrame() : newBox();
+      box.group.dataset.key = key;
+      boxes.set(name, box);
+      (frame ? frames : nodes).append(box.group);
+    }
+    box.count = count;
+    box.wide = w;
+    set(box.label, "text", label);
+    set(box.rect, "width", w);
+    set(box.rect, "height", h);
+    const where = `translate(${x}px,${y}px)`;
+    if (box.group.style.transform !== where) box.group.style.transform = where;
+    if (frame) set(box.sub, "x", Math.min(25 + box.label.textContent.length * 7.2 + 14, w - 40));
+  }
+
+  function newBox() {
+    const parts = common("box", { rx: 7 }, { y: 36 });
+    parts.bar = svg("g", { class: "bar", visibility: "hidden" }, svg("rect", { class: "rail", x: 10, y: 37.5, height: 3, rx: 1.5 }),
+      svg("rect", { class: "fill", x: 10, y: 37.5, height: 3, rx: 1.5 }));
+    parts.group.append(parts.bar);
+    return parts;
+  }
+
+  const newFrame = () => common("frame", { rx: 9 }, { y: 19 });
+
+  function common(kind, rect, sub) {
+    const parts = {
+      kind,
+      rect: svg("rect", { class: "ground", ...rect }),
+      shape: svg("path", { class: "shape" }),
+      label: svg("text", { x: 25, y: 19 }),
+      sub: svg("text", { class: "sub", x: 10, ...sub }),
+    };
+    // The icon turns inside a group of its own: a rotation on the element that is also moved would make it orbit.
+    const place = svg("g", { transform: kind === "frame" ? "translate(10,9)" : "translate(10,10)" }, parts.shape);
+    parts.group = svg("g", { class: `node ${kind}`, tabindex: 0, role: "button" }, parts.rect, place, parts.label, parts.sub);
+    return parts;
+  }
+
+  function drawPaths(routes) {
+    const seen = new Set();
+    for (const [a, b, data, soft] of routes) {
+      const name = `${a}>${b}`;
+      seen.add(name);
+      let line = paths.get(name);
+      if (!line) {
+        line = svg("path");
+        paths.set(name, line);
+        lines.append(line);
+      }
+      set(line, "d", data);
+      set(line, "class", soft ? "edge soft" : "edge");
+    }
+    for (const [name, line] of paths) {
+      if (seen.has(name)) continue;
+      line.remove();
+      paths.delete(name);
+    }
+  }
+
+  function faces(keys) {
+    for (const key of keys) {
+      const face = store.state.faces[key];
+      const box = boxes.get(`${key}`) ?? boxes.get(`${key}f`);
+      if (face && box) dress(box, Number(key), face);
+    }
+  }
+
+  function dress(box, key, [status, sub, fraction]) {
+    set(box.group, "class", `node ${box.kind} ${status}${key === selected ? " selected" : ""}`);
+    set(box.shape, "d", store.state.icons[status] ?? "");
+    set(box.sub, "text", sub);
+    set(box.group, "aria-label", `${box.label.textContent}: ${WORDS[status]}${sub ? `, ${sub}` : ""}`);
+    if (!box.bar) return;
+    const shown = fraction != null;
+    set(box.bar, "visibility", shown ? "visible" : "hidden");
+    set(box.sub, "y", shown ? 33 : 36);
+    if (!shown) return;
+    set(box.bar.firstChild, "width", box.wide - 20);
+    set(box.bar.lastChild, "width", Math.round((box.wide - 20) * fraction));
+  }
+
+  function select(key) {
+    const old = selected;
+    selected = key;
+    faces([old, key]);
+  }
+
+  // A big graph opens where something happens, not on an empty corner.
+  function reveal() {
+    const { boxes: placed, faces: looks } = store.state;
+    const hot = placed.filter(([key, , , , , , , frame]) => !frame && /running|waiting/.test(looks[key]?.[0] ?? ""));
+    const at = hot.at(-1) ?? placed.at(-1);
+    if (!at) return;
+    const scale = picture.clientWidth / Math.max(store.state.size[0], 1);
+    const [, , x, y, w, h] = at;
+    if ((x + w) * scale > element.scrollLeft + element.clientWidth || x * scale < element.scrollLeft) element.scrollLeft = (x + w) * scale - element.clientWidth + 40;
+    if ((y + h) * scale > element.scrollTop + element.clientHeight || y * scale < element.scrollTop) element.scrollTop = y * scale - element.clientHeight / 2;
+  }
+
+  const keyOf = (event) => Number(event.target.closest?.(".node")?.dataset.key ?? 0);
+  picture.addEventListener("click", (event) => {
+    const key = keyOf(event);
+    if (key) open(key);
+  });
+  picture.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    const key = keyOf(event);
+    if (!key) return;
+    event.preventDefault();
+    open(key);
+  });
+
+  return {
+    element,
+    select,
+    reveal,
+    label: (key) => (boxes.get(`${key}`) ?? boxes.get(`${key}f`))?.label.textContent ?? "",
+    focus: (key) => (boxes.get(`${key}`) ?? boxes.get(`${key}f`))?.group.focus(),
+    draw(patch) {
+      if (patch.boxes) {
+        shape();
+        set(picture, "aria-label", `Graph of run ${store.state.head.name}: ${store.state.head.total} nodes`);
+      }
+      if (patch.faces) faces(Object.keys(patch.faces));
+      element.classList.toggle("empty", !store.state.boxes.length);
+    },
+  };
+}

@@ -1,0 +1,210 @@
+// The live view of one run: draws what Python tells, and sends back what a person wants.
+
+import { createArtifacts } from "./artifacts.js";
+import { clock, html, icon, set } from "./dom.js";
+import { createGraph } from "./graph.js";
+import { createOutbox } from "./outbox.js";
+import { createPanel } from "./panel.js";
+import { createPictures } from "./pictures.js";
+import { createPlots } from "./plots.js";
+import { createQuestions } from "./questions.js";
+import { elapsed, storeOf, WORDS } from "./store.js";
+import { createTimeline } from "./timeline.js";
+import { createTranscript } from "./transcript.js";
+
+const SURE = 4000; // ms in which a second press on Stop counts
+
+function initialize({ model }) {
+  storeOf(model, createOutbox);
+}
+
+function render({ model, el }) {
+  const store = storeOf(model, createOutbox);
+  const root = html("div", { class: "aether tex2jax_ignore mathjax_ignore", "data-run": store.state.head.id });
+  // Notebooks listen for keys further up: `x` on a focused radio would cut the cell with the live run.
+  root.addEventListener("keydown", (event) => {
+    if (!event.ctrlKey && !event.metaKey) event.stopPropagation();
+  });
+  const pictures = createPictures(store);
+  const open = (key, no) => {
+    select("Graph");
+    body.classList.add("open");
+    graph.select(key);
+    panel.show(key, no);
+  };
+  const graph = createGraph({ store, open });
+  const panel = createPanel({
+    store, pictures, open, label: graph.label,
+    closed(key) {
+      body.classList.remove("open");
+      graph.select(0);
+      graph.focus(key);
+    },
+  });
+  const timeline = createTimeline({ store, open });
+  const plots = createPlots({ store });
+  const artifacts = createArtifacts({ store, pictures, open });
+  const questions = createQuestions({ store, root });
+  const transcript = createTranscript({ store, pictures });
+  const tabs = createTabs({ Graph: graph, Timeline: timeline, Plots: plots, Artifacts: artifacts }, () => drawTab());
+  const bar = createBar(store, tabs.element);
+  const views = html("div", { class: "views" }, graph.element, timeline.element, plots.element, artifacts.element);
+  const body = html("div", { class: "body" }, views, panel.element);
+  // A live view hides the static copy of its run; the copy is there again when the view is not.
+  const hide = html("style", {}, `:is(.jp-OutputArea-child,.output_area):has([data-run-id="${CSS.escape(store.state.head.id)}"]){display:none!important}`);
+  root.append(hide, bar.element, body, questions.element, transcript.element);
+
+  function select(name) {
+    tabs.select(name);
+  }
+
+  function drawTab() {
+    if (tabs.chosen() === "Timeline") timeline.draw();
+    if (tabs.chosen() === "Plots") plots.draw();
+  }
+
+  const view = {
+    draw(patch) {
+      graph.draw(patch);
+      bar.draw();
+      artifacts.draw(patch);
+      if (patch.tracks || patch.artifacts) tabs.count({ Plots: plots.count(), Artifacts: store.state.artifacts.length });
+      drawTab();
+      if (patch.asks) questions.draw();
+      transcript.draw(patch);
+      panel.draw(patch);
+    },
+    detail: panel.detail,
+    bytes: pictures.came,
+    closed() {
+      hide.remove();
+      root.classList.add("closed");
+    },
+  };
+
+  el.append(root);
+  store.views.add(view);
+  tabs.select("Graph");
+  view.draw(store.state);
+  if (store.closed) view.closed();
+  const ticking = setInterval(() => {
+    bar.tick();
+    if (tabs.chosen() === "Timeline" && store.state.head.ticking) timeline.draw();
+  }, 1000);
+  requestAnimationFrame(() => graph.reveal());
+  // Some kernels choose the thread of later messages by the first few, and learn it only after a moment.
+  const greetings = [0, 150, 600].map((wait) => setTimeout(() => store.send({ kind: "ready" }), wait));
+
+  return () => {
+    store.views.delete(view);
+    clearInterval(ticking);
+    greetings.forEach(clearTimeout);
+    questions.stop();
+    panel.stop();
+    pictures.close();
+  };
+}
+
+function createTabs(parts, changed) {
+  const buttons = {};
+  const element = html("div", { class: "tabs", role: "tablist" });
+  let chosen = "";
+  for (const name of Object.keys(parts)) {
+    const button = html("button", { type: "button", role: "tab" }, name);
+    button.addEventListener("click", () => select(name));
+    buttons[name] = button;
+    element.append(button);
+  }
+  element.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const shown = Object.values(buttons).filter((button) => !button.hidden);
+    shown[(shown.indexOf(document.activeElement) + step + shown.length) % shown.length].focus();
+  });
+
+  function select(name) {
+    if (chosen === name) return;
+    chosen = name;
+    for (const [other, part] of Object.entries(parts)) {
+      part.element.hidden = other !== name;
+      set(buttons[other], "aria-selected", String(other === name));
+      set(buttons[other], "tabindex", other === name ? 0 : -1);
+    }
+    changed();
+  }
+
+  return {
+    element,
+    select,
+    chosen: () => chosen,
+    count(counts) {
+      for (const [name, count] of Object.entries(counts)) {
+        buttons[name].hidden = !count && chosen !== name;
+        set(buttons[name], "text", count > 0 ? `${name} ${count}` : name);
+      }
+    },
+  };
+}
+
+function createBar(store, tabs) {
+  const name = html("span", { class: "name" });
+  const id = html("span", { class: "id" });
+  const pill = html("span", { class: "pill", role: "status" });
+  const fill = html("i");
+  const track = html("span", { class: "track", "aria-hidden": "true" }, fill);
+  const count = html("span", { class: "num" });
+  const time = html("span", { class: "num time" });
+  const stop = html("button", { class: "stop", type: "button" }, "Stop");
+  const note = html("div", { class: "note" });
+  const line = html("div", { class: "bar" }, name, id, pill, track, count, time, html("span", { class: "grow" }), tabs, stop);
+  let status = "";
+  let armed = 0;
+
+  stop.addEventListener("click", () => {
+    if (!armed) {
+      armed = setTimeout(disarm, SURE);
+      set(stop, "text", "Stop for good?");
+      stop.classList.add("armed");
+      return;
+    }
+    disarm();
+    set(stop, "text", "stopping…");
+    stop.disabled = true;
+    store.send({ kind: "stop" });
+  });
+
+  function disarm() {
+    clearTimeout(armed);
+    armed = 0;
+    set(stop, "text", "Stop");
+    stop.classList.remove("armed");
+  }
+
+  function tick() {
+    set(time, "text", clock(elapsed(store)));
+  }
+
+  function draw() {
+    const { head, icons } = store.state;
+    set(name, "text", head.name);
+    set(id, "text", head.id);
+    if (status !== head.status) {
+      status = head.status;
+      const shape = { paused: "ready" }[status] ?? status;
+      set(pill, "class", `pill ${shape}`);
+      pill.replaceChildren(icon(icons, shape), WORDS[status]);
+    }
+    fill.style.transform = `scaleX(${head.bar?.[2] ?? (head.total ? head.done / head.total : 0)})`;
+    const parts = [`${head.done} of ${head.total}`, head.reused ? `${head.reused} reused` : "", head.failed ? `${head.failed} failed` : ""];
+    set(count, "text", parts.filter(Boolean).join(" · "));
+    stop.hidden = !head.ticking;
+    const why = { paused: `Paused${head.why ? `: ${head.why}` : ""}. Go on with`, failed: "Change what is wrong, then go on with" }[status];
+    note.replaceChildren(...(why ? [`${why} `, html("code", {}, `%aether resume ${head.id}`)] : []));
+    note.hidden = !why;
+    tick();
+  }
+
+  return { element: html("div", { class: "head" }, line, note), draw, tick };
+}
+
+export default { initialize, render };

@@ -1,0 +1,166 @@
+// Open questions as forms. A form that is open is never touched again, so focus, caret and IME stay.
+
+import { html, set } from "./dom.js";
+import { drafts } from "./outbox.js";
+
+export function createQuestions({ store, root }) {
+  const element = html("div", { class: "asks", "aria-live": "polite" });
+  const forms = new Map(); // token -> form
+
+  function draw() {
+    const { asks } = store.state;
+    const open = new Set(asks.map((ask) => ask.token));
+    for (const [token, form] of forms) {
+      if (open.has(token)) continue;
+      const had = form.element.contains(document.activeElement);
+      form.element.remove();
+      forms.delete(token);
+      drafts.set(token, null);
+      if (had) focusFirst();
+    }
+    for (const ask of asks) {
+      const known = forms.get(ask.token);
+      if (known) {
+        known.update(ask);
+        continue;
+      }
+      const form = createForm(ask, store);
+      forms.set(ask.token, form);
+      element.append(form.element);
+      if (mayFocus(root)) form.focus();
+    }
+  }
+
+  function focusFirst() {
+    forms.values().next().value?.focus();
+  }
+
+  const stop = store.outbox.listen((token, state, why) => forms.get(token)?.told(state, why));
+  return { element, draw, stop };
+}
+
+// Nobody's typing elsewhere is interrupted: only a focus that is nowhere, or here but in no field, may move.
+function mayFocus(root) {
+  const active = document.activeElement;
+  if (!active || active === document.body) return true;
+  return root.contains(active) && !active.closest("form");
+}
+
+export function createForm(ask, store) {
+  const message = html("span", { class: "message", role: "status" });
+  const field = FIELDS[ask.kind]?.(ask) ?? FIELDS.text(ask);
+  const go = ask.kind === "approval" ? null : html("button", { class: "go", type: "submit" }, "Send");
+  const row = html("div", { class: "row" }, ...field.elements, go, message);
+  const legend = html("p", { id: `q-${ask.token}` }, ask.prompt);
+  const element = html("form", { class: "ask", "aria-labelledby": `q-${ask.token}`, novalidate: true }, legend, row);
+  const buttons = () => element.querySelectorAll("button");
+  let round = ask.round;
+  const rest = () => field.hint;
+
+  function say(text, bad = false) {
+    set(message, "text", text);
+    message.classList.toggle("bad", bad);
+  }
+
+  function submit(value) {
+    const why = field.check?.(value) ?? "";
+    if (why) {
+      say(why, true);
+      return;
+    }
+    store.outbox.send(ask.token, value);
+  }
+
+  element.addEventListener("submit", (event) => {
+    event.preventDefault();
+    submit(field.value());
+  });
+  element.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-choice]");
+    if (button) submit(ask.options[Number(button.dataset.choice)]);
+  });
+  element.addEventListener("keydown", (event) => {
+    // Enter that ends an IME composition picks a word; it does not send.
+    if (event.key === "Enter" && (event.isComposing || event.keyCode === 229)) event.preventDefault();
+  });
+  element.addEventListener("input", () => {
+    if (!ask.silent) drafts.set(ask.token, field.value());
+    say(rest());
+  });
+
+  const draft = drafts.get(ask.token);
+  if (draft != null) field.restore(draft);
+  say(ask.refused || rest(), Boolean(ask.refused));
+
+  return {
+    element,
+    focus: () => field.focus(),
+    update(next) {
+      if (next.round === round) return;
+      round = next.round;
+      say(next.refused, true);
+    },
+    told(state, why) {
+      for (const button of buttons()) button.disabled = state === "sending";
+      element.classList.toggle("sent", state === "saved");
+      if (state === "sending") say("sending…");
+      else if (state === "refused") say(why, true);
+      else if (state === "gone") say(`The kernel does not answer (gone or busy). Run %aether resume ${store.state.head.id}`, true);
+      else say(store.state.head.ticking ? "thank you" : `Saved. Go on with %aether resume ${store.state.head.id}`);
+    },
+  };
+}
+
+const FIELDS = {
+  text(ask) {
+    const input = html("input", {
+      type: ask.silent ? "password" : "text", class: "field", autocomplete: "off", spellcheck: "false",
+      "aria-labelledby": `q-${ask.token}`, placeholder: ask.has_default && ask.default != null ? String(ask.default) : "your answer",
+    });
+    return {
+      elements: [input],
+      hint: "or press Enter",
+      value: () => (input.value === "" && ask.has_default && ask.default != null ? String(ask.default) : input.value),
+      restore: (value) => (input.value = value),
+      focus: () => input.focus({ preventScroll: true }),
+    };
+  },
+
+  number(ask) {
+    const input = html("input", {
+      type: "number", class: "field number", "aria-labelledby": `q-${ask.token}`, min: ask.min, max: ask.max, step: ask.step ?? "any",
+      value: ask.has_default ? ask.default : null,
+    });
+    const bounds = [ask.min != null ? `from ${ask.min}` : "", ask.max != null ? `to ${ask.max}` : "", ask.step ? `in steps of ${ask.step}` : ""];
+    return {
+      elements: [input],
+      hint: bounds.filter(Boolean).join(" ") || "or press Enter",
+      value: () => (input.value === "" ? null : Number(input.value)),
+      check: (value) => (value == null || Number.isNaN(value) ? "a number is needed" : ""),
+      restore: (value) => (input.value = value),
+      focus: () => input.focus({ preventScroll: true }),
+    };
+  },
+
+  choice(ask) {
+    const kind = ask.multiple ? "checkbox" : "radio";
+    const preset = ask.has_default ? [ask.default].flat() : [];
+    const inputs = ask.options.map((option) => html("input", { type: kind, name: `c-${ask.token}`, checked: preset.includes(option) }));
+    const labels = inputs.map((input, i) => html("label", {}, input, html("span", {}, (ask.shown ?? ask.options)[i])));
+    const chosen = () => ask.options.filter((_, i) => inputs[i].checked);
+    return {
+      elements: [html("div", { class: "choices", role: ask.multiple ? "group" : "radiogroup", "aria-labelledby": `q-${ask.token}` }, ...labels)],
+      hint: ask.multiple ? "any number of them" : "",
+      value: () => (ask.multiple ? chosen() : (chosen()[0] ?? null)),
+      check: (value) => (value == null ? "choose one" : ""),
+      restore: (value) => inputs.forEach((input, i) => (input.checked = [value].flat().includes(ask.options[i]))),
+      focus: () => (inputs.find((input) => input.checked) ?? inputs[0])?.focus({ preventScroll: true }),
+    };
+  },
+
+  approval(ask) {
+    const buttons = ask.options.map((_, i) =>
+      html("button", { type: "button", class: i ? "" : "go", "data-choice": i }, (ask.shown ?? ask.options)[i]));
+    return { elements: buttons, hint: "", value: () => null, check: () => "press one of the buttons", restore() {}, focus: () => buttons[0]?.focus({ preventScroll: true }) };
+  },
+};

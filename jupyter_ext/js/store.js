@@ -1,0 +1,88 @@
+// What the browser knows of one run: a snapshot, kept up to date by numbered patches. No DOM in here.
+
+export const WORDS = {
+  pending: "not started", ready: "to be run", running: "running", waiting: "waiting for you", done: "done", failed: "failed",
+  skipped: "skipped", cancelled: "cancelled", reused: "reused", paused: "paused",
+};
+
+const TALK = 300;
+
+// Returns "old" (seen already), "gap" (one was missed: ask for a snapshot) or "" (taken in).
+export function merge(state, patch) {
+  if (patch.seq <= state.seq) return "old";
+  if (patch.seq !== state.seq + 1) return "gap";
+  state.seq = patch.seq;
+  state.head = patch.head;
+  if (patch.boxes) {
+    state.boxes = patch.boxes;
+    state.paths = patch.paths;
+    state.size = patch.size;
+    state.faces = {};
+  }
+  Object.assign(state.faces, patch.faces);
+  for (const part of ["asks", "artifacts"]) if (patch[part]) state[part] = patch[part];
+  if (patch.talk || patch.gone) state.talk = mergeTalk(state.talk, patch.talk ?? [], patch.gone ?? []);
+  for (const [name, [start, points]] of Object.entries(patch.tracks ?? {})) {
+    state.tracks[name] = [0, [...(start ? (state.tracks[name]?.[1] ?? []) : []), ...points]];
+  }
+  return "";
+}
+
+export function mergeTalk(talk, said, gone) {
+  const dropped = new Set(gone);
+  const byId = new Map(talk.filter((entry) => !dropped.has(entry[0])).map((entry) => [entry[0], entry]));
+  for (const entry of said) byId.set(entry[0], entry);
+  return [...byId.values()].sort((a, b) => a[0] - b[0]).slice(-TALK);
+}
+
+// anywidget gives initialize() and every render() a model object of its own over one shared state, so states are
+// kept by the id that Python gave the view, and messages are listened to once.
+const STORES = new Map();
+
+export function storeOf(model, outboxOf) {
+  const uid = model.get("uid");
+  const known = STORES.get(uid);
+  if (known) return known;
+  const store = { uid, state: structuredClone(model.get("snap")), views: new Set(), closed: false, received: performance.now() };
+  store.send = (message) => {
+    try {
+      model.send(message);
+      return true;
+    } catch {
+      return false; // the kernel is gone; the outbox says so after its last try
+    }
+  };
+  store.outbox = outboxOf(store);
+  const each = (name, ...rest) => store.views.forEach((view) => view[name]?.(...rest));
+  model.on("msg:custom", (message, buffers) => receive(store, message, buffers, each));
+  STORES.set(uid, store);
+  return store;
+}
+
+function receive(store, message, buffers, each) {
+  switch (message.kind) {
+    case "patch": {
+      const trouble = merge(store.state, message);
+      if (trouble === "gap") store.send({ kind: "sync" });
+      if (trouble) return;
+      store.received = performance.now();
+      return each("draw", message);
+    }
+    case "snap":
+      store.state = message.snap;
+      store.received = performance.now();
+      return each("draw", message.snap);
+    case "ack":
+      return store.outbox.acked(message);
+    case "closed":
+      store.closed = true;
+      return each("closed");
+    default:
+      return each(message.kind, message, buffers);
+  }
+}
+
+export function elapsed(store) {
+  const { head } = store.state;
+  return head.elapsed + (head.ticking ? (performance.now() - store.received) / 1000 : 0);
+}

@@ -1,0 +1,65 @@
+// What was said, in order; new lines keep the end in view unless somebody has scrolled up.
+
+import { clock, html, set } from "./dom.js";
+
+const HIGH = 12; // pixels from the end that still count as the end
+
+export function createTranscript({ store, pictures }) {
+  const element = html("div", { class: "talk", role: "log", "aria-label": "Transcript", tabindex: 0 });
+  const lines = new Map(); // id -> parts
+
+  function draw(whole) {
+    const { talk } = store.state;
+    const atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < HIGH;
+    const seen = new Set(talk.map(([id]) => id));
+    for (const [id, line] of lines) {
+      if (seen.has(id)) continue;
+      line.element.remove();
+      lines.delete(id);
+    }
+    for (const entry of talk) {
+      const known = lines.get(entry[0]);
+      if (known) known.update(entry);
+      else {
+        const line = createLine(entry, pictures);
+        lines.set(entry[0], line);
+        element.append(line.element);
+      }
+    }
+    element.hidden = !talk.length;
+    if (atEnd || whole) element.scrollTop = element.scrollHeight;
+  }
+
+  return { element, draw: (patch) => (patch.talk || patch.gone) && draw(Boolean(patch.icons)) };
+}
+
+function createLine([, t, kind, , by, more], pictures) {
+  const text = html("span", { class: "text" });
+  const answer = html("span", { class: "answer" });
+  const who = by && (kind === "out" || kind === "err" || kind === "log" || kind === "show" || kind === "figure") ? html("span", { class: "by" }, by) : null;
+  const element = html("div", { class: `line ${kind}` }, html("span", { class: "time" }, clock(t)), html("div", { class: "said" }, who, text, answer));
+  if (kind === "figure" && more) pictures.show(text, more, `figure of ${by || "the run"}`);
+  if (kind === "show" && more) text.append(html("img", { alt: "picture", src: `data:image/png;base64,${more}` }));
+  let shown = "";
+
+  function update([, , , said, , reply, open]) {
+    const key = `${said}\n${reply}\n${open}`;
+    if (key === shown) return;
+    shown = key;
+    if (kind === "figure" || (kind === "show" && reply)) return;
+    set(text, "text", kind === "out" || kind === "err" ? settle(said) : said);
+    if (kind === "ask") set(answer, "text", open ? "" : reply);
+    element.classList.toggle("open", Boolean(open));
+  }
+  update([0, t, kind, ...arguments[0].slice(3)]);
+  return { element, update };
+}
+
+// Printed text as a terminal would leave it: a carriage return starts the line again.
+export function settle(text) {
+  return text
+    .split("\n")
+    .map((line) => line.replace(/\r+$/, "").split("\r").reduce((shown, part) => part + shown.slice(part.length), ""))
+    .join("\n")
+    .replace(/\n+$/, "");
+}

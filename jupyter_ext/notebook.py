@@ -1,0 +1,108 @@
+"""Which front end this kernel has, and asking through it where nothing else works."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from aethergraph.errors import BadAnswer
+from aethergraph.schema import Question, check
+
+
+def kernel() -> Any | None:
+    """The running ipykernel, or None: a script, a console, a test."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
+    return getattr(shell, "kernel", None)
+
+
+def live() -> bool:
+    """Whether somebody can probably see and answer what this kernel shows.
+
+    AETHERGRAPH_INTERACTIVE=0|1 overrules. Without it a front end counts as live where it lets a cell ask for input:
+    JupyterLab, Notebook, VS Code and consoles do, nbclient, papermill and nbconvert do not. (JPY_SESSION_NAME alone
+    proves nothing: a notebook executed by a tool inside a session inherits it.)
+    """
+    said = os.environ.get("AETHERGRAPH_INTERACTIVE", "").strip()
+    if said in ("0", "1"):
+        return said == "1"
+    running = kernel()
+    return running is not None and bool(getattr(running, "_allow_stdin", False))
+
+
+def session() -> str:
+    """The notebook's path where the server tells it, else this kernel's own id; "" outside a kernel."""
+    running = kernel()
+    if running is None:
+        return ""
+    return os.environ.get("JPY_SESSION_NAME") or str(getattr(getattr(running, "session", None), "session", ""))
+
+
+def can_hear_while_blocked() -> bool:
+    """Whether an answer from the browser arrives while a cell blocks the main thread.
+
+    True once a browser's message has been seen on another thread: the front end then uses a subshell for our views.
+    """
+    from . import run_view
+
+    return live() and run_view.heard_off_main()
+
+
+def ask_by_stdin(question: Question, token: str, refused: str = "", *, read: Callable[[str], str] | None = None) -> Any:
+    """Ask in the input line of the running cell until the answer fits; give it as typed, an option by its name.
+
+    `token` is not used here: the caller gives the answer to it. `read` stands for `input` in tests.
+    """
+    ask = read or (_secret if question.silent else input)
+    print(_asked(question), flush=True)
+    while True:
+        if refused:
+            print(f"That does not fit: {refused}", flush=True)
+        answer = typed(question, ask(_prompt(question)))
+        try:
+            check(question, answer)
+        except BadAnswer as error:
+            refused = error.why
+            continue
+        return answer
+
+
+def _secret(prompt: str) -> str:
+    import getpass
+
+    return getpass.getpass(prompt)
+
+
+def _asked(question: Question) -> str:
+    options = [f"  {number}. {option}" for number, option in enumerate(question.options, 1)]
+    return "\n".join([question.prompt, *options])
+
+
+def _prompt(question: Question) -> str:
+    if question.kind == "number":
+        bounds = [
+            f"{low} {bound:g}" for low, bound in (("from", question.min), ("to", question.max)) if bound is not None
+        ]
+        return " ".join(["number", *bounds]) + ": "
+    if not question.options:
+        return "> "
+    many = ", several with commas" if question.multiple else ""
+    return f"1-{len(question.options)} or the text{many}: "
+
+
+def typed(question: Question, text: str) -> Any:
+    """What was meant by `text`: an option may be given by its number, unless a number is itself an option."""
+    if not question.options:
+        return text
+    if question.multiple:
+        return [_option(question.options, part) for part in text.split(",") if part.strip()]
+    return _option(question.options, text)
+
+
+def _option(options: list[str], text: str) -> str:
+    text = text.strip()
+    if text not in options and text.isascii() and text.isdigit() and 1 <= int(text) <= len(options):
+        return options[int(text) - 1]
+    return text

@@ -1,0 +1,202 @@
+"""What the run view in the browser is told: a snapshot, and patches of what changed. All of it is data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from aethergraph import codec
+from aethergraph.drawing import ICONS
+from aethergraph.labels import clean, cut, line
+from aethergraph.picture import Ask, Changes, Node, Picture, plain
+from aethergraph.plots import thin
+from aethergraph.scene import Scene, face, scene
+from aethergraph.status import NodeStatus, RunStatus
+from aethergraph.transcript import Entry
+
+TALK = 300  # entries of the transcript that a view holds
+POINTS = 1_000  # points of one track in a snapshot
+_PREVIEW = 200
+
+Json = Any
+
+
+class Teller:
+    """Tells one browser side about one picture. Whoever calls holds the picture's lock."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture = picture
+        self.seq = 0
+        self._scene: Scene | None = None
+
+    @property
+    def scene(self) -> Scene:
+        """The boxes, placed again only when the shape has changed."""
+        if self._scene is None:
+            self._scene = scene(self.picture)
+        return self._scene
+
+    def snapshot(self, now: float, *, live: bool) -> Json:
+        """Everything that a view needs to begin with."""
+        picture, placed = self.picture, self.scene
+        return {
+            "seq": self.seq,
+            "head": head(picture, now, live=live),
+            **_shape(placed),
+            "faces": {str(key): self._face(key) for key in placed.boxes},
+            "asks": [ask(one) for one in picture.asks.values()],
+            "talk": [entry(picture, one) for one in list(picture.transcript)[-TALK:]],
+            "tracks": {clean(name): [0, _points(thin(track.points, POINTS))] for name, track in picture.tracks.items()},
+            "artifacts": artifacts(picture),
+            "icons": {status.value: path for status, path in ICONS.items()},
+        }
+
+    def patch(self, changes: Changes, now: float, *, live: bool) -> Json:
+        """What is new since the last patch; numbered, so that a view sees when it missed one."""
+        picture = self.picture
+        self.seq += 1
+        patch: dict[str, Json] = {"kind": "patch", "seq": self.seq, "head": head(picture, now, live=live)}
+        if changes.shape:
+            self._scene = None
+            patch |= _shape(self.scene)
+        keys = {self.scene.home(picture, no) for no in changes.nodes}
+        keys |= {self.scene.home(picture, picture.nodes[no].scope) for no in changes.nodes if no in picture.nodes}
+        if changes.shape:
+            keys |= self.scene.boxes.keys()
+        patch["faces"] = {str(key): self._face(key) for key in sorted(keys) if key in self.scene.boxes}
+        if changes.asks:
+            patch["asks"] = [ask(one) for one in picture.asks.values()]
+        if changes.artifacts:
+            patch["artifacts"] = artifacts(picture)
+        said, gone = picture.transcript.changes()
+        if said or gone:
+            patch["talk"], patch["gone"] = [entry(picture, one) for one in said[-TALK:]], gone
+        if changes.tracks:
+            patch["tracks"] = {clean(name): self._track(name, start) for name, start in changes.tracks.items()}
+        return patch
+
+    def _track(self, name: str, start: int) -> Json:
+        points = self.picture.tracks[name].points
+        return [start, _points(points[start:] if start else thin(points, POINTS))]
+
+    def _face(self, key: int) -> Json:
+        box = self.scene.boxes[key]
+        look = face(self.picture, box, codec.about_outputs)
+        node = self.picture.nodes[key]
+        bare = self.picture.groups.of[key].folded
+        return [
+            look.status.value,
+            line(look.sub) if box.frame else cut(look.sub, box.w - 18, 10.5),
+            None if look.fraction is None else round(look.fraction, 3),
+            round(look.began, 2),
+            None if look.ended is None else round(look.ended, 2),
+            look.counts if bare else peek(node),
+        ]
+
+
+def head(picture: Picture, now: float, *, live: bool) -> Json:
+    """The line on top. `live`: whether some process is running the run."""
+    status = picture.state
+    if status in (RunStatus.RUNNING, RunStatus.WAITING) and not live:
+        status = RunStatus.PAUSED
+    bar = picture.body.bar()
+    return {
+        "name": clean(picture.name),
+        "id": clean(picture.run_id),
+        "status": status.value,
+        "why": line(picture.why)[:_PREVIEW],
+        "done": picture.done,
+        "total": len(picture.nodes),
+        "reused": picture.counts[NodeStatus.REUSED],
+        "failed": picture.counts[NodeStatus.FAILED],
+        "elapsed": round(picture.elapsed(now), 2),
+        "ticking": status in (RunStatus.RUNNING, RunStatus.WAITING),
+        "bar": None if bar is None else [line(bar.title)[:60], line(bar.sub)[:60], bar.fraction],
+    }
+
+
+def _shape(placed: Scene) -> dict[str, Json]:
+    return {
+        "boxes": [
+            [box.key, box.label, box.x, box.y, box.w, box.h, box.count, int(box.frame)] for box in placed.boxes.values()
+        ],
+        "paths": [[a, b, data, int(soft)] for a, b, data, soft in placed.paths],
+        "size": [placed.width, placed.height],
+    }
+
+
+def peek(node: Node) -> Json:
+    """Short texts that travel with a node, so that a click works while the kernel is busy."""
+    return [arguments(node.args), outputs(node.value), node.attempt, len(node.failures)]
+
+
+def arguments(payload: bytes) -> list[list[str]]:
+    """(name, preview) of what a node was given."""
+    if payload[:1] == b"t":
+        return [["", clean(payload[1:].decode("utf-8", "replace"))[:_PREVIEW]]]
+    value = plain(payload)
+    if not isinstance(value, list) or len(value) != 2:
+        return []
+    args, kwargs = value
+    rows = [["", clean(repr(one))[:_PREVIEW]] for one in args]
+    return rows + [[line(name)[:60], clean(repr(one))[:_PREVIEW]] for name, one in kwargs.items()]
+
+
+def outputs(payload: bytes) -> list[list[str]]:
+    """(name, preview) of what a node gave."""
+    if not payload:
+        return []
+    return [[line(name)[:60], clean(text)[:_PREVIEW]] for name, text in codec.about_outputs(payload).items()]
+
+
+def ask(one: Ask) -> Json:
+    """An open question with all that its form needs."""
+    question = one.question
+    asked: dict[str, Json] = msgspec.to_builtins(question)
+    return asked | {
+        "token": one.token,
+        "no": one.no,
+        "prompt": clean(question.prompt),
+        "shown": [clean(option) for option in question.options],
+        "options": question.options,
+        "channel": question.channel,
+        "refused": clean(one.refused),
+        "since": round(one.since, 2),
+        "round": one.round,
+    }
+
+
+def entry(picture: Picture, one: Entry) -> Json:
+    """One line of the transcript."""
+    return [
+        one.id,
+        round(one.t, 1),
+        one.kind,
+        clean(one.text),
+        clean(picture.owner(one.scope)),
+        clean(one.more),
+        one.open,
+    ]
+
+
+def artifacts(picture: Picture) -> list[Json]:
+    """What the run saved, oldest first."""
+    return [artifact(picture, saved.scope, saved.record) for saved in picture.artifacts.values()]
+
+
+def artifact(picture: Picture, scope: int, record: dict[str, Any]) -> Json:
+    """One saved thing: where it came from and what is known of it."""
+    text = {key: line(str(record.get(key) or ""))[:_PREVIEW] for key in ("name", "kind", "mime", "uri", "sha256")}
+    size = record.get("size")
+    return text | {"size": size if isinstance(size, int) else 0, "by": clean(picture.owner(scope)), "no": scope}
+
+
+def _points(points: Iterable[tuple[float, float]]) -> list[list[float | None]]:
+    return [[_number(step), _number(value)] for step, value in points]
+
+
+def _number(value: float) -> float | None:
+    return float(f"{value:.6g}") if math.isfinite(value) else None  # JSON has no NaN

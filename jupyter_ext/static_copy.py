@@ -1,0 +1,188 @@
+"""The picture of a run that stays in the notebook: no script, no widget, nothing that an untrusted notebook strips.
+
+Front ends strip inline SVG from a notebook that they do not trust; an `<img>` with the SVG inside survives. It cannot
+follow the theme, so it stands on a light card of its own. Nothing in it changes by itself: saved twice, it is the same.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from html import escape
+
+from aethergraph import codec
+from aethergraph.drawing import to_svg
+from aethergraph.labels import clean, clock, cut, duration, line
+from aethergraph.picture import Node, Picture
+from aethergraph.scene import Scene, face, scene, shown
+from aethergraph.status import NodeStatus, RunStatus
+from aethergraph.transcript import Entry
+
+from .details import detail
+from .static_plots import plots
+
+LIMIT = 200_000  # characters of html
+BOXES = 300  # beyond that the graph is left out of the full copy's list of nodes
+_UNFINISHED = frozenset({RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.FAILED})
+_CARD = "background:#ffffff;color:#1f2328;border:1px solid #dfe3e8;border-radius:8px;padding:8px 10px;overflow:auto"
+_SMALL = "color:#667078"
+_PRE = "margin:2px 0 6px 14px;padding:0;background:#ffffff;color:#1f2328;white-space:pre-wrap;font-size:12px"
+
+
+def bundle(picture: Picture, *, live: bool = True, small: bool = False) -> dict[str, str]:
+    """MIME bundle of the run as it is now. `live`: some process runs it. `small`: the graph and the last messages."""
+    status = _status(picture, live)
+    return {"text/plain": _text(picture, status), "text/html": _html(picture, status, small=small)}
+
+
+def _status(picture: Picture, live: bool) -> RunStatus:
+    status = picture.state
+    return RunStatus.PAUSED if status in (RunStatus.RUNNING, RunStatus.WAITING) and not live else status
+
+
+def _count(picture: Picture) -> str:
+    reused, failed = picture.counts[NodeStatus.REUSED], picture.counts[NodeStatus.FAILED]
+    parts = [f"{picture.done} of {len(picture.nodes)} nodes done"]
+    parts += [f"{reused} reused"] if reused else []
+    parts += [f"{failed} failed"] if failed else []
+    return ", ".join(parts)
+
+
+def _text(picture: Picture, status: RunStatus) -> str:
+    head = f"run {line(picture.run_id)} of {line(picture.name)}: {status.value}, {_count(picture)}"
+    asked = [f"  asks: {line(ask.question.prompt)[:200]}" for ask in picture.asks.values()]
+    error = [f"  {picture.error.qualname}: {line(picture.error.message)[:300]}"] if picture.error else []
+    more = [f"  go on: %aether resume {line(picture.run_id)}"] if status in _UNFINISHED else []
+    return "\n".join([head, *asked, *error, *more])
+
+
+def _html(picture: Picture, status: RunStatus, *, small: bool) -> str:
+    """As much as fits: first the list of nodes is shortened, then the transcript, then the graph goes."""
+    placed = scene(picture)
+    nodes = 0 if small else BOXES
+    said, drawn = (10, True) if small else (200, True)
+    while True:
+        text = _page(picture, status, placed, nodes=nodes, said=said, drawn=drawn, plotted=not small)
+        if len(text) <= LIMIT:
+            return text
+        if nodes > 10:
+            nodes = nodes // 3
+        elif said > 10:
+            said = said // 3
+        elif drawn:
+            drawn = False
+        else:
+            return _page(picture, status, placed, nodes=0, said=0, drawn=False, plotted=False)
+
+
+def _page(
+    picture: Picture, status: RunStatus, placed: Scene, *, nodes: int, said: int, drawn: bool, plotted: bool
+) -> str:
+    parts = [_head(picture, status)]
+    if drawn and picture.nodes:
+        parts.append(
+            image(to_svg(picture, codec.about_outputs, placed=placed), placed.width, f"graph of {picture.name}")
+        )
+    parts += _asks(picture)
+    parts += _transcript(picture, said)
+    if plotted:
+        parts += [image(svg, wide, name) for name, svg, wide in plots(picture.tracks)]
+    parts += _saved(picture)
+    if picture.error is not None:
+        text = (
+            f"{picture.error.qualname}: {clean(picture.error.message)[:2000]}\n{clean(picture.error.traceback)[:4000]}"
+        )
+        parts.append(f'<pre style="{_PRE};color:#b3261e">{escape(text.rstrip())}</pre>')
+    if nodes:
+        parts += _nodes(picture, placed, nodes)
+    run = escape(clean(picture.run_id))
+    return (
+        f'<div class="tex2jax_ignore mathjax_ignore" data-run-id="{run}"><div style="{_CARD}">'
+        + "".join(parts)
+        + "</div></div>"
+    )
+
+
+def _head(picture: Picture, status: RunStatus) -> str:
+    run = escape(clean(picture.run_id))
+    over = status in (RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED)
+    took = f", {duration(picture.elapsed(0.0))}" if over else ""
+    more = f". Go on with <code>%aether resume {run}</code>" if status in _UNFINISHED else ""
+    when = "" if over else f" (a copy taken at {picture.done} of {len(picture.nodes)} nodes)"
+    return (
+        f'<div style="margin-bottom:6px"><b>{escape(line(picture.name))}</b> <code>{run}</code> '
+        f'<span style="{_SMALL}">{status.value}, {_count(picture)}{took}{when}{more}</span></div>'
+    )
+
+
+def image(svg: str, wide: int, alt: str) -> str:
+    """`svg` as an `<img>` that holds all of it."""
+    data = base64.b64encode(svg.encode("utf-8")).decode("ascii")
+    fit = "100%" if wide < 1600 else "none"
+    style = f"width:{wide}px;max-width:{fit};height:auto;background:#ffffff"
+    return f'<div><img alt="{escape(line(alt))}" src="data:image/svg+xml;base64,{data}" style="{style}"></div>'
+
+
+def _asks(picture: Picture) -> list[str]:
+    parts = []
+    for ask in picture.asks.values():
+        options = ", ".join(line(option)[:80] for option in ask.question.options[:20])
+        tail = f' <span style="{_SMALL}">({escape(options)})</span>' if options else ""
+        prompt = escape(clean(ask.question.prompt)[:1000])
+        parts.append(f'<div style="margin:4px 0;color:#a65f00">&#9670; {prompt}{tail}</div>')
+    return parts
+
+
+def _transcript(picture: Picture, limit: int) -> list[str]:
+    entries = [entry for entry in picture.transcript if entry.kind not in ("figure", "show") and not entry.open]
+    lost = len(entries) - limit
+    parts = [f'<div style="{_SMALL}">{lost} earlier lines are left out</div>'] if lost > 0 else []
+    return parts + [_line(picture, entry) for entry in (entries[-limit:] if limit else [])]
+
+
+def _line(picture: Picture, entry: Entry) -> str:
+    text = escape(clean(entry.text)[-1000:].strip("\n"))
+    if entry.kind in ("out", "err", "log"):
+        by = escape(clean(picture.owner(entry.scope)))
+        text = f'<span style="{_SMALL}">{by}</span> <code style="white-space:pre-wrap">{text}</code>'
+    answer = f" &rarr; <b>{escape(clean(entry.more)[:500])}</b>" if entry.more else ""
+    return f'<div><code style="{_SMALL}">{clock(entry.t)}</code> {text}{answer}</div>'
+
+
+def _saved(picture: Picture) -> list[str]:
+    records = [saved.record for saved in picture.artifacts.values()]
+    names = [line(str(record.get("name") or record.get("uri") or ""))[:120] for record in records]
+    return [f'<div><span style="{_SMALL}">saved</span> {escape(", ".join(names[:50]))}</div>'] if names else []
+
+
+def _nodes(picture: Picture, placed: Scene, limit: int) -> Iterator[str]:
+    """Boxes with what went in and came out; of a folded box its failures."""
+    boxes = list(placed.boxes.values())
+    failed = [box for box in boxes if face(picture, box, codec.about_outputs).status is NodeStatus.FAILED]
+    chosen = boxes if len(boxes) <= limit else (failed + boxes)[:limit]
+    for box in dict.fromkeys(chosen):
+        look = face(picture, box, codec.about_outputs)
+        members = picture.groups.of[box.key].members if box.count > 1 else [box.key]
+        wrong = [picture.nodes[no] for no in members if picture.nodes[no].status is NodeStatus.FAILED]
+        inside = _facts(picture, picture.nodes[box.key]) if box.count == 1 else "".join(map(_failure, wrong[:5]))
+        label = (
+            f'{escape(box.label)} <span style="{_SMALL}">{escape(f"{look.status.value}, {cut(look.sub, 300)}")}</span>'
+        )
+        yield f'<details><summary>{label}</summary><pre style="{_PRE}">{inside}</pre></details>'
+    if len(boxes) > len(chosen):
+        yield f'<div style="{_SMALL}">and {len(boxes) - len(chosen)} more boxes</div>'
+
+
+def _facts(picture: Picture, node: Node) -> str:
+    known = detail(picture, node.no, node.no, "")
+    rows = [f"{shown(node).value}" + (f" in {duration(node.ended - node.began)}" if node.ended is not None else "")]
+    for name in ("inputs", "outputs"):
+        rows += [f"{name}: {f'{what} = ' if what else ''}{text[:160]}" for what, text in known[name]]
+    rows += known["failures"] + [text for text in (known["error"][:600], known["why"], known["volatile"]) if text]
+    rows += [f"log: {known['lastly']}"] if known["lastly"] else []
+    return escape("\n".join(rows))
+
+
+def _failure(node: Node) -> str:
+    error = node.error
+    return escape(f"{clean(node.label)}: {error.qualname}: {line(error.message)[:300]}\n" if error else "")

@@ -1,0 +1,156 @@
+"""Tables of `%aether`: runs and open questions, as text and as HTML, each row with the command that goes on."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aethergraph.labels import cut, line
+from aethergraph.status import RunStatus
+
+SHAPES = {
+    RunStatus.RUNNING: "▶",
+    RunStatus.WAITING: "◆",
+    RunStatus.PAUSED: "‖",
+    RunStatus.DONE: "✓",
+    RunStatus.FAILED: "✗",
+    RunStatus.CANCELLED: "⊘",
+}
+COLOURS = {
+    RunStatus.RUNNING: "#0072b2",
+    RunStatus.WAITING: "#b07800",
+    RunStatus.PAUSED: "#8a5a99",
+    RunStatus.DONE: "#00795a",
+    RunStatus.FAILED: "#c24e00",
+    RunStatus.CANCELLED: "#6b6b6b",
+}  # Okabe-Ito, darkened where light and dark pages both have to be readable
+STEPS = ((90, "s", 1), (5400, "min", 60), (129_600, "h", 3600), (float("inf"), "d", 86_400))
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of a table; `colour` for a status, `code` for what can be typed."""
+
+    text: str
+    colour: str = ""
+    code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under a head, with a line above; shows itself in a notebook. Everything in it is data, never markup."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+    def __str__(self) -> str:
+        texts = [list(self.head), *([cell.text for cell in row] for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+        lines = [
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in texts
+        ]
+        return "\n".join([self.title, *lines] if self.rows else [self.title])
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": str(self), "text/html": self._html()}
+
+    def _html(self) -> str:
+        title = f'<div style="opacity:.75;margin:2px 0 4px">{html.escape(self.title)}</div>'
+        if not self.rows:
+            return title
+        left = 'style="text-align:left"'
+        head = "".join(f"<th {left}>{html.escape(text)}</th>" for text in self.head)
+        rows = "".join(f"<tr>{''.join(f'<td {left}>{_cell(cell)}</td>' for cell in row)}</tr>" for row in self.rows)
+        return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _cell(cell: Cell) -> str:
+    text = html.escape(cell.text)
+    if cell.code:
+        return f"<code>{text}</code>"
+    return f'<span style="color:{cell.colour}">{text}</span>' if cell.colour else text
+
+
+def run_table(infos: Iterable[Any], now: float, title: str = "") -> Table:
+    """The runs of `infos`, in their order; `now` in seconds since the epoch."""
+    rows = [_run(info, now) for info in infos]
+    empty = "no runs in this store yet: start one with `await agent(...)` or `start(agent)`"
+    return Table(title or (_counted(len(rows), "run") if rows else empty), HEAD, rows)
+
+
+HEAD = ("run", "agent", "status", "nodes", "waits for", "age", "to go on")
+
+
+def _run(info: Any, now: float) -> list[Cell]:
+    status = RunStatus(info.status)
+    says = f"{SHAPES[status]} {status.value}"
+    if info.live_elsewhere:
+        says += " (another process)"
+    elif info.error and status is RunStatus.FAILED:
+        says += f": {cut(str(info.error), 220)}"
+    return [
+        Cell(line(info.run_id)),
+        Cell(cut(info.name, 180)),
+        Cell(says, colour=COLOURS[status]),
+        Cell(f"{info.nodes_done}/{info.nodes}"),
+        Cell(_counted(info.waiting, "answer") if info.waiting else ""),
+        Cell(age(now - info.created_at)),
+        Cell(command(info), code=True),
+    ]
+
+
+def command(info: Any) -> str:
+    """What to type to go on with this run, or to look at it."""
+    status = RunStatus(info.status)
+    if status in (RunStatus.PAUSED, RunStatus.FAILED) or (status is RunStatus.WAITING and not info.live_elsewhere):
+        return f"%aether resume {line(info.run_id)}"
+    return f"%aether show {line(info.run_id)}"
+
+
+def wait_table(waits: Iterable[Any], now: float) -> Table:
+    """Open questions, oldest first as given."""
+    rows = [_wait(wait, now) for wait in waits]
+    title = _counted(len(rows), "open question") if rows else "no open questions"
+    return Table(title, ("question", "kind", "run", "node", "age", "to answer"), rows)
+
+
+def _wait(wait: Any, now: float) -> list[Cell]:
+    options = list(getattr(wait.schema, "options", ()) or ())
+    kind = f"{wait.kind}: {' | '.join(options)}" if options else wait.kind
+    due = f", due in {age(wait.deadline - now)}" if wait.deadline else ""
+    return [
+        Cell(cut(wait.prompt, 320)),
+        Cell(cut(kind, 240)),
+        Cell(line(wait.run_id)),
+        Cell(line(wait.node_id)),
+        Cell(age(now - wait.created_at) + due),
+        Cell(f"%aether answer {line(wait.token)} ...", code=True),
+    ]
+
+
+def plan_table(run_id: str, plan: Any) -> Table:
+    """What a resume will do: a row for each node that runs or may run; what is reused is counted."""
+    verdicts = [row.verdict for row in plan.rows]
+    counts = [
+        f"{verdicts.count(verdict)} {verdict}" for verdict in ("reused", "runs", "may run") if verdict in verdicts
+    ]
+    title = f"resuming {line(run_id)}: {', '.join(counts) or 'nothing has run yet'}"
+    rows = [row for row in plan.rows if row.verdict != "reused"]
+    cells = [[Cell(line(row.node_id)), Cell(row.verdict), Cell(cut(row.why, 520))] for row in rows]
+    return Table(title, ("node", "plan", "why"), cells)
+
+
+def age(seconds: float) -> str:
+    """`42 s`, `7 min`, `3 h`, `12 d`."""
+    seconds = max(seconds, 0.0)
+    for below, unit, size in STEPS:
+        if seconds < below:
+            break
+    return f"{round(seconds / size)} {unit}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

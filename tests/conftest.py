@@ -1,0 +1,72 @@
+"""What every test gets: a store, a signing key and Jupyter folders of its own, whatever the user's machine has."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+KEPT = ("AETHERGRAPH_LONG", "AETHERGRAPH_SHOTS")  # switches of the suite itself
+
+# Read when jupyter_core is imported, here and in every process that a test starts.
+os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what takes minutes, unless asked for."""
+    if os.environ.get("AETHERGRAPH_LONG") == "1":
+        return
+    skip = pytest.mark.skip(reason="takes minutes: set AETHERGRAPH_LONG=1")
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stands in for the user's home: holds the signing key and Jupyter's folders."""
+    return tmp_path_factory.mktemp("user")
+
+
+@pytest.fixture(scope="session")
+def clean_env(user_folder: Path) -> dict[str, str]:
+    """The environment for processes that tests start: nothing of the user's settings, no store named."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("AETHERGRAPH_") or key in KEPT}
+    return env | {
+        "AETHERGRAPH_KEY_FILE": str(user_folder / "key"),
+        "IPYTHONDIR": str(user_folder / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(user_folder / "jupyter" / "config"),
+        "JUPYTER_DATA_DIR": str(user_folder / "jupyter" / "data"),
+        "JUPYTER_RUNTIME_DIR": str(user_folder / "jupyter" / "runtime"),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")])),
+    }
+
+
+@pytest.fixture(autouse=True)
+def own_environment(clean_env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test starts from `clean_env`; the runtime that it gets by asking for none is its own, and ends with it."""
+    for key in set(os.environ) - set(clean_env):
+        if key.startswith("AETHERGRAPH_"):
+            monkeypatch.delenv(key)
+    for key, value in clean_env.items():
+        if os.environ.get(key) != value:
+            monkeypatch.setenv(key, value)
+    monkeypatch.setenv("AETHERGRAPH_HOME", str(tmp_path / ".aethergraph"))
+    yield
+    hub = sys.modules.get("aethergraph.hub")
+    if hub is not None and hub._current is not None:
+        hub._current.close()
+        hub._current = None
+
+
+@pytest.fixture(scope="session")
+def old_ipykernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ipykernel 6.29.5; put first on PYTHONPATH it makes any kernel of this environment that old."""
+    folder = tmp_path_factory.mktemp("ipykernel-6.29.5")
+    pip = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--target", str(folder)]
+    subprocess.run([*pip, "ipykernel==6.29.5"], check=True)
+    return folder

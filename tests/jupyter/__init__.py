@@ -1,0 +1,1 @@
+"""Tests of the notebook side, in real shells and kernels."""

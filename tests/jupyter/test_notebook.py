@@ -1,0 +1,111 @@
+"""Which front end there is, and asking through its input line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from aethergraph.schema import Question
+from jupyter_ext import notebook
+from jupyter_ext.settings import Settings
+
+
+@pytest.fixture
+def kernel(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    kernel = SimpleNamespace(_allow_stdin=True, session=SimpleNamespace(session="k1"))
+    monkeypatch.setattr(shell, "kernel", kernel, raising=False)
+    for name in ("AETHERGRAPH_INTERACTIVE", "JPY_SESSION_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    return kernel
+
+
+def test_a_shell_without_a_kernel_is_no_notebook(shell: InteractiveShell) -> None:
+    assert notebook.kernel() is None
+    assert not notebook.live()
+    assert notebook.session() == ""
+
+
+def test_a_kernel_that_may_ask_is_live(kernel: SimpleNamespace) -> None:
+    assert notebook.live()
+
+
+def test_a_kernel_run_by_a_tool_is_not(kernel: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel._allow_stdin = False
+    monkeypatch.setenv("JPY_SESSION_NAME", "a.ipynb")
+    assert not notebook.live()
+
+
+@pytest.mark.parametrize(("said", "live"), [("0", False), ("1", True)])
+def test_the_environment_overrules(
+    kernel: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, said: str, live: bool
+) -> None:
+    kernel._allow_stdin = not live
+    monkeypatch.setenv("AETHERGRAPH_INTERACTIVE", said)
+    assert notebook.live() is live
+
+
+def test_the_session_is_the_notebook_or_else_the_kernel(
+    kernel: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert notebook.session() == "k1"
+    monkeypatch.setenv("JPY_SESSION_NAME", "work/a.ipynb")
+    assert notebook.session() == "work/a.ipynb"
+
+
+def typing(*lines: str) -> Callable[[str], str]:
+    """Somebody who types these lines."""
+    left = iter(lines)
+    return lambda prompt: next(left)
+
+
+CHOICE = Question("choice", "Which model?", options=["svm", "forest", "2"])
+
+
+@pytest.mark.parametrize(
+    ("question", "typed", "answer"),
+    [
+        (Question("text", "Name?"), "Ada ", "Ada "),
+        (CHOICE, "1", "svm"),
+        (CHOICE, "forest", "forest"),
+        (CHOICE, " SVM ", "SVM"),
+        (CHOICE, "2", "2"),  # itself an option
+        (Question("choice", "?", options=["a", "b", "c"], multiple=True), "1, c", ["a", "c"]),
+        (Question("approval", "Go?", options=["Approve", "Reject"]), "2", "Reject"),
+        (Question("number", "How many?", min=1, max=5), "3", "3"),
+    ],
+)
+def test_what_is_typed_is_understood(question: Question, typed: str, answer: Any) -> None:
+    assert notebook.ask_by_stdin(question, "t", read=typing(typed)) == answer
+
+
+def test_it_asks_again_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    assert notebook.ask_by_stdin(CHOICE, "t", "too late", read=typing("9", "svm")) == "svm"
+    said = capsys.readouterr().out
+    assert said.startswith("Which model?\n  1. svm\n  2. forest\n  3. 2\nThat does not fit: too late\n")
+    assert "That does not fit: '9' is none of 'svm', 'forest', '2'" in said
+
+
+def test_prompts_say_what_may_be_typed() -> None:
+    asked: list[str] = []
+
+    def read(prompt: str) -> str:
+        asked.append(prompt)
+        return "1"
+
+    for question in (CHOICE, Question("number", "?", min=0, max=9), Question("text", "?")):
+        notebook.ask_by_stdin(question, "t", read=read)
+    assert asked == ["1-3 or the text: ", "number from 0 to 9: ", "> "]
+
+
+def test_settings_name_what_there_is() -> None:
+    settings = Settings()
+    settings.set("echo", "on")
+    assert str(settings) == "echo=on  (off | on)\nstatic=full  (full | small | off)"
+    with pytest.raises(ValueError, match="no setting 'color'; there are: echo, static"):
+        settings.set("color", "on")
+    with pytest.raises(ValueError, match="static is one of full, small, off; got 'big'"):
+        settings.set("static", "big")
