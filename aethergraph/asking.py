@@ -71,13 +71,13 @@ class Asking:
         """A body asks."""
         handle = CallHandle(self._run, place, ASK, ASK.name, (question.prompt,), {})
         handle.key = place.identity(ASK.name, _fingerprint(question))
-        handle.after = list(place.frontier)
+        handle.after = tuple(place.frontier)
         handle.awaited = True
-        self._run.flush()
+        self._run.dispatch.flush()
         decision = self._run.flow.request(handle.key, ASK.validity)
         self._adopt(handle)
         if decision.todo is Todo.REUSE:
-            self._run.reuse(handle)
+            self._run.dispatch.reuse(handle)
         elif decision.todo is Todo.START:
             self._open(handle, question, asker, in_body=True)
         return await handle.future
@@ -122,7 +122,7 @@ class Asking:
 
     def _write(self, handle: CallHandle, question: Question, token: Token, round_: int) -> None:
         run = self._run
-        run.node_started(handle)
+        run.dispatch.node_started(handle)
         now = run.clock()
         deadline = now + question.timeout_s if question.timeout_s is not None else 0.0
         row = waiting.WaitRow(token, run.run_id, handle.node_id, handle.no, question, now, deadline)
@@ -178,7 +178,7 @@ class Asking:
         handle = one.handle
         if handle.future.done() or self._run.closed:
             return
-        self._run.wait_done(handle, value, error, through_mailbox=one.in_body)
+        self._run.delivery.answered(handle, value, error, through_mailbox=one.in_body)
 
     async def _ask(self, token: Token, one: _Open) -> None:
         """Let the asker get an answer, until one fits."""

@@ -49,7 +49,7 @@ class Attempts:
         self.threads = 0  # worker threads that have not ended
         self._ready: deque[CallHandle] = deque()
         self._returning: deque[asyncio.Future[None]] = deque()  # parked attempts that want their slot back go first
-        self._places: set[AttemptPlace] = set()
+        self._watch: asyncio.TimerHandle | None = None  # looks for pure tools that take long
 
     @property
     def busy(self) -> bool:
@@ -70,8 +70,13 @@ class Attempts:
             return
         self.active += 1
         self._run.live.add(handle)
-        context = handle.context
-        handle.task = asyncio.Task(self._attempts(handle), loop=self._run.loop, context=context)
+        tool = handle.target
+        place = AttemptPlace(handle, 1, not tool.is_async, self._desk)
+        handle.context.run(HERE.set, place)
+        work = self._attempts(handle, place)
+        handle.task = asyncio.Task(work, loop=self._run.loop, context=handle.context)
+        if tool.pure and self._watch is None:
+            self._watch = self._run.loop.raw_at(self._run.loop.raw_time() + LAZY_START_S, self._show_running, set())
 
     def _release(self) -> None:
         self.active -= 1
@@ -104,72 +109,62 @@ class Attempts:
 
     # ------------------------------------------------------------------ attempts
 
-    async def _attempts(self, handle: CallHandle) -> None:
-        run = self._run
+    async def _attempts(self, handle: CallHandle, place: AttemptPlace) -> None:
+        run, tool = self._run, handle.target
         started = run.clock()
         try:
             for attempt in itertools.count(1):
+                if attempt > 1:
+                    place = AttemptPlace(handle, attempt, not tool.is_async, self._desk)
+                    HERE.set(place)
                 try:
-                    outputs, packed, volatile = await self._attempt(handle, attempt)
+                    if tool.is_async:
+                        outputs, packed, volatile = await self._in_loop(handle, place)
+                    else:
+                        outputs, packed, volatile = await self._in_thread(handle, place)
                 except Exception as error:  # noqa: BLE001 (the tool is the user's)
                     if not self._again(handle, attempt, error):
-                        run.complete(handle, error=error, started=started, attempt=attempt)
+                        run.delivery.failed(handle, error, started=started, attempt=attempt)
                         return
                     pause = self._record_failure(handle, attempt, error)
                 else:
-                    run.complete(
-                        handle, outputs=outputs, packed=packed, volatile=volatile, started=started, attempt=attempt
+                    run.delivery.done(
+                        handle, outputs, packed=packed, volatile=volatile, started=started, attempt=attempt
                     )
                     return
+                finally:
+                    place.closed = "its attempt has ended"  # fences a context that outlived it
                 async with self.without_slot():
                     await asyncio.sleep(pause)
         except asyncio.CancelledError as error:
             if not handle.future.done() and not run.closed:
-                run.complete(handle, error=error, started=started)
+                run.delivery.failed(handle, error, started=started)
         finally:
             run.live.discard(handle)
             self._release()
 
-    async def _attempt(self, handle: CallHandle, attempt: int) -> _Result:
-        """One attempt, fenced when it ends."""
-        place = AttemptPlace(handle, attempt, not handle.target.is_async, self._desk)
-        HERE.set(place)
-        self._places.add(place)
-        try:
-            if handle.target.is_async:
-                return await self._in_loop(handle, place)
-            return await self._in_thread(handle, place)
-        finally:
-            place.closed = "its attempt has ended"
-            self._places.discard(place)
-            HERE.set(None)
-
     def _desk(self, place: AttemptPlace) -> AttemptDesk:
         if place.handle.node is None:  # a pure tool that uses its context becomes a node now
             if self._run.runtime.on_loop():
-                self._run.node_started(place.handle)
+                self._run.dispatch.node_started(place.handle)
             else:
                 self._run.runtime.thread.submit(self._started(place.handle)).result()
         return AttemptDesk(self._run, place)
 
     async def _started(self, handle: CallHandle) -> None:
         if handle.node is None:
-            self._run.node_started(handle)
+            self._run.dispatch.node_started(handle)
 
     async def _in_loop(self, handle: CallHandle, place: AttemptPlace) -> _Result:
         tool = handle.target
-        before = self._content(handle)
+        before = None if handle.flat else self._content(handle)
         call = tool.fn(*handle.args, **self._kwargs(handle, place))
-        timer = None
-        if tool.pure and handle.node is None:
-            timer = self._run.loop.raw_at(self._run.loop.raw_time() + LAZY_START_S, self._show_running, handle)
         try:
             value = await call if tool.timeout_s is None else await self._within(call, tool)
         finally:
-            if timer is not None:
-                timer.cancel()
-            self._run.runtime.attempt_ended(place)
-        return shape(value, tool.outputs, tool.name), None, self._changed(handle, before)
+            if place.used:
+                self._run.runtime.attempt_ended(place)
+        return shape(value, tool.outputs, tool.name), None, "" if before is None else self._changed(handle, before)
 
     async def _within(self, call: Awaitable[Any], tool: Tool) -> Any:
         limit = asyncio.timeout(tool.timeout_s)
@@ -181,10 +176,17 @@ class Attempts:
                 raise
             raise TimeoutError(f"{tool.name} took longer than {tool.timeout_s:g} s") from error
 
-    def _show_running(self, handle: CallHandle) -> None:
-        if handle.node is None and not handle.future.done() and not self._run.closed:
-            self._run.node_started(handle)
-            self._run.journal.nudge()
+    def _show_running(self, before: set[CallHandle]) -> None:
+        """Pure tools that ran already when this looked last become nodes that can be seen."""
+        run = self._run
+        live = {handle for handle in run.live if handle.target.kind == f.TOOL and handle.target.pure}
+        for handle in live & before:
+            if handle.node is None and not handle.future.done() and not run.closed:
+                run.dispatch.node_started(handle)
+                run.journal.nudge()
+        again = live and not run.closed
+        due = run.loop.raw_time() + LAZY_START_S
+        self._watch = run.loop.raw_at(due, self._show_running, live) if again else None
 
     async def _in_thread(self, handle: CallHandle, place: AttemptPlace) -> _Result:
         run, tool = self._run, handle.target
@@ -236,9 +238,9 @@ class Attempts:
         try:
             outputs, packed, volatile = self._sync(handle, place)
         except Exception as error:  # noqa: BLE001 (the tool is the user's; raised at the read)
-            run.complete(handle, error=error, started=started, in_place=True)
+            run.delivery.failed(handle, error, started=started, in_place=True)
         else:
-            run.complete(handle, outputs=outputs, packed=packed, volatile=volatile, started=started, in_place=True)
+            run.delivery.done(handle, outputs, packed=packed, volatile=volatile, started=started, in_place=True)
         finally:
             place.closed = "its attempt has ended"
             HERE.reset(token)
@@ -247,8 +249,7 @@ class Attempts:
 
     def _content(self, handle: CallHandle) -> bytes | None:
         """The content of the arguments that the tool could change; None where there is nothing to compare."""
-        tool = handle.target
-        if tool.mutates == () or _still(handle.args, handle.kwargs):
+        if handle.flat or handle.target.mutates == () or _still(handle.args, handle.kwargs):
             return None
         return contents.content((handle.args, handle.kwargs))
 
@@ -274,7 +275,7 @@ class Attempts:
         """Put the failed attempt on record; seconds until the next."""
         run, tool = self._run, handle.target
         if handle.node is None:
-            run.node_started(handle)
+            run.dispatch.node_started(handle)
         seeded = random.Random(handle.key + attempt.to_bytes(4, "big"))  # the same after a resume
         pause = min(tool.backoff_cap_s, tool.backoff_s * 2.0 ** min(attempt - 1, 60)) * (0.5 + seeded.random())
         mark(error, handle.no, f"in node {handle.node_id} of run {run.run_id}")
@@ -285,8 +286,8 @@ class Attempts:
     def close(self) -> None:
         """The run is over here: fence what still runs."""
         self._ready.clear()
-        for place in self._places:
-            place.closed = self._run.closed
+        if self._watch is not None:
+            self._watch.cancel()
         for waiter in self._returning:
             waiter.cancel()
 

@@ -25,7 +25,7 @@ class CallFuture(asyncio.Future[Any]):
         """Cancel the call."""
         done = super().cancel(msg)
         if done and self.handle is not None:
-            self.handle.run.body_cancelled(self.handle)
+            self.handle.run.dispatch.cancelled(self.handle)
         return done
 
 
@@ -33,7 +33,7 @@ class CallHandle(Coroutine[Any, Any, Any]):
     """One call of a tool, agent or question in a body. Hashable; works wherever a coroutine does."""
 
     __slots__ = (
-        "_iterator", "after", "args", "at", "awaited", "before", "callee", "context", "deps", "execution", "fingerprint", "future",
+        "_iterator", "after", "args", "at", "awaited", "callee", "context", "deps", "execution", "fingerprint", "flat", "future",
         "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "target", "task", "token", "why",
     )  # fmt: skip
 
@@ -45,19 +45,19 @@ class CallHandle(Coroutine[Any, Any, Any]):
         self.context = contextvars.copy_context()  # the caller's: what the user set there reaches the callee
         self.key = Key(b"")
         self.fingerprint = b""
+        self.flat = False  # its arguments are numbers and short texts: nothing in them can change or name a file
         self.no = 0  # known once its first fact is written
         self.node: Node | None = None
         self.node_id = ""
         self.at = run.at
         self.deps: list[int] = []
-        self.after: list[int] = []
+        self.after: tuple[int, ...] = ()
         self.execution = 1
         self.why = ""
         self.redo = False
         self.awaited = False
         self.token = ""
         self.task: asyncio.Task[Any] | None = None
-        self.before: bytes | None = None  # content of mutable arguments, to see whether the tool changed them
         self.future = CallFuture(loop=run.loop)
         self.future.handle = self
         self._iterator: Iterator[Any] | None = None
@@ -65,8 +65,10 @@ class CallHandle(Coroutine[Any, Any, Any]):
     # -- as a coroutine
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        self.awaited = True
-        self.run.flush()
+        if not self.awaited:
+            self.awaited = True
+            self.place.loose.pop(self, None)
+        self.run.dispatch.flush()
         return self.future.__await__()
 
     def send(self, value: Any) -> Any:
@@ -89,12 +91,12 @@ class CallHandle(Coroutine[Any, Any, Any]):
     # -- as a value
 
     def __getitem__(self, key: str) -> Any:
-        return self.run.read(self, key)
+        return self.run.dispatch.read(self, key)
 
     def __getattr__(self, key: str) -> Any:
         if key.startswith("__") or key.startswith("cr_") or key.startswith("gi_"):
             raise AttributeError(key)
-        return self.run.read(self, key)
+        return self.run.dispatch.read(self, key)
 
     def __repr__(self) -> str:
         state = "done" if self.future.done() else "running" if self.task else "not awaited yet"

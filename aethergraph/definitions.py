@@ -250,8 +250,12 @@ class _Gathering:
             self._assign(name, value)
             return
         thing, code = found
-        cells = source.closure(thing)
         own = getattr(code.node, "name", name)
+        if own != name and _same_global(thing, own, value):
+            self.items[name] = _Item(f"{name} = {own}", [own])
+            self.need(own, value)
+            return
+        cells = source.closure(thing)
         cells = {cell: held for cell, held in cells.items() if cell != own or held is not thing}
         if cells:
             text = _factory(name, own, code, cells)
@@ -313,6 +317,14 @@ def _factory(name: str, own: str, code: source.Code, cells: Iterable[str]) -> st
     return f"{head}\n{textwrap.indent(inner, '    ')}\n\n\n{call}"
 
 
+def _same_global(thing: Any, name: str, value: Any) -> bool:
+    """Whether the place where `thing` was defined still has `value` under `name`."""
+    try:
+        return source.lookup(thing)(name) is value
+    except LookupError:
+        return False
+
+
 def _carried(name: str, cell: str) -> str:
     """The name under which the module holds a variable of a closure."""
     return f"_{name}_{cell}"
@@ -345,7 +357,9 @@ def _definition_of(name: str, value: Any) -> tuple[Any, source.Code] | None:
         code = source.code_of(candidate)
         if code is None:
             continue
-        if isinstance(code.node, ast.Lambda) or getattr(code.node, "name", "") == name:
+        if isinstance(code.node, ast.Lambda) and candidate is value:
+            return candidate, code
+        if getattr(code.node, "name", "") == name:
             return candidate, code
     code = source.code_of(thing)
     if code is None or value is not thing:

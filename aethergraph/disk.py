@@ -12,7 +12,7 @@ import os
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -58,6 +58,26 @@ class _Disk(diskcache.Disk):  # type: ignore[misc]
         return value
 
 
+class _Cache(diskcache.Cache):  # type: ignore[misc]
+    """A cache that opens without writing where its settings are stored already.
+
+    diskcache writes each setting twice at every opening, some fifty commits: a third of a second on a slow disk.
+    """
+
+    @property
+    def _sql_retry(self) -> Callable[..., Any]:
+        execute = super()._sql_retry
+
+        def unless_same(statement: str, args: tuple[Any, ...] = ()) -> Any:
+            if statement.startswith(("INSERT OR REPLACE INTO Settings", "UPDATE Settings SET value = ? WHERE key = ?")):
+                key, value = args if statement.startswith("INSERT") else reversed(args)
+                if execute("SELECT value FROM Settings WHERE key = ?", (key,)).fetchall() == [(value,)]:
+                    return None
+            return execute(statement, args)
+
+        return unless_same
+
+
 class DiskStore:
     """One folder's worth of rows and blobs, shared by any number of threads and processes.
 
@@ -76,8 +96,8 @@ class DiskStore:
         _refuse_newer(self.folder)
         try:
             self._cache = self._open(durability)
-            with self.transact() as rows:
-                if rows.get(FORMAT_KEY) is None:
+            if self.get(FORMAT_KEY) is None:
+                with self.transact() as rows:
                     rows.set(FORMAT_KEY, str(FORMAT).encode())
         except sqlite3.DatabaseError as error:
             raise _story(self.folder, error) from error
@@ -89,7 +109,7 @@ class DiskStore:
             ignore.write_text("*\n", encoding="utf-8")
 
     def _open(self, durability: Durability) -> Any:
-        return diskcache.Cache(
+        return _Cache(
             str(self.folder),
             timeout=BUSY_S,
             disk=_Disk,
@@ -161,19 +181,26 @@ class _Transaction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         try:
-            result: bool | None = self._open.__exit__(kind, error, trace)
-            return result
-        except sqlite3.Error as failed:
-            # A commit that fails (disk full) leaves the transaction open, and the next BEGIN would never succeed.
+            self._open.__exit__(kind, error, trace)
+        except BaseException as failed:
+            # A commit that fails leaves the transaction open, and the next BEGIN would never succeed; and SQLite undoes
+            # it by itself when the disk is full, so that diskcache's own ROLLBACK fails and hides the reason.
             if self._cache._con.in_transaction:
                 self._cache._con.execute("ROLLBACK")
-            raise _story(self._folder, failed) from failed
+            reason = error or failed
+            if isinstance(reason, sqlite3.Error):
+                raise _story(self._folder, reason) from reason
+            if failed is not error and error is None:
+                raise
+        return None
 
     def get(self, key: str) -> bytes | None:
         sealed = self._cache.get(key)
         return None if sealed is None else _unseal(key, sealed)
 
     def set(self, key: str, row: bytes) -> None:
+        if not isinstance(key, str) or not isinstance(row, (bytes, bytearray, memoryview)):
+            raise TypeError(f"a row is bytes under a text key, not {type(row).__name__} under {type(key).__name__}")
         self._cache.set(key, _seal(key, bytes(row)))
 
     def delete(self, key: str) -> None:

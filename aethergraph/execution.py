@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from . import codec as values
-from . import contents
 from . import facts as f
 from .asking import Asking
 from .attempts import Attempts
 from .calls import CallHandle, Reference, resolve, unresolved
+from .delivery import Delivery
 from .desks import BodyDesk
+from .dispatch import Dispatch
 from .effects import Effects
 from .engine import HERE, Desk, Op
-from .errors import JournalBroken, NoOneToAsk, NotAwaited, OurBug
-from .failures import describe, mark, reachable, rebuild
-from .flow import Flow, Node, Todo
+from .errors import NoOneToAsk
+from .failures import describe, reachable
+from .flow import Flow
 from .identity import root_key
 from .ids import Key
 from .loop import EMPTY, AetherLoop, Pulse
@@ -36,14 +33,11 @@ from .places import BodyPlace
 from .shapes import shape
 from .status import RunStatus
 from .timers import Timers
+from .validity import Validity
 
 if TYPE_CHECKING:
     from .hub import Runtime
     from .reactive import Agent
-    from .tooling import Tool
-
-CONTROL = ("_id", "_alias", "_labels", "_name", "_after", "_condition", "_same")
-_stable = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 class Execution:
@@ -61,17 +55,13 @@ class Execution:
         self.number = 0  # of the last fact appended
         self.closed = ""  # why no more calls are taken
         self.origins = Origins()
-        self.covers: dict[int, frozenset[int]] = {}  # nodes that ran again after an edit, by what descends from them
-        self.pins: dict[int, bytes] = {}  # code fingerprints, taken once per callee and run
         self.tasks: dict[Key, set[asyncio.Task[Any]]] = {}
-        self.loose: dict[Key, dict[CallHandle, None]] = {}  # calls that nobody has awaited yet, by scope
         self.live: set[CallHandle] = set()
         self.failed: dict[int, CallHandle] = {}
-        self._out: list[CallHandle] = []
-        self._gate: deque[tuple[int, CallHandle]] = deque()
-        self._gate_armed = False
-        self._had_history = bool(flow.nodes)
-        self.mailbox = Mailbox(self.loop, self.pulse, flow, self._quiet)
+        self.dispatch = Dispatch(self)
+        self.mailbox = Mailbox(self.loop, self.pulse, flow, self.dispatch.flush, self._quiet)
+        self.validity = Validity(self)
+        self.delivery = Delivery(self)
         self.timers = Timers(self)
         self.attempts = Attempts(self, cap)
         self.asking = Asking(self)
@@ -80,7 +70,6 @@ class Execution:
         self.task: asyncio.Task[Any] | None = None
         self.broken: BaseException | None = None
         self.row_status = RunStatus.RUNNING  # as the run's row says
-        self._given: dict[Key, set[str]] = {}
         self._desks: dict[int, BodyDesk] = {}
 
     # ------------------------------------------------------------------ facts
@@ -116,278 +105,27 @@ class Execution:
         """Wall-clock seconds."""
         return self.runtime.clock.now()
 
-    # ------------------------------------------------------------------ calls
+    # ------------------------------------------------------------------ bodies
 
-    def call(self, place: BodyPlace, target: Tool | Agent, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CallHandle:
-        """A body calls a tool or an agent: a node, or a recorded result."""
-        if self.closed:
-            raise asyncio.CancelledError(f"run {self.run_id} takes no more calls: {self.closed}")
-        options = None
-        if kwargs:
-            for name in CONTROL:
-                if name in kwargs:
-                    options, kwargs = _split(kwargs)
-                    break
-        handle = CallHandle(self, place, target, target.name, args, kwargs)
-        waits_for = self._fingerprint(handle)
-        if options:
-            self._options(handle, options, waits_for)
-        given = options.get("_id") if options else None
-        handle.key = place.identity(target.name, handle.fingerprint, given)
-        if given is not None:
-            self._claim_id(handle, given)
-        self.loose.setdefault(place.scope, {})[handle] = None
-        if waits_for:
-            self._when_done(waits_for, handle, bool(options and options.get("_same")))
-        else:
-            self._decide(handle, bool(options and options.get("_same")))
-        return handle
-
-    def _fingerprint(self, handle: CallHandle) -> list[CallHandle]:
-        """Set argument fingerprint and edges; return the calls whose results the arguments need."""
-        args, kwargs = handle.args, handle.kwargs
-        place = handle.place
-        if all(map(values.plain, args)) and (not kwargs or all(map(values.plain, kwargs.values()))):
-            handle.fingerprint = _stable((args, kwargs))
-            self.origins.of_plain(args, handle.deps)
-            if kwargs:
-                self.origins.of_plain(kwargs.values(), handle.deps)
-            if not handle.deps:
-                handle.after = list(place.frontier)
-            return []
-        waits_for = unresolved(args) + unresolved(kwargs)
-        form = values.canonical((_standing(args), _standing(kwargs)), self.origins.known)
-        handle.fingerprint = form.data
-        if not waits_for:
-            self.origins.of_any(args, handle.deps)
-            self.origins.of_any(kwargs, handle.deps)
-            if not handle.deps:
-                handle.after = list(place.frontier)
-        return waits_for
-
-    def _options(self, handle: CallHandle, options: dict[str, Any], waits_for: list[CallHandle]) -> None:
-        for upstream in unresolved(options.get("_after")):
-            waits_for.append(upstream)
-        if "_condition" in options:
-            raise TypeError("_condition= is for @graphify bodies; in a graph_fn write an `if`")
-
-    def _claim_id(self, handle: CallHandle, given: str) -> None:
-        taken = self._given.setdefault(handle.place.scope, set())
-        if given in taken:
-            raise ValueError(f"_id={given!r} was used twice in this body; an _id names one call")
-        taken.add(given)
-
-    def _when_done(self, upstream: list[CallHandle], handle: CallHandle, same: bool) -> None:
-        """Decide about `handle` once the calls that its arguments refer to are done."""
-        left = len(upstream)
-
-        def one(future: asyncio.Future[Any]) -> None:
-            nonlocal left
-            left -= 1
-            if handle.future.done() or self.closed:
-                return
-            if future.cancelled():
-                handle.future.cancel()
-                return
-            error = future.exception()
-            if error is not None:
-                handle.future.set_exception(error)
-                return
-            if not left:
-                handle.at = self.at
-                handle.deps = list(dict.fromkeys(h.no for h in upstream))
-                handle.args, handle.kwargs = resolve(handle.args), resolve(handle.kwargs)
-                self._decide(handle, same)
-
-        for other in upstream:
-            other.awaited = True
-            self.loose.get(other.place.scope, {}).pop(other, None)
-            other.future.add_done_callback(one)
-        self.flush()
-
-    def _decide(self, handle: CallHandle, same: bool = False) -> None:
-        node = self.flow.by_key.get(handle.key)
-        if node is None:
-            self._queue(handle)
-            return
-        handle.node, handle.no, handle.node_id = node, node.no, node.node_id
-        decision = self.flow.request(
-            handle.key, lambda: self.validity(handle), same=same, independent=lambda known: self._independent(handle, known)
-        )
-        if decision.todo is Todo.REUSE and self.reuse(handle):
-            return
-        if decision.todo is Todo.PENDING:
-            return
-        handle.why = decision.why or "its failure cannot be built again"
-        unfinished = node.outcome is None
-        handle.execution = node.execution + (0 if unfinished else 1)
-        handle.redo = handle.key in self.flow.positions and (unfinished or bool(node.outcome and node.outcome.volatile))
-        if handle.redo and node.kind == f.TOOL:
-            self.mailbox.hold(handle.key)
-        else:
-            handle.redo = False
-        self._queue(handle)
-
-    def _queue(self, handle: CallHandle) -> None:
-        if not self._out:
-            self.loop.call_soon(self.flush, context=EMPTY)
-        self._out.append(handle)
-
-    def reuse(self, handle: CallHandle) -> bool:
-        """Claim the recorded outcome of a known node; False where it is a failure that cannot be built again."""
-        node = handle.node
-        outcome = node.outcome if node is not None else None
-        if node is None or outcome is None:
-            raise OurBug(f"{handle.callee} of run {self.run_id} has no outcome to reuse")
-        error: BaseException | None = None
-        if not outcome.ok:
-            error = rebuild(outcome.error, self.codec.load, self.names()) if outcome.error else None
-            if error is None:
-                return False
-        if node.kind == f.GRAPH:
-            self.mailbox.skip_scope(node.no)
-        covered = self._covered(handle)
-        if covered:
-            self.covers[node.no] = covered
-
-        def deliver(position: int) -> None:
-            self.advance(position)
-            if handle.future.done():
-                return
-            handle.place.delivered(handle, rerun=False)
-            if error is not None:
-                self.failed[handle.no] = handle
-                handle.future.set_exception(error)
-            else:
-                handle.future.set_result(self._loaded(node))
-
-        self.mailbox.claim(handle.key, deliver)
-        return True
-
-    def _loaded(self, node: Node) -> Any:
-        outcome = node.outcome
-        if outcome is None:
-            raise OurBug(f"node {node.node_id} of run {self.run_id} lost its outcome")
-        if node.kind == f.WAIT:
-            return self.codec.load(outcome.value)
-        return self.codec.load_outputs(
-            outcome.value, lambda _, value, digest: self.origins.add(value, node.no, digest)
-        )
-
-    # ------------------------------------------------------------------ validity
-
-    def validity(self, handle: CallHandle) -> bytes:
-        """The fingerprint of the callee's code, taken once per run, and of files named by the arguments."""
-        pin = self.pins.get(id(handle.target))
-        if pin is None:
-            pin = self.pins[id(handle.target)] = handle.target.validity()
-        files = contents.files_in((handle.args, handle.kwargs))
-        return pin + _stable(files) if files else pin
-
-    def _covered(self, handle: CallHandle) -> frozenset[int]:
-        if not self.covers:
-            return frozenset()
-        found: set[int] = set()
-        for dep in handle.deps:
-            found |= self.covers.get(dep, frozenset())
-        return frozenset(found)
-
-    def _independent(self, handle: CallHandle, node: Node) -> str:
-        """Why a valid record cannot be reused all the same: a file it made is gone, or it may depend on what ran again."""
-        outcome = node.outcome
-        for path, size, mtime in outcome.files if outcome else ():
-            if not contents.file_is(path, size, mtime):
-                return f"the file {path} that it returned changed"
-        rerun = handle.place.rerun
-        target = handle.target
-        if not rerun or node.kind != f.TOOL or target.pure or target.cache:
-            return ""
-        unexplained = rerun - self._covered(handle)
-        if not unexplained:
-            return ""
-        first = self.flow.nodes[min(unexplained) - 1]
-        return f"it follows {first.node_id}, which ran again, and nothing shows that it does not depend on it"
-
-    # ------------------------------------------------------------------ starting
-
-    def flush(self) -> None:
-        """Hand on what the bodies called since the last time: one barrier serves the whole group."""
-        if not self._out or self.closed:
-            return
-        out, self._out = self._out, []
-        for handle in out:
-            if handle.future.done():
-                continue
-            target = handle.target
-            if not handle.node_id:
-                handle.node_id = self.flow.name(target.name)
-            if target.kind == f.TOOL and target.pure and not handle.redo:
-                self.attempts.enqueue(handle)
-                continue
-            self.node_started(handle)
-            if target.kind == f.GRAPH:
-                self._start_graph(handle)
-            else:
-                self._gate.append((self.number, handle))
-        self._open_gate()
-
-    def node_started(self, handle: CallHandle) -> None:
-        """Write that `handle` is a node, and starts."""
-        if handle.node is None:
-            handle.no = len(self.flow.nodes) + 1
-        kind = handle.target.kind
-        self.fact(
-            f.NodeStarted(
-                handle.no, handle.key, handle.place.no, handle.place.path, handle.at, handle.callee, handle.node_id, kind,
-                self.validity(handle) if kind != f.WAIT else b"", self.clock(),
-                values.preview_args(handle.args, handle.kwargs), handle.deps, handle.after, handle.execution, handle.why,
-            )
-        )  # fmt: skip
-        handle.node = self.flow.by_key[handle.key]
-
-    def _open_gate(self) -> None:
-        gate = self._gate
-        while gate and not self._gate_armed and not self.closed:
-            number = gate[-1][0]
-            try:
-                there = self.journal.barrier(number, self._gate_committed, inline=True)
-            except JournalBroken as error:
-                self.break_off(error)
-                return
-            if not there:
-                self._gate_armed = True
-                return
-            while gate and gate[0][0] <= number:
-                self.attempts.enqueue(gate.popleft()[1])
-
-    def _gate_committed(self) -> None:
-        self.loop.call_soon_threadsafe(self._gate_opened, context=EMPTY)
-
-    def _gate_opened(self) -> None:
-        self._gate_armed = False
-        self._open_gate()
-
-    def _start_graph(self, handle: CallHandle) -> None:
+    def start_graph(self, handle: CallHandle) -> None:
+        """Run a nested agent: one node that opens into its own graph."""
         place = BodyPlace(self, handle.key, handle.no)
-        context = handle.context
-        context.run(HERE.set, place)
+        handle.context.run(HERE.set, place)
         self.live.add(handle)
-        handle.task = asyncio.Task(self._graph(handle, place), loop=self.loop, context=context)
+        handle.task = asyncio.Task(self._graph(handle, place), loop=self.loop, context=handle.context)
 
     async def _graph(self, handle: CallHandle, place: BodyPlace) -> None:
         try:
             outputs = await self.run_body(handle.target, handle.args, handle.kwargs, place)
         except asyncio.CancelledError as error:
             if not handle.future.done() and not self.closed:
-                self.complete(handle, error=error)
+                self.delivery.failed(handle, error)
         except Exception as error:  # noqa: BLE001 (the body is the user's)
-            self.complete(handle, error=error)
+            self.delivery.failed(handle, error)
         else:
-            self.complete(handle, outputs=outputs)
+            self.delivery.done(handle, outputs)
         finally:
             self.live.discard(handle)
-
-    # ------------------------------------------------------------------ bodies
 
     async def run_body(
         self, agent: Agent, args: tuple[Any, ...], kwargs: dict[str, Any], place: BodyPlace
@@ -400,10 +138,10 @@ class Execution:
             value = agent.fn(*args, **kwargs)
             if inspect.isawaitable(value) and not isinstance(value, (CallHandle, Reference, Outputs)):
                 value = await value
-            await self._join_loose(place.scope, value)
+            await self._join_loose(place, value)
             value = resolve(value)
         except BaseException:
-            for loose in self.loose.pop(place.scope, {}):
+            for loose in list(place.loose):
                 if not loose.future.done() and not self.closed:
                     loose.future.cancel()
             raise
@@ -414,13 +152,13 @@ class Execution:
             context.close()
         return shape(value, agent.outputs, agent.name)
 
-    async def _join_loose(self, scope: Key, value: Any) -> None:
+    async def _join_loose(self, place: BodyPlace, value: Any) -> None:
         """Calls that nobody awaited still run; their errors count."""
         for handle in unresolved(value):
-            self.loose.setdefault(scope, {})[handle] = None
-        while loose := self.loose.get(scope):
-            handle = next(iter(loose))
-            del loose[handle]
+            place.loose[handle] = None
+        while place.loose:
+            handle = next(iter(place.loose))
+            del place.loose[handle]
             await handle
 
     async def _end_tasks(self, scope: Key) -> None:
@@ -431,173 +169,7 @@ class Execution:
                 task.cancel()
             await asyncio.wait(left)
 
-    # ------------------------------------------------------------------ completing
-
-    def complete(
-        self,
-        handle: CallHandle,
-        *,
-        outputs: dict[str, Any] | None = None,
-        packed: values.Packed | None = None,
-        error: BaseException | None = None,
-        volatile: str = "",
-        started: float = 0.0,
-        attempt: int = 1,
-        in_place: bool = False,
-    ) -> None:
-        """A node ended: one append and one push, so that mailbox order is journal order."""
-        if self.closed or handle.future.done():
-            return
-        if isinstance(error, NoOneToAsk):  # recorded as nothing: the question stays open, and is asked again on resume
-            handle.future.set_exception(error)
-            return
-        no = handle.no or len(self.flow.nodes) + 1
-        where = f"node {handle.node_id} of run {self.run_id}"
-        failure: f.Error | None = None
-        value, files = b"", []
-        if error is not None:
-            mark(error, no, f"in {where}")
-            failure = describe(error, self.codec.dump)
-        elif outputs is not None:
-            if handle.target.kind == f.TOOL and not handle.target.store:
-                packed = values.Packed(b"", {}, "its outputs are kept out of the store (store=False)")
-            packed = packed or self.codec.dump_outputs(outputs, where)
-            value, files = packed.payload, packed.files
-            volatile = volatile or packed.volatile
-        now = self.clock()
-        if handle.node is None or (handle.target.pure and not handle.redo and handle.execution != handle.node.execution):
-            handle.no = no
-            fact: f.AnyFact = f.NodeRan(
-                no, handle.key, handle.place.no, handle.place.path, handle.at, handle.callee, handle.node_id,
-                self.validity(handle), started or now, now - started if started else 0.0, failure is None, value,
-                values.preview_args(handle.args, handle.kwargs), handle.deps, handle.after, failure, volatile, files,
-                attempt,
-            )  # fmt: skip
-        else:
-            fact = f.NodeDone(
-                no, failure is None, value, now, failure, volatile, files, attempt, redo=handle.redo
-            )
-        position = self.fact(fact)
-        self._remember(handle, outputs, packed)
-        deliver = self._deliverer(handle, outputs, error)
-        if in_place:
-            deliver(position)
-        elif handle.redo:
-            self.mailbox.claim(handle.key, deliver)
-            self.mailbox.release(handle.key)
-        else:
-            self.mailbox.push(position, deliver)
-
-    def wait_done(self, handle: CallHandle, value: Any, error: Exception | None, *, through_mailbox: bool) -> None:
-        """A question has its answer, or ran out of time."""
-        failure = None
-        if error is not None:
-            mark(error, handle.no, f"in node {handle.node_id} of run {self.run_id}")
-            failure = describe(error, self.codec.dump)
-        payload = b"" if failure else self.codec.dump(value)
-        position = self.fact(f.NodeDone(handle.no, failure is None, payload, self.clock(), failure))
-
-        def deliver(at: int) -> None:
-            if through_mailbox:
-                self.advance(at)
-                handle.place.delivered(handle, rerun=False)
-            if handle.future.done():
-                return
-            if error is not None:
-                handle.future.set_exception(error)
-            else:
-                handle.future.set_result(value)
-
-        if through_mailbox:
-            self.mailbox.push(position, deliver)
-        else:
-            deliver(position)
-            self.journal.nudge()
-
-    def _remember(self, handle: CallHandle, outputs: dict[str, Any] | None, packed: values.Packed | None) -> None:
-        if outputs is None or packed is None:
-            return
-        if packed.hashes:
-            for key, digest in packed.hashes.items():
-                self.origins.add(outputs[key], handle.no, digest)
-        else:
-            self.origins.add_plain(outputs, handle.no)
-
-    def _deliverer(
-        self, handle: CallHandle, outputs: dict[str, Any] | None, error: BaseException | None
-    ) -> Callable[[int], None]:
-        def deliver(position: int) -> None:
-            self.advance(position)
-            if handle.future.done():
-                return
-            rerun = self._had_history and handle.target.kind == f.TOOL and not handle.redo
-            if rerun:
-                self.covers[handle.no] = self._covered(handle) | {handle.no}
-            handle.place.delivered(handle, rerun=rerun)
-            if error is not None:
-                self.failed[handle.no] = handle
-                handle.future.set_exception(error)
-            else:
-                handle.future.set_result(Outputs(outputs or {}))
-
-        return deliver
-
-    # ------------------------------------------------------------------ reading in place
-
-    def read(self, handle: CallHandle, key: str) -> Any:
-        """`handle.key` in a body: the value, run in place for a sync tool that was not awaited; else a reference."""
-        if handle.future.done():
-            return _output(handle, key)
-        target = handle.target
-        if target.kind != f.TOOL or target.is_async:
-            return Reference(handle, key)
-        self._run_in_place(handle)
-        return _output(handle, key)
-
-    def _run_in_place(self, handle: CallHandle) -> None:
-        handle.awaited = True
-        self.loose.get(handle.place.scope, {}).pop(handle, None)
-        if handle in self._out:
-            self._out.remove(handle)
-            if not handle.node_id:
-                handle.node_id = self.flow.name(handle.callee)
-            if not handle.target.pure:
-                self.node_started(handle)
-                self.journal.flush()
-            self.attempts.run_here(handle)
-        elif handle.node is not None and handle.node.outcome is not None and handle.task is None:
-            self.mailbox.take(handle.key)
-            node = handle.node
-            if handle.node.outcome.ok:
-                handle.place.delivered(handle, rerun=False)
-                handle.future.set_result(self._loaded(node))
-            elif handle.node.outcome.error is not None:
-                error = rebuild(handle.node.outcome.error, self.codec.load, self.names())
-                handle.future.set_exception(error or OurBug(f"the failure of {node.node_id} cannot be built"))
-        else:
-            raise NotAwaited(handle.callee)
-
     # ------------------------------------------------------------------ cancelling, pausing, ending
-
-    def body_cancelled(self, handle: CallHandle) -> None:
-        """The body cancelled a call itself: on replay it stays pending until the body cancels it again."""
-        self.loose.get(handle.place.scope, {}).pop(handle, None)
-        if self.closed:
-            return
-        if handle.task is not None:
-            handle.task.cancel()
-        self.mailbox.unclaim(handle.key)
-        if handle.redo:
-            self.mailbox.release(handle.key)
-        if handle.node is None:
-            if not handle.node_id:  # it was never handed on
-                return
-            self.node_started(handle)
-        if handle.node is not None and handle.node.cancelled:
-            return
-        self.asking.withdraw(handle)
-        self.fact(f.CallCancelled(handle.no, handle.key))
-        self.journal.nudge()
 
     def _quiet(self) -> None:
         self.journal.nudge()
@@ -606,7 +178,7 @@ class Execution:
     @property
     def only_waits(self) -> bool:
         """Whether nothing but open questions is left to happen."""
-        return bool(self.asking.open) and not self.attempts.busy and not self.timers.pending and not self._gate
+        return bool(self.asking.open) and not self.attempts.busy and not self.timers.pending and not self.dispatch.busy
 
     async def main(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outputs:
         """Run the root body to its end, and put that end on disk.
@@ -698,28 +270,4 @@ class Execution:
         if desk is None:
             desk = self._desks[place.no] = BodyDesk(self, place)
         return desk
-
-
-def _split(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    options = {name: value for name, value in kwargs.items() if name in CONTROL}
-    return options, {name: value for name, value in kwargs.items() if name not in CONTROL}
-
-
-def _output(handle: CallHandle, key: str) -> Any:
-    outputs = handle.future.result()
-    return outputs[key] if key in outputs else getattr(outputs, key)
-
-
-def _standing(value: Any, depth: int = 4) -> Any:
-    """`value` with calls and references replaced by what stands for them in a fingerprint: whose output it is."""
-    if isinstance(value, CallHandle):
-        return ("call", value.key)
-    if isinstance(value, Reference):
-        return ("output", value.handle.key, value.key)
-    if depth and isinstance(value, (list, tuple)):
-        members = [_standing(member, depth - 1) for member in value]
-        return members if isinstance(value, list) else tuple(members)
-    if depth and type(value) is dict:
-        return {key: _standing(member, depth - 1) for key, member in value.items()}
-    return value
 

@@ -75,8 +75,8 @@ class NodeStarted(Fact, frozen=True, array_like=True, gc=False, tag=2):
     validity: bytes
     t: float
     args: bytes = b""  # b"m" + msgpack of [args, kwargs] where small and plain, else b"t" + a preview
-    deps: list[int] = []  # nodes whose values it was given
-    after: list[int] = []  # nodes it follows in control order, where no value says so
+    deps: tuple[int, ...] = ()  # nodes whose values it was given
+    after: tuple[int, ...] = ()  # nodes it follows in control order, where no value says so
     execution: int = 1
     why: str = ""  # why it runs again
 
@@ -90,7 +90,7 @@ class NodeDone(Fact, frozen=True, array_like=True, gc=False, tag=3):
     t: float
     error: Error | None = None
     volatile: str = ""  # why the node has to run again on resume: not storable, or it changed an argument
-    files: list[tuple[str, int, int]] = []  # paths in its outputs: size, mtime in ns
+    files: tuple[tuple[str, int, int], ...] = ()  # paths in its outputs: size, mtime in ns
     attempt: int = 1
     redo: bool = False  # a volatile node ran again on resume: keeps its first place in the order
 
@@ -111,11 +111,11 @@ class NodeRan(Fact, frozen=True, array_like=True, gc=False, tag=4):
     ok: bool
     value: bytes
     args: bytes = b""
-    deps: list[int] = []
-    after: list[int] = []
+    deps: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
     error: Error | None = None
     volatile: str = ""
-    files: list[tuple[str, int, int]] = []
+    files: tuple[tuple[str, int, int], ...] = ()
     attempt: int = 1
 
 

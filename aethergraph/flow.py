@@ -10,26 +10,26 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+import msgspec
+
 from . import facts as f
 from .identity import is_prefix
 from .ids import Key, NodeId, node_id
 from .status import NodeStatus, RunStatus
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, gc=False):
     """What a node gave; `position` is the number of its delivery."""
 
     ok: bool
     value: bytes
     error: f.Error | None
     volatile: str
-    files: list[tuple[str, int, int]]
+    files: tuple[tuple[str, int, int], ...]
     position: int
 
 
-@dataclass(slots=True)
-class Node:
+class Node(msgspec.Struct, gc=False):
     """One call of a run, as its facts tell it."""
 
     no: int
@@ -41,8 +41,8 @@ class Node:
     node_id: NodeId
     kind: str
     validity: bytes
-    deps: list[int]
-    after: list[int]
+    deps: tuple[int, ...]
+    after: tuple[int, ...]
     execution: int = 1
     status: NodeStatus = NodeStatus.RUNNING
     outcome: Outcome | None = None
@@ -59,8 +59,7 @@ class Todo(Enum):
     PENDING = "pending"  # the body cancelled it before, and will again: it never runs
 
 
-@dataclass(slots=True)
-class Decision:
+class Decision(msgspec.Struct, gc=False, frozen=True):
     """`node` is what is known of the call, `why` the reason a known one starts again."""
 
     todo: Todo
@@ -68,8 +67,7 @@ class Decision:
     why: str = ""
 
 
-@dataclass(slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, gc=False, frozen=True):
     """One entry of the recorded order; `key` of a node, timer or effect."""
 
     key: Key
@@ -161,7 +159,7 @@ class Flow:
         value: bytes,
         error: f.Error | None,
         volatile: str,
-        files: list[tuple[str, int, int]],
+        files: tuple[tuple[str, int, int], ...],
     ) -> int:
         position = self._deliver(node.key, node.scope)
         node.outcome = Outcome(ok, value, error, volatile, files, position)

@@ -20,10 +20,17 @@ Deliver = Callable[[int], None]  # called with the position of the delivery
 
 
 class Mailbox:
-    """Delivers; `quiet` is called when the run is idle and nothing is left to deliver."""
+    """Delivers. `flush` hands on what the bodies called; `quiet` says that the run is idle and has no mail."""
 
-    def __init__(self, loop: AetherLoop, pulse: Pulse, flow: Flow, quiet: Callable[[], None]) -> None:
-        self._loop, self._pulse, self._flow, self._quiet = loop, pulse, flow, quiet
+    def __init__(
+        self,
+        loop: AetherLoop,
+        pulse: Pulse,
+        flow: Flow,
+        flush: Callable[[], None],
+        quiet: Callable[[], None],
+    ) -> None:
+        self._loop, self._pulse, self._flow, self._flush, self._quiet = loop, pulse, flow, flush, quiet
         self._recorded: deque[Delivery] = deque(flow.order)
         self._claimed: dict[Key, Deliver] = {}
         self._skipped: dict[Key, int] = {}
@@ -71,7 +78,7 @@ class Mailbox:
         self._dead.add(no)
 
     def kick(self) -> None:
-        """Deliver as soon as the run is quiet."""
+        """Flush and deliver as soon as the run is quiet."""
         if not self._pumping:
             self._pumping = True
             self._mark = self._base = self._pulse.ticks
@@ -80,6 +87,7 @@ class Mailbox:
     def _pump(self) -> None:
         if self.closed:
             return
+        self._flush()
         ticks = self._pulse.ticks
         if ticks != self._mark and ticks - self._base < SPIN:  # a callback was queued after this one was: again
             self._mark = ticks
@@ -91,12 +99,12 @@ class Mailbox:
             self._quiet()  # live mail waits behind it
         elif entry is not None:
             self._recorded.popleft()
-            self.kick()
             self._claimed.pop(entry.key)(entry.position)
+            self.kick()  # after the delivery: the callbacks it scheduled are ahead of the next pump
         elif self._box:
             position, deliver = self._box.popleft()
-            self.kick()
             deliver(position)
+            self.kick()
         else:
             self._quiet()
 

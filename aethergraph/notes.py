@@ -91,6 +91,13 @@ class Log:
         return "\n".join([*self._lines, "".join(self._last)])
 
 
+def settled(text: str) -> str:
+    """`text` as a terminal would leave it, without line ends at its end."""
+    log = Log()
+    log.write(text)
+    return str(log).rstrip("\n")
+
+
 @dataclass(slots=True)
 class Notes:
     """All that one node left behind."""

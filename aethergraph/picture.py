@@ -8,7 +8,7 @@ without the times when no process had it open.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from .transcript import Transcript
 _NOTED = frozenset({"out", "err", "figure", "show", "log"})
 _SAID = frozenset({"say", "phase"})
 _ALIVE = frozenset({NodeStatus.RUNNING, NodeStatus.WAITING, NodeStatus.READY})
+HIDDEN = "\u2022\u2022\u2022\u2022"  # stands for an answer that is not to be shown
 _decode = msgspec.msgpack.decode
 
 
@@ -44,8 +45,8 @@ class Node:
     kind: str
     scope: int
     args: bytes
-    deps: list[int]
-    after: list[int]
+    deps: Sequence[int]
+    after: Sequence[int]
     began: float
     label: str
     status: NodeStatus = NodeStatus.RUNNING
@@ -59,6 +60,7 @@ class Node:
     epoch: int = 1
     failures: list[f.AttemptFailed] = field(default_factory=list)
     notes: Notes | None = None
+    answer: str = ""  # of a question, as a person would write it
     asking: int = 0  # questions that are open in its own scope
 
 
@@ -136,6 +138,8 @@ class Picture:
 
     def elapsed(self, now: float) -> float:
         """Seconds that processes had the run open, at the time `now` (seconds since the epoch)."""
+        if not self._opened:
+            return 0.0
         until = max(now, self._last) if self.status is RunStatus.RUNNING else self._last
         return self._spent + max(until - self._opened, 0.0)
 
@@ -400,8 +404,10 @@ class Picture:
             return
         if node.error is not None:
             entry.more = f"{node.error.qualname}: {node.error.message}"
-        else:
-            entry.more = "\u2022\u2022\u2022\u2022" if ask.question.silent else answer_text(plain(node.value))
+            return
+        node.answer = entry.more = HIDDEN if ask.question.silent else answer_text(plain(node.value))
+        if ask.question.silent:
+            node.value = b""
 
     def _close_ask(self, node: Node) -> Ask | None:
         ask = self.asks.pop(node.no, None)

@@ -27,13 +27,14 @@ class BodyPlace(Lineage):
     follows in control order. `rerun`: nodes that ran again here after an edit; what follows them cannot simply be reused.
     """
 
-    __slots__ = ("context", "frontier", "no", "parent", "pulse", "rerun", "run")
+    __slots__ = ("frontier", "loose", "no", "parent", "pulse", "rerun", "run")
     in_body = True
 
     def __init__(self, run: Execution, scope: Key, no: int, path: str = "", parent: BodyPlace | None = None) -> None:
         super().__init__(scope, path)
         self.run, self.no, self.parent = run, no, parent
         self.pulse = run.pulse
+        self.loose: dict[CallHandle, None] = parent.loose if parent is not None else {}  # not awaited yet, in the scope
         self.frontier: dict[int, None] = dict(parent.frontier) if parent is not None else {}
         self.rerun: frozenset[int] = parent.rerun if parent is not None else frozenset()
 

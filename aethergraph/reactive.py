@@ -68,7 +68,7 @@ class Agent:
             check(self.name, args, kwargs)
         place: Any = HERE.get()
         if place is not None and place.in_body:
-            return place.run.call(place, self, args, kwargs)
+            return place.run.dispatch.call(place, self, args, kwargs)
         return AgentCall(self, self.bind(args, kwargs))
 
     def sync(self, *args: Any, **kwargs: Any) -> Outputs:

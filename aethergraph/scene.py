@@ -267,6 +267,8 @@ def _nest(picture: Picture, node: Node, box: Box, groups: list[Group] | tuple[()
 def _sub(picture: Picture, node: Node, outputs: Outputs) -> str:
     if node.error is not None:
         return f"{node.error.qualname}: {line(node.error.message[:200])}"
+    if node.kind == f.WAIT and node.answer:
+        return line(node.answer[:200])
     match shown(node):
         case NodeStatus.DONE:
             return " \u00b7 ".join(part for part in (_took(node), _gave(node, outputs)) if part)

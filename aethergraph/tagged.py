@@ -456,7 +456,7 @@ def _frame(kind: type, value: Any) -> tuple[int, bytes] | None:
     try:
         code, data = (PANDAS, _pandas(value)) if package == "pandas" else (POLARS, _polars(value))
         return (code, data) if load_frame(code, data).equals(value) else None
-    except Exception:  # pyarrow refuses with many classes; the pickle that follows tells what is wrong
+    except Exception:  # noqa: BLE001 - pyarrow refuses with many classes; the pickle that follows tells what is wrong
         return None
 
 

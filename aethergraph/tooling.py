@@ -69,7 +69,7 @@ class Tool:
             check(self.name, args, kwargs)
         place: Any = HERE.get()
         if place is not None and place.in_body:
-            return place.run.call(place, self, args, kwargs)
+            return place.run.dispatch.call(place, self, args, kwargs)
         return self._plain(args, kwargs)
 
     def _plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

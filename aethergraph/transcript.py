@@ -63,13 +63,22 @@ class Transcript:
         return entry
 
     def printed(self, t: float, kind: str, text: str, scope: int) -> None:
-        """Text of a stream: joins the newest entry where that is of the same stream and node."""
-        last = next(reversed(self._entries.values()), None)
-        if last is not None and (last.kind, last.scope) == (kind, scope) and len(last.text) < PRINTED:
-            last.text += text
-            self._changed[last.id] = None
+        """Text of a stream.
+
+        The body's own stands where it came. Each node has one entry, so that those that work at the same time do not
+        fill the page with turns; it holds the end of what the node printed.
+        """
+        if scope:
+            entry = self.find((kind, scope))
+        else:
+            entry = next(reversed(self._entries.values()), None)
+            if entry is not None and ((entry.kind, entry.scope) != (kind, 0) or len(entry.text) >= PRINTED):
+                entry = None
+        if entry is not None:
+            entry.text = (entry.text + text)[-2 * PRINTED :]
+            self._changed[entry.id] = None
         elif text.strip():
-            self.add(t, kind, text, scope)
+            self.add(t, kind, text, scope, key=(kind, scope) if scope else None)
 
     def find(self, key: object) -> Entry | None:
         """The entry of this key, to be changed by the caller, who then calls `touch`."""

@@ -1,4 +1,4 @@
-"""What the statements of a cell do, if they were the body of one function. Nested functions and classes are not looked into."""
+"""What the statements of a cell do, as the body of one function. Nested functions and classes are not looked into."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What a node prints, displays or draws belongs to the node, not to whatever cell happens to be running.
 
-Everything is decided by where the code runs (`engine.here()`), so that threads and tasks need no bookkeeping. Patches sit on
-instances, as far as they can, and `Capture.close()` takes them back. Raw threads without the context, `os.system` and C code cannot
-be told apart: what they print stays with the cell.
+Everything is decided by where the code runs (`engine.here()`), so that threads and tasks need no bookkeeping. Patches
+sit on instances, as far as they can, and `Capture.close()` takes them back. Raw threads without the context,
+`os.system` and C code cannot be told apart: what they print stays with the cell.
 """
 
 from __future__ import annotations

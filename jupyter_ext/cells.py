@@ -1,13 +1,16 @@
 """`%%graph_fn name(x) -> y` and `%%tool name(x) -> y`: the cell is the body of one function.
 
-A clean-up transformer turns the cell into one real `def`, line for line, before IPython looks for magics. So tracebacks,
-`inspect.getsource`, `return` and syntax errors are those of a function that was typed by hand:
+A clean-up transformer turns the cell into one real `def`, line for line, before IPython looks for magics. So
+tracebacks, `inspect.getsource`, `return` and syntax errors are those of a function that was typed by hand:
 
     %%graph_fn study(x) -> y            async def study(x):
     z = await double(x)                     z = await double(x)
     y = z + 1                               y = z + 1
                                             return {"y": y}
-                                        study = define("graph_fn", study, ["y"])
+                                        study = graph_fn(outputs=["y"])(study)
+
+The last line spells `graph_fn` without needing the name, and nothing of Jupyter: it is kept with the function's source
+when a run is stored, and makes the agent again where no cell was run.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from .header import KINDS, Header, parse, wrong
 
 INDENT = "    "
 STARTS = re.compile(rf"%%(?:{'|'.join(KINDS)})\b")
-DEFINE = f'__import__("{__name__}", fromlist=["define"]).define'  # the user's namespace is left as it is
+SAY = f'__import__("{__name__}", fromlist=["say"]).say'  # the user's namespace is left as it is
 
 Transform = Callable[[str], str]  # IPython's own: `!cmd`, `%magic` and `obj?` become Python
 
@@ -64,34 +67,25 @@ def function(header: Header, line: str, body: str) -> str:
     if out[-1][-1:] != "\n":
         out[-1] += "\n"
     out += _ending(header, line, tree)
-    out.append(f"{header.name} = {DEFINE}({header.kind!r}, {header.name}, {list(header.outputs)!r})\n")
+    outputs = f"(outputs={list(header.outputs)!r})" if header.outputs else ""
+    out.append(f'{header.name} = __import__("aethergraph").{header.kind}{outputs}({header.name})\n')
+    out.append(f"{SAY}({header.kind!r}, {header.name})\n")
     if header.runs:
         out.append(f"await {header.name}()\n")
     return "".join(out)
 
 
-def define(kind: str, fn: Callable[..., Any], outputs: list[str]) -> Any:
-    """Decorate `fn` as the header of its cell says, and show one quiet line; called by the transformed cell."""
-    import aethergraph
-
-    arguments = f"(outputs={outputs!r})" if outputs else ""
-    fn.__aether_decorator__ = f"@{kind}{arguments}"  # type: ignore[attr-defined]  # its line when the source is kept
-    decorate = getattr(aethergraph, kind)
-    made = decorate(outputs=list(outputs))(fn) if outputs else decorate(fn)
-    _say_defined(kind, fn, outputs)
-    return made
-
-
-def _say_defined(kind: str, fn: Callable[..., Any], outputs: list[str]) -> None:
+def say(kind: str, made: Any) -> None:
+    """Show one quiet line about what a cell has defined; called by the transformed cell."""
     from IPython.display import publish_display_data
 
-    signature = inspect.signature(fn)
+    signature = inspect.signature(made.fn)
     shown = [p for p in signature.parameters.values() if p.name != "context"]
-    text = f"{kind} {fn.__name__}{signature.replace(parameters=shown)}"
-    text += f" -> {', '.join(outputs)}" if outputs else ""
+    text = f"{kind} {made.name}{signature.replace(parameters=shown)}"
+    text += f" -> {', '.join(made.outputs)}" if made.outputs else ""
     style = "opacity:.65;font-family:var(--jp-code-font-family,monospace);font-size:90%"
     page = f'<span style="{style}">{html.escape(text)}</span>'
-    publish_display_data({"text/plain": text, "text/html": page})
+    publish_display_data({"text/plain": text, "text/html": page})  # type: ignore[no-untyped-call,unused-ignore]
 
 
 def _own_transforms(body: list[str], ipython: Transform) -> str:

@@ -22,7 +22,7 @@ def report() -> Table:
         "kernel": _kernel(kernel),
         "front end": "live" if notebook.live() else "nobody to ask (nbclient, papermill, or AETHERGRAPH_INTERACTIVE=0)",
         "express lane": lane.state(),
-        "views that said ready": _heard(),
+        "browser heard on": run_view.heard(),
         "answers while a cell blocks": "arrive" if notebook.can_hear_while_blocked() else "are asked by stdin",
         "session": notebook.session() or "none",
         "store": f"{store.folder} ({size(store.folder)})",
@@ -33,7 +33,7 @@ def report() -> Table:
 
 def size(folder: Path) -> str:
     """Everything in `folder`, as `1.4 MB`."""
-    total = 0
+    total = 0.0
     for path in folder.rglob("*"):
         try:
             total += path.stat().st_size if path.is_file() else 0
@@ -47,12 +47,8 @@ def size(folder: Path) -> str:
 
 
 def _kernel(kernel: Any) -> str:
-    import IPython
+    from importlib.metadata import version
 
     if kernel is None:
-        return f"none (IPython {IPython.__version__})"
-    return f"{type(kernel).__module__.split('.')[0]} {kernel.implementation_version}, IPython {IPython.__version__}"
-
-
-def _heard() -> str:
-    raise NotImplementedError
+        return f"none (IPython {version('ipython')})"
+    return f"ipykernel {version('ipykernel')}, IPython {version('ipython')}"

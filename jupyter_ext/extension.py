@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from aethergraph.disk import find_store
 
 from . import cells, lane, notebook, run_view
 from .capture import Capture
-from .magics import AetherMagics, complete
+from .commands import complete
+from .magics import AetherMagics
 
 _loaded: Extension | None = None
 
@@ -66,18 +68,20 @@ class Extension:
 
     def _kernel(self, undo: ExitStack) -> None:
         """What needs a kernel: in a console, prints and figures are where one looks for them."""
-        import ipykernel
-
         capture = Capture(self.shell)
         undo.callback(capture.close)
         hub.on_attempt_end.append(capture.node_ended)
         undo.callback(hub.on_attempt_end.remove, capture.node_ended)
-        lane.install(notebook.kernel(), ipykernel.__version__)
+        lane.install(notebook.kernel(), version("ipykernel"))
         undo.callback(lane.uninstall)
-        hub.display_hook = run_view.open_view
-        undo.callback(setattr, hub, "display_hook", None)
-        hub.blocking_asker = _blocking_asker
-        undo.callback(setattr, hub, "blocking_asker", None)
+        for name, hook in (
+            ("display_hook", run_view.open_view),
+            ("blocking_asker", notebook.ask_while_blocked),
+            ("origin", notebook.cell),
+            ("session", notebook.session),
+        ):
+            undo.callback(setattr, hub, name, getattr(hub, name))
+            setattr(hub, name, hook)
 
     def _hub(self, undo: ExitStack) -> None:
         home = find_store(Path.cwd())
@@ -95,10 +99,6 @@ class Extension:
         """papermill's parameter `answers`, or a variable of that name: question name or text to answer."""
         answers = self.shell.user_ns.get("answers")
         return answers if isinstance(answers, Mapping) else None
-
-
-def _blocking_asker(*question: Any) -> Any:
-    raise NotImplementedError
 
 
 def _forget_magics(shell: Any) -> None:

@@ -1,7 +1,7 @@
 """pyplot keeps its figures in one place for the whole process; here each node has its own.
 
-Without this, the end of a cell would show and close the half-drawn figures of nodes that run meanwhile, and two tools that draw at
-once would draw into each other's figure. (`rcParams` stay shared.)
+Without this, the end of a cell would show and close the half-drawn figures of nodes that run meanwhile, and two tools
+that draw at once would draw into each other's figure. (`rcParams` stay shared.)
 """
 
 from __future__ import annotations

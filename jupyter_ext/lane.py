@@ -1,9 +1,9 @@
 """The express lane: answers reach a cell that awaits, on kernels that would keep them waiting until it ends.
 
-Before ipykernel 7.4 a cell that awaits holds the shell, and messages from the browser queue behind it: a question asked in the
-cell could never be answered (a deadlock). The lane looks at each raw message as it arrives and hands those for *our own* views over
-at once; all others go their way unchanged and in order. It must be limited to our own: let past for other widgets, messages would
-overtake the `comm_open` that makes them.
+Before ipykernel 7.4 a cell that awaits holds the shell, and messages from the browser queue behind it: a question
+asked in the cell could never be answered (a deadlock). The lane looks at each raw message as it arrives and hands
+those for *our own* views over at once; all others go their way unchanged and in order. It must be limited to our own:
+let past for other widgets, messages would overtake the `comm_open` that makes them.
 
 It uses private parts of ipykernel, so it is bound to versions, and whatever does not fit leaves the kernel as it was;
 `state()` says so for `%aether doctor`.
@@ -12,7 +12,6 @@ It uses private parts of ipykernel, so it is bound to versions, and whatever doe
 from __future__ import annotations
 
 import json
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any

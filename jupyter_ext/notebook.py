@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
+from aethergraph import hub, waiting
+from aethergraph.engine import here
 from aethergraph.errors import BadAnswer
 from aethergraph.schema import Question, check
+
+PATIENCE_S = 1.0
 
 
 def kernel() -> Any | None:
@@ -40,6 +45,20 @@ def session() -> str:
     return os.environ.get("JPY_SESSION_NAME") or str(getattr(getattr(running, "session", None), "session", ""))
 
 
+def cell() -> str:
+    """Which execution of which cell is running, as `CELL#EXECUTION`; "" where the front end does not tell cells apart.
+
+    In a node of a run: `nested`, and which.
+    """
+    desk = here()
+    if desk is not None:
+        return f"nested in {desk.run_id}/{desk.node_id}"
+    running = kernel()
+    parent = running.get_parent() if running is not None else {}
+    cell_id = (parent.get("metadata") or {}).get("cellId", "")
+    return f"{cell_id}#{parent['header']['msg_id']}" if cell_id else ""
+
+
 def can_hear_while_blocked() -> bool:
     """Whether an answer from the browser arrives while a cell blocks the main thread.
 
@@ -48,6 +67,26 @@ def can_hear_while_blocked() -> bool:
     from . import run_view
 
     return live() and run_view.heard_off_main()
+
+
+def ask_while_blocked(question: Question, token: str, refused: str = "") -> Any:
+    """Ask from a main thread that blocks. None where that is not the way: the view is heard, or nobody is there."""
+    if question.channel not in ("", "notebook") or not live() or _heard_soon():
+        return None
+    row = waiting.read(hub.current().store, token)
+    if row is None or row.state != "open":
+        return None  # a script, or somebody elsewhere, was faster
+    return ask_by_stdin(question, token, refused)
+
+
+def _heard_soon() -> bool:
+    """Give a view that was opened just now the time to be heard; its browser says `ready` more than once."""
+    end = time.monotonic() + PATIENCE_S
+    while not can_hear_while_blocked():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def ask_by_stdin(question: Question, token: str, refused: str = "", *, read: Callable[[str], str] | None = None) -> Any:

@@ -11,6 +11,7 @@ import msgspec
 from aethergraph import codec
 from aethergraph.drawing import ICONS
 from aethergraph.labels import clean, cut, line
+from aethergraph.notes import settled
 from aethergraph.picture import Ask, Changes, Node, Picture, plain
 from aethergraph.plots import thin
 from aethergraph.scene import Scene, face, scene
@@ -170,16 +171,24 @@ def ask(one: Ask) -> Json:
 
 
 def entry(picture: Picture, one: Entry) -> Json:
-    """One line of the transcript."""
+    """One line of the transcript; of what a node printed only the last line, since its log has the rest."""
     return [
         one.id,
         round(one.t, 1),
         one.kind,
-        clean(one.text),
+        clean(said(one)),
         clean(picture.owner(one.scope)),
         clean(one.more),
         one.open,
     ]
+
+
+def said(one: Entry) -> str:
+    """The text of `one`, printed text as a terminal would leave it."""
+    if one.kind not in ("out", "err"):
+        return one.text
+    text = settled(one.text)
+    return text.rpartition("\n")[2] if one.scope else text
 
 
 def artifacts(picture: Picture) -> list[Json]:

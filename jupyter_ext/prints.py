@@ -20,8 +20,8 @@ def where(desk: Desk) -> Where:
 class Prints:
     """Collects what is written and notes it in pieces, at most every `linger_s` seconds.
 
-    `print("a")` writes twice, a training loop writes thousands of times; each piece is one fact. What a node writes after
-    its end goes to `fallback(text, err)`.
+    `print("a")` writes twice, a training loop writes thousands of times; each piece is one fact. What a node writes
+    after its end goes to `fallback(text, err)`.
     """
 
     def __init__(self, fallback: Callable[[str, bool], None], linger_s: float = 0.05) -> None:

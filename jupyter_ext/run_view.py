@@ -6,7 +6,6 @@ what somebody is typing, and a static copy survives restart, reload, export and 
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import threading
 import time
@@ -37,7 +36,8 @@ if TYPE_CHECKING:
 
 LIVE = 20  # views that stay live; older ones close
 PACE_S = 0.1  # at most ten patches a second
-SHARE = 20  # after a patch that took t, the next one waits at least SHARE * t: drawing costs at most 5 %
+SHARE = 20  # after a patch that cost t of processor time, the next one waits SHARE * t: drawing takes at most 5 %
+SLOWEST_S = 2.0  # but not longer than this
 STATIC_S = 30.0
 SETTLED_S = 0.7  # a run that has only waited for so long is parked, as far as the static copy goes
 BYTES = 32_000_000  # of one figure or file sent to the browser
@@ -214,7 +214,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         self._unfollow()
         THREAD.forget(self._flush)
         self._of.publish()
-        self._send({"kind": "closed"})
+        self._tell({"kind": "closed"})
         lane.OWN.discard(self.model_id)
         self.close()
 
@@ -231,18 +231,21 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
             return self._teller.snapshot(_now(), live=self._of.live)
 
     def _flush(self) -> None:
-        started = time.monotonic()
+        started, cost = time.monotonic(), time.thread_time()
         with self._of.lock:
             self._of.fold()
             changes = self._of.picture.changes()
             if not self._shut:
-                self._send(self._teller.patch(changes, _now(), live=self._of.live))
+                self._tell(self._teller.patch(changes, _now(), live=self._of.live))
             self._refresh(started)
-        self._next = time.monotonic() + max(PACE_S, SHARE * (time.monotonic() - started))
+        cost = time.thread_time() - cost
+        self._next = started + min(max(PACE_S, SHARE * cost), SLOWEST_S)
 
     def _refresh(self, now: float) -> None:
         """The static copy: at once when the run ends, soon when it parks, else seldom."""
         picture, copy = self._of.picture, self._of.copy
+        if not copy.at:  # not shown yet
+            return
         state = (picture.status, *picture.asks) if picture.state is not RunStatus.RUNNING else ()
         if not state:
             self._waiting_since = 0.0
@@ -259,13 +262,12 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         self._copied = state
         copy.publish(live=self._of.live)
 
-    def _send(self, message: Json, buffers: list[bytes] | None = None) -> None:
-        """To all browsers. A kernel that goes down may have closed the way; then nobody is there to be told."""
-        with contextlib.suppress(RuntimeError, OSError, ValueError):
-            if self._routed is None:
-                self.send(message, buffers)
-            else:
-                self._routed.copy().run(self.send, message, buffers)
+    def _tell(self, message: Json, buffers: list[bytes] | None = None) -> None:
+        """To all browsers that show this view."""
+        if self._routed is None:
+            self.send(message, buffers)
+        else:
+            self._routed.copy().run(self.send, message, buffers)
 
     # ------------------------------------------------------------------ browser to kernel
 
@@ -278,7 +280,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
             # Newer kernels send the answers of a browser to the thread that spoke last: by replying in the context of
             # this message, and speaking in it from now on, answers reach us while a cell blocks the main thread.
             self._routed = contextvars.copy_context()
-            self._send({"kind": "heard"})
+            self._tell({"kind": "heard"})
             return
         THREAD.post(lambda: self._serve(message))
 
@@ -288,13 +290,13 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
             serve(self, message)
 
     def _sync(self, _: dict[str, Any]) -> None:
-        self._send({"kind": "snap", "snap": self._snapshot()})
+        self._tell({"kind": "snap", "snap": self._snapshot()})
 
     def _answer(self, message: dict[str, Any]) -> None:
         token, answer_id = str(message.get("token")), str(message.get("answer_id"))
 
         def done(why: str) -> None:
-            self._send({"kind": "ack", "token": token, "answer_id": answer_id, "why": why})
+            self._tell({"kind": "ack", "token": token, "answer_id": answer_id, "why": why})
 
         with self._of.lock:
             known = any(ask.token == token for ask in self._of.picture.asks.values())
@@ -312,7 +314,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
             self._of.fold()
             known = detail(self._of.picture, int(message.get("key") or 0), int(message.get("no") or 0), source)
         if known is not None:
-            self._send(known)
+            self._tell(known)
 
     def _definition(self) -> str:
         """The source that the run was started from, as it was stored; shown as text, never run here."""
@@ -326,16 +328,16 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         reply: dict[str, Any] = {"kind": "bytes", "digest": digest, "mime": mime or "", "why": ""}
         blobs = hub.current().store.blobs
         if mime is None:
-            self._send(reply | {"why": "this run has no such file"})
+            self._tell(reply | {"why": "this run has no such file"})
             return
         try:
             size = blobs.path(digest).stat().st_size
             if size > BYTES:
-                self._send(reply | {"why": f"too large to send to the browser; it lies at {blobs.path(digest)}"})
+                self._tell(reply | {"why": f"too large to send to the browser; it lies at {blobs.path(digest)}"})
             else:
-                self._send(reply, [blobs.get(digest)])
+                self._tell(reply, [blobs.get(digest)])
         except (AetherGraphError, OSError) as error:
-            self._send(reply | {"why": str(error)})
+            self._tell(reply | {"why": str(error)})
 
     def _known(self, digest: str) -> str | None:
         """The type of a content that belongs to this run; None for any other."""

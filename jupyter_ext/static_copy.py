@@ -19,12 +19,16 @@ from aethergraph.status import NodeStatus, RunStatus
 from aethergraph.transcript import Entry
 
 from .details import detail
+from .patches import said
 from .static_plots import plots
 
 LIMIT = 200_000  # characters of html
 BOXES = 300  # beyond that the graph is left out of the full copy's list of nodes
 _UNFINISHED = frozenset({RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.FAILED})
-_CARD = "background:#ffffff;color:#1f2328;border:1px solid #dfe3e8;border-radius:8px;padding:8px 10px;overflow:auto"
+_CARD = (
+    "font:13px/1.45 system-ui,sans-serif;background:#ffffff;color:#1f2328;"
+    "border:1px solid #dfe3e8;border-radius:8px;padding:8px 10px;overflow:auto"
+)
 _SMALL = "color:#667078"
 _PRE = "margin:2px 0 6px 14px;padding:0;background:#ffffff;color:#1f2328;white-space:pre-wrap;font-size:12px"
 
@@ -60,23 +64,23 @@ def _html(picture: Picture, status: RunStatus, *, small: bool) -> str:
     """As much as fits: first the list of nodes is shortened, then the transcript, then the graph goes."""
     placed = scene(picture)
     nodes = 0 if small else BOXES
-    said, drawn = (10, True) if small else (200, True)
+    lines, drawn = (10, True) if small else (200, True)
     while True:
-        text = _page(picture, status, placed, nodes=nodes, said=said, drawn=drawn, plotted=not small)
+        text = _page(picture, status, placed, nodes=nodes, lines=lines, drawn=drawn, plotted=not small)
         if len(text) <= LIMIT:
             return text
         if nodes > 10:
             nodes = nodes // 3
-        elif said > 10:
-            said = said // 3
+        elif lines > 10:
+            lines = lines // 3
         elif drawn:
             drawn = False
         else:
-            return _page(picture, status, placed, nodes=0, said=0, drawn=False, plotted=False)
+            return _page(picture, status, placed, nodes=0, lines=0, drawn=False, plotted=False)
 
 
 def _page(
-    picture: Picture, status: RunStatus, placed: Scene, *, nodes: int, said: int, drawn: bool, plotted: bool
+    picture: Picture, status: RunStatus, placed: Scene, *, nodes: int, lines: int, drawn: bool, plotted: bool
 ) -> str:
     parts = [_head(picture, status)]
     if drawn and picture.nodes:
@@ -84,7 +88,7 @@ def _page(
             image(to_svg(picture, codec.about_outputs, placed=placed), placed.width, f"graph of {picture.name}")
         )
     parts += _asks(picture)
-    parts += _transcript(picture, said)
+    parts += _transcript(picture, lines)
     if plotted:
         parts += [image(svg, wide, name) for name, svg, wide in plots(picture.tracks)]
     parts += _saved(picture)
@@ -141,7 +145,7 @@ def _transcript(picture: Picture, limit: int) -> list[str]:
 
 
 def _line(picture: Picture, entry: Entry) -> str:
-    text = escape(clean(entry.text)[-1000:].strip("\n"))
+    text = escape(clean(said(entry))[-1000:])
     if entry.kind in ("out", "err", "log"):
         by = escape(clean(picture.owner(entry.scope)))
         text = f'<span style="{_SMALL}">{by}</span> <code style="white-space:pre-wrap">{text}</code>'

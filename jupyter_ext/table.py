@@ -146,9 +146,7 @@ def plan_table(run_id: str, plan: Any) -> Table:
 def age(seconds: float) -> str:
     """`42 s`, `7 min`, `3 h`, `12 d`."""
     seconds = max(seconds, 0.0)
-    for below, unit, size in STEPS:
-        if seconds < below:
-            break
+    unit, size = next((unit, size) for below, unit, size in STEPS if seconds < below)
     return f"{round(seconds / size)} {unit}"
 
 

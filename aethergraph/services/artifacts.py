@@ -9,8 +9,10 @@ from typing import Any
 from ..errors import DamagedRecord, known
 from . import artifact as records
 from . import content as contents
-from .artifact import OBJECT, Artifact
+from .artifact import OBJECT, Artifact, find
 from .saving import LARGE, Saving
+
+__all__ = ["Artifact", "Artifacts", "find"]
 
 SCOPES = ("run", "graph", "node", "all")
 
@@ -37,7 +39,7 @@ class Artifacts(Saving):
         desk = self._scope.desk
 
         def read() -> Rows:
-            found = records.find(desk.store, "" if scope == "all" else desk.run_id)
+            found = find(desk.store, "" if scope == "all" else desk.run_id)
             return [
                 records.record(one)
                 for one in found
@@ -114,7 +116,7 @@ class Artifacts(Saving):
         """
         digest, found = contents.digest(uri), uri if isinstance(uri, Artifact) else None
         if found is None:
-            same = [one for one in records.find(self._scope.desk.store) if one.sha256 == digest]
+            same = [one for one in find(self._scope.desk.store) if one.sha256 == digest]
             found = next((one for one in same if one.mime == OBJECT), same[0] if same else None)
         if found is not None and found.mime != OBJECT:
             raise ValueError(

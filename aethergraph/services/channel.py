@@ -13,7 +13,7 @@ from ..engine import Outcome
 from ..errors import BadAnswer
 from ..schema import Question
 from .progress import Bar
-from .scope import Scope
+from .scope import Scope, clean
 
 
 class Channel:
@@ -36,12 +36,14 @@ class Channel:
         """Say `text`."""
         if not isinstance(text, str):
             raise TypeError(f"send_text takes a text, got {type(text).__name__}: write send_text(str(...))")
+        text = clean(text)
         await self._send("send_text", "text", text, {"text": text}, channel)
 
     async def send_phase(
         self, phase: str, status: str = "active", *, detail: str = "", channel: str | None = None
     ) -> None:
         """Say that a phase of the work is now "pending", "active", "done", "failed" or what you call it."""
+        phase, status, detail = clean(phase), clean(status), clean(detail)
         line = f"{phase}: {status}" + (f" ({detail})" if detail else "")
         await self._send("send_phase", "phase", line, {"phase": phase, "status": status, "detail": detail}, channel)
 
@@ -192,9 +194,9 @@ class Channel:
             _check_options(prompt, options)
         question = Question(
             kind,
-            prompt,
-            name or "",
-            list(options),
+            clean(prompt),
+            clean(name or ""),
+            [clean(option) for option in options],
             timeout_s=timeout_s,
             channel=self._scope.bus.route(channel or self._key).key,
             **more,

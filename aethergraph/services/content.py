@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from .. import ids
+from ..codec import canonical
 from .artifact import HEAD, SCHEME, Artifact
 
 BINARY = "application/octet-stream"
@@ -90,6 +91,11 @@ def tags(given: Iterable[str]) -> list[str]:
     if not all(isinstance(tag, str) for tag in found):
         raise TypeError(f"tags are texts, got {found!r}")
     return found
+
+
+def fingerprint(value: Any) -> str:
+    """Plain data by content."""
+    return hashlib.blake2b(canonical(value).data, digest_size=16).hexdigest()
 
 
 def artifact_id(name: str, effect: str) -> str:

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
-from .scope import Scope
+from .scope import Scope, clean
 
 NAME = "aethergraph.run"
 
@@ -42,7 +42,7 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         if not self.isEnabledFor(level):
             return
         text = _text(msg, args) + _raised(kwargs.get("exc_info"))
-        self._scope.desk.note("log", {"level": logging.getLevelName(level), "text": text})
+        self._scope.desk.note("log", {"level": logging.getLevelName(level), "text": clean(text)})
         kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # this method is not where the line comes from
         super().log(level, msg, *args, **kwargs)
 

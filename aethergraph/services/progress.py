@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, Generic, TypeVar
 
 from ..channels.adapter import Progress
-from .scope import Scope, never_waits
+from .scope import Scope, clean, never_waits
 
 EVERY_S = 0.1  # a note at most so often; the first and the last always
 
@@ -21,8 +21,8 @@ class Bar:
         if total < 0:
             raise ValueError(f"the total of progress {title!r} is negative: {total:g}")
         self._scope, self._channel = scope, channel
-        self.id = f"{title}-{scope.count('progress')}"
-        self.title, self.total = title, float(total)
+        self.id = f"{clean(title)}-{scope.count('progress')}"
+        self.title, self.total = clean(title), float(total)
         self.now, self.sub = 0.0, ""
         self._noted_at: float | None = None
 
@@ -46,7 +46,7 @@ class Bar:
             self.now = float(current)
         else:
             self.now += 1.0 if inc is None and not subtitle else float(inc or 0.0)
-        self.sub = subtitle or self.sub
+        self.sub = clean(subtitle) or self.sub
         self.show()
 
     def show(self, *, force: bool = False, end: bool = False) -> None:

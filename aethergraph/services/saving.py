@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ..codec import about_value
+from ..codec import about_value, plain
 from ..engine import Outcome
 from ..store import Blobs, Transaction
 from . import artifact as records
@@ -168,6 +167,9 @@ class Saving:
             NotStorable: it cannot be pickled (an open file, a live connection).
         """
 
+        # Plain data by digest: arguments of plain data are written into the record whole.
+        value = contents.fingerprint(obj) if plain(obj) else obj
+
         async def content() -> tuple[str, int, str]:
             payload = await asyncio.to_thread(self._scope.codec.dump, obj, f"artifact {name!r}")
             if payload[:1] == b"b":  # the codec has put it into the blobs already: the artifact is that blob
@@ -175,13 +177,13 @@ class Saving:
                 return digest, size, about_value(obj)
             return (await self._put(payload, ""))[:2] + (about_value(obj),)
 
-        return await self._save(content, kind, name, OBJECT, labels, metrics, tags, pin, value=obj)
+        return await self._save(content, kind, name, OBJECT, labels, metrics, tags, pin, value=value)
 
     async def _save_data(self, data: bytes, text: str, kind: str, name: str, mime: str, *how: Any) -> Artifact:
         async def content() -> tuple[str, int, str]:
             return await self._put(data, text)
 
-        digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+        digest = contents.fingerprint(data)
         return await self._save(content, kind, name, mime, *how, value=digest)
 
     async def _put(self, data: bytes, text: str) -> tuple[str, int, str]:

@@ -99,6 +99,15 @@ class Calls:
         )
 
 
+def clean(text: str) -> str:
+    """`text`, with what has no form in UTF-8 (half of a surrogate pair) replaced, so that it can be written."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
 def never_waits(method: _F) -> _F:
     """Mark an async method that never suspends and may run in any thread: a sync tool then calls it in place."""
     method.__never_waits__ = True  # type: ignore[attr-defined]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numbers
+from typing import SupportsFloat
 
-from .scope import Scope, never_waits
+from .scope import Scope, clean, never_waits
 
 
 class Viz:
@@ -17,14 +17,14 @@ class Viz:
         return "<viz>"
 
     @never_waits
-    async def scalar(self, track: str, step: float, value: float) -> None:
+    async def scalar(self, track: str, step: SupportsFloat, value: SupportsFloat) -> None:
         """Add a point to `track`; tracks named `loss/a` and `loss/b` share a plot. NaN leaves a gap.
 
         Points are cosmetic: a node that runs again draws its points anew.
         """
         if not isinstance(track, str) or not track:
             raise TypeError(f"a track is named by a text, got {track!r}")
-        if not isinstance(step, numbers.Real) or not isinstance(value, numbers.Real):
+        if not isinstance(step, SupportsFloat) or not isinstance(value, SupportsFloat):
             got = f"{type(step).__name__} and {type(value).__name__}"
             raise TypeError(f"scalar({track!r}, step, value) takes two numbers, got {got}")
-        self._scope.desk.note("point", {"track": track, "step": float(step), "value": float(value)})
+        self._scope.desk.note("point", {"track": clean(track), "step": float(step), "value": float(value)})

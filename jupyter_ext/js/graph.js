@@ -3,7 +3,7 @@
 import { html, set, svg } from "./dom.js";
 import { WORDS } from "./store.js";
 
-const NARROWEST = 0.62; // a graph is shrunk to fit, but not below this
+const NARROWEST = 0.7; // a graph is shrunk to fit, but not below this
 
 export function createGraph({ store, open }) {
   const frames = svg("g");

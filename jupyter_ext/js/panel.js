@@ -58,7 +58,7 @@ export function createPanel({ store, pictures, label, closed, open }) {
     const back = shown.no && box?.[6] > 1 ? html("button", { class: "link", type: "button" }, `‹ ${label(key)}`) : null;
     back?.addEventListener("click", () => show(key));
     const late = shown.late && !known ? html("p", { class: "num" }, "The kernel is busy or gone: this is what the view knows.") : null;
-    element.replaceChildren(shut, back ?? "", title, ...parts, late ?? "");
+    element.replaceChildren(...[shut, back, title, ...parts, late].filter(Boolean));
     return undefined;
   }
 
@@ -70,14 +70,14 @@ export function createPanel({ store, pictures, label, closed, open }) {
       grid.append(one);
     }
     const more = known?.more ? html("p", { class: "num" }, `and ${known.more} more`) : null;
-    return [html("p", { class: "num" }, face ? `${face[1]} · ${face[5]}` : ""), grid, more];
+    return [html("p", { class: "num" }, face?.[5] ?? ""), grid, more];
   }
 
   function oneParts(face, known) {
     const status = known?.status ?? face[0];
     const [began, ended] = known ? [known.began, known.ended] : [face[3], face[4]];
     const [inputs, outputs, attempt, failed] = known ? [known.inputs, known.outputs, known.attempt, known.failures.length] : (face[5] ?? [[], [], 1, 0]);
-    const words = [WORDS[status] + (ended != null && status !== "reused" ? ` in ${span(ended - began)}` : ""), attempt > 1 || failed ? `attempt ${attempt}` : "",
+    const words = [WORDS[status] + (ended != null && status !== "reused" ? ` in ${span(ended - began)}` : ""), attempt > 1 || failed ? `attempt ${Math.max(attempt, failed + 1)}` : "",
       known?.execution > 1 ? `run ${known.execution} of it` : ""];
     const list = html("dl");
     const rows = (name, values) => values.forEach(([what, text], i) => list.append(html("dt", {}, i ? "" : name), html("dd", { title: text }, what ? `${what} = ${text}` : text)));

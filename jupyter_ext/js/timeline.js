@@ -36,7 +36,7 @@ export function createTimeline({ store, open }) {
       body.append(drawn.get(row.key).element);
     }
     scale.replaceChildren(...ticks(0, now, 5).map((t) => {
-      const mark = html("span", {}, span(t));
+      const mark = html("span", {}, t < 60 ? `${t} s` : span(t));
       mark.style.left = `${(t / Math.max(now, 0.001)) * 100}%`;
       return mark;
     }));

@@ -37,7 +37,7 @@ function createLine([, t, kind, , by, more], pictures) {
   const text = html("span", { class: "text" });
   const answer = html("span", { class: "answer" });
   const who = by && (kind === "out" || kind === "err" || kind === "log" || kind === "show" || kind === "figure") ? html("span", { class: "by" }, by) : null;
-  const element = html("div", { class: `line ${kind}` }, html("span", { class: "time" }, clock(t)), html("div", { class: "said" }, who, text, answer));
+  const element = html("div", { class: `line t-${kind}` }, html("span", { class: "time" }, clock(t)), html("div", { class: "said" }, who, text, answer));
   if (kind === "figure" && more) pictures.show(text, more, `figure of ${by || "the run"}`);
   if (kind === "show" && more) text.append(html("img", { alt: "picture", src: `data:image/png;base64,${more}` }));
   let shown = "";
@@ -47,19 +47,10 @@ function createLine([, t, kind, , by, more], pictures) {
     if (key === shown) return;
     shown = key;
     if (kind === "figure" || (kind === "show" && reply)) return;
-    set(text, "text", kind === "out" || kind === "err" ? settle(said) : said);
+    set(text, "text", said);
     if (kind === "ask") set(answer, "text", open ? "" : reply);
     element.classList.toggle("open", Boolean(open));
   }
   update([0, t, kind, ...arguments[0].slice(3)]);
   return { element, update };
-}
-
-// Printed text as a terminal would leave it: a carriage return starts the line again.
-export function settle(text) {
-  return text
-    .split("\n")
-    .map((line) => line.replace(/\r+$/, "").split("\r").reduce((shown, part) => part + shown.slice(part.length), ""))
-    .join("\n")
-    .replace(/\n+$/, "");
 }

@@ -44,7 +44,7 @@ def shown(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> list[dict
 
 
 class Kernel:
-    """A shell whose output streams are like a kernel's. Opened in the test itself: pytest swaps sys.stdout before it."""
+    """A shell with output streams like a kernel's. Made in the test itself: pytest swaps sys.stdout before it."""
 
     def __init__(self, shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> None:
         self.shell, self.out = shell, Stream()
@@ -115,7 +115,7 @@ def test_echo_also_prints_in_the_cell(start: Callable[[], Kernel], monkeypatch: 
 
 
 def test_display_belongs_to_the_node(start: Callable[[], Kernel], shown: list[dict[str, object]]) -> None:
-    kernel = start()
+    start()
     with inside(FakeDesk()) as desk:
         print("first")
         display(HTML("<b>x</b>"))
@@ -127,7 +127,7 @@ def test_display_belongs_to_the_node(start: Callable[[], Kernel], shown: list[di
 
 
 def test_a_shown_png_is_kept_in_the_store(start: Callable[[], Kernel]) -> None:
-    kernel = start()
+    start()
     with inside(FakeDesk()) as desk:
         display({"image/png": b"\x89PNG"}, raw=True)
         display({"image/png": "iVBORw=="}, raw=True)
@@ -136,7 +136,7 @@ def test_a_shown_png_is_kept_in_the_store(start: Callable[[], Kernel]) -> None:
 
 
 def test_what_cannot_be_noted_is_left_out(start: Callable[[], Kernel]) -> None:
-    kernel = start()
+    start()
     with inside(FakeDesk()) as desk:
         display(
             {"text/plain": "x", "application/json": {"a": [1]}, "text/html": "y" * 10**6, "odd": object()}, raw=True
@@ -147,7 +147,7 @@ def test_what_cannot_be_noted_is_left_out(start: Callable[[], Kernel]) -> None:
 
 
 def test_widgets_pass_to_the_cell(start: Callable[[], Kernel], shown: list[dict[str, object]]) -> None:
-    kernel = start()
+    start()
     with inside(FakeDesk()) as desk:
         display({WIDGET: {"model_id": "1"}, "text/plain": "w"}, raw=True)
     assert desk.notes == [] and WIDGET in shown[0]

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-import aethergraph
 from jupyter_ext import cells
 
 
-def decorator(fn: Callable[..., Any] | None = None, *, outputs: list[str] | None = None) -> Any:
-    """As bare as the real ones may be used: keeps the function and the outputs beside it."""
-    if fn is None:
-        return lambda found: decorator(found, outputs=outputs)
-    fn.outputs = outputs  # type: ignore[attr-defined]
-    return fn
-
-
 @pytest.fixture
-def ip(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
-    monkeypatch.setattr(aethergraph, "graph_fn", decorator, raising=False)
-    monkeypatch.setattr(aethergraph, "tool", decorator, raising=False)
+def ip(shell: InteractiveShell) -> Iterator[InteractiveShell]:
     shell.input_transformers_cleanup.append(
         lambda lines: cells.transform(lines, shell.input_transformer_manager.transform_cell)
     )
@@ -61,18 +50,18 @@ def test_the_cell_becomes_one_function_line_for_line(ip: InteractiveShell) -> No
 
 def test_outputs_come_from_the_variables_of_these_names(ip: InteractiveShell) -> None:
     ran(ip, "%%graph_fn study(x: int = 3) -> y, x\ny = x + 1")
-    assert ip.user_ns["study"].outputs == ["y", "x"]
-    assert ran(ip, "await study(5)") == {"y": 6, "x": 5}
+    assert ip.user_ns["study"].outputs == ("y", "x")
+    assert ran(ip, "await study.fn(5)") == {"y": 6, "x": 5}
 
 
 def test_a_body_that_returns_gets_no_second_return(ip: InteractiveShell) -> None:
     ran(ip, "%%graph_fn study(x) -> y\nif x:\n    return 1\nelse:\n    return 2\n")
-    assert inspect.getsource(ip.user_ns["study"]).count("return") == 2
+    assert inspect.getsource(ip.user_ns["study"].fn).count("return") == 2
 
 
 def test_a_path_that_falls_through_gives_what_was_assigned(ip: InteractiveShell) -> None:
     ran(ip, "%%tool fit(x) -> y, z\nif x:\n    return {'y': 1, 'z': 2}\ny = 3")
-    assert ip.user_ns["fit"](0) == {"y": 3}
+    assert ip.user_ns["fit"].fn(0) == {"y": 3}
 
 
 def test_an_output_that_is_never_assigned_is_named(ip: InteractiveShell) -> None:
@@ -86,12 +75,12 @@ def test_an_output_that_is_never_assigned_is_named(ip: InteractiveShell) -> None
 )
 def test_a_tool_is_async_if_its_body_awaits(ip: InteractiveShell, body: str, is_async: bool) -> None:
     ran(ip, f"%%tool fit(x) -> y\n{body}")
-    assert inspect.iscoroutinefunction(ip.user_ns["fit"]) is is_async
+    assert inspect.iscoroutinefunction(ip.user_ns["fit"].fn) is is_async
 
 
 def test_an_agent_is_always_async(ip: InteractiveShell) -> None:
     ran(ip, "%%graph_fn study\nreturn 1")
-    assert inspect.iscoroutinefunction(ip.user_ns["study"])
+    assert inspect.iscoroutinefunction(ip.user_ns["study"].fn)
 
 
 def test_context_is_a_parameter_where_the_body_uses_it(ip: InteractiveShell) -> None:
@@ -104,27 +93,26 @@ def test_strings_over_several_lines_keep_their_text(ip: InteractiveShell) -> Non
     expected: dict[str, Any] = {}
     exec(body, expected)
     ran(ip, f"%%tool fit -> a, b, c\n{body}")
-    assert ip.user_ns["fit"]() == {name: expected[name] for name in "abc"}
+    assert ip.user_ns["fit"].fn() == {name: expected[name] for name in "abc"}
 
 
 def test_ipythons_own_syntax_works_in_the_body(ip: InteractiveShell) -> None:
     ran(ip, "%%tool fit(word) -> out\nout = !echo {word} it\\'s\n%config\n")
-    assert "getoutput" in inspect.getsource(ip.user_ns["fit"])
+    assert "getoutput" in inspect.getsource(ip.user_ns["fit"].fn)
 
 
 def test_getsource_gives_the_whole_function(ip: InteractiveShell) -> None:
     ran(ip, "%%graph_fn study(x) -> y\n'''Doc.'''\ndef inner():\n    return 1\ny = inner()")
-    assert inspect.getsource(ip.user_ns["study"]) == (
+    assert inspect.getsource(ip.user_ns["study"].fn) == (
         "async def study(x):\n    '''Doc.'''\n    def inner():\n        return 1\n    y = inner()\n"
         '    return {"y": y}\n'
     )
     assert ip.user_ns["study"].__doc__ == "Doc."
-    assert ip.user_ns["study"].__aether_decorator__ == "@graph_fn(outputs=['y'])"
 
 
 def test_tracebacks_name_the_line_of_the_cell(ip: InteractiveShell) -> None:
     ran(ip, "%%graph_fn study(x) -> y\n\ny = 1\n\n1 / x")
-    error = ip.run_cell("await study(0)").error_in_exec
+    error = ip.run_cell("await study.fn(0)").error_in_exec
     assert isinstance(error, ZeroDivisionError)
     assert traceback.extract_tb(error.__traceback__)[-1].lineno == 5
 
@@ -170,11 +158,18 @@ def test_another_cell_magic_cannot_stand_inside(ip: InteractiveShell) -> None:
 
 def test_it_works_under_another_cell_magic(ip: InteractiveShell) -> None:
     ran(ip, "%%capture\n%%tool fit(x) -> y\ny = x")
-    assert ip.user_ns["fit"](2) == {"y": 2}
+    assert ip.user_ns["fit"].fn(2) == {"y": 2}
 
 
 def test_run_also_runs(ip: InteractiveShell) -> None:
-    assert ran(ip, "%%graph_fn --run study(x=2) -> y\ny = x") == {"y": 2}
+    assert text(ip, "%%graph_fn --run study(x=2) -> y\ny = x").endswith("\nawait study()\n")
+
+
+def test_the_line_that_defines_needs_neither_names_nor_jupyter(ip: InteractiveShell) -> None:
+    assert text(ip, "%%tool fit(x) -> y\ny = x").splitlines()[3] == (
+        "fit = __import__(\"aethergraph\").tool(outputs=['y'])(fit)"
+    )
+    assert text(ip, "%%graph_fn study\nreturn 1").splitlines()[2] == 'study = __import__("aethergraph").graph_fn(study)'
 
 
 def test_defining_shows_one_quiet_line(ip: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,8 +17,8 @@ from jupyter_ext.figures import Figures
 from .conftest import FakeDesk, inside
 
 matplotlib.use("agg")
-from matplotlib import pyplot as plt  # noqa: E402
-from matplotlib._pylab_helpers import Gcf  # noqa: E402
+from matplotlib import pyplot as plt
+from matplotlib._pylab_helpers import Gcf
 
 
 @pytest.fixture

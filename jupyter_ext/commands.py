@@ -1,0 +1,248 @@
+"""What `%aether` can do: each subcommand is a method, in `COMMANDS`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.display import publish_display_data
+
+from aethergraph import hub
+from aethergraph.hub import WaitInfo
+from aethergraph.labels import line
+from aethergraph.roster import RunInfo
+from aethergraph.schema import Question
+from aethergraph.status import ENDED, RunStatus
+
+from . import doctor, notebook, run_view, trust
+from .settings import CHOICES, settings
+from .table import Table, plan_table, run_table, wait_table
+
+LISTED = 50
+
+
+class Commands:
+    """The subcommands, for one shell. Each gets the rest of its line."""
+
+    def __init__(self, shell: Any) -> None:
+        self.shell = shell
+
+    def runs(self, rest: str) -> None:
+        """The newest runs."""
+        _show(run_table(hub.current().runs(limit=LISTED), _now()))
+
+    def resume(self, rest: str) -> None:
+        """Go on with a run; shows first what will run again and why. Returns at once, unless told to wait."""
+        words = rest.split()
+        run_id = self._chosen([word for word in words if word != "--wait"], "resume")
+        if run_id is None:
+            return
+        runtime = hub.current()
+        run = runtime.load(run_id)
+        if run.live:
+            print(f"{run_id} is running in this kernel already")
+            run_view.open_view(run)
+        elif run.status is RunStatus.DONE:
+            raise UsageError(
+                f"{run_id} is done already; `%aether show {run_id}` shows it, `%aether load {run_id}` its outputs"
+            )
+        else:
+            _show(plan_table(run_id, runtime.plan(run_id, self.shell.user_ns)))
+            run = runtime.resume(run_id, namespace=self.shell.user_ns)
+        if "--wait" in words or not notebook.live():  # where nobody looks, the kernel may be gone after this cell
+            run.result()
+
+    def show(self, rest: str) -> None:
+        """The view of a run, with a static copy beside it."""
+        run_id = self._chosen(rest.split(), "show")
+        if run_id is not None:
+            run_view.open_view(hub.current().load(run_id))
+
+    def waits(self, rest: str) -> None:
+        """All open questions."""
+        _show(wait_table(hub.current().waits(), _now()))
+
+    def answer(self, rest: str) -> None:
+        """Answer a question by its token, the beginning of it, or its run."""
+        name, _, text = rest.partition(" ")
+        if not text.strip():
+            raise UsageError("write `%aether answer TOKEN value`; `%aether waits` lists the tokens")
+        wait = _wait(name)
+        if wait is None:
+            hub.current().answer(name, text.strip())  # raises: it is unknown, or answered already
+            return
+        hub.current().answer(wait.token, meant(wait.schema, text.strip()))
+        print(f"answered: {line(wait.prompt)}")
+
+    def cancel(self, rest: str) -> None:
+        """End a run for good."""
+        run_id = _one(rest, "cancel")
+        run = hub.current().load(run_id)
+        if run.status in ENDED:
+            raise UsageError(f"{run_id} is {run.status.value} already")
+        run.cancel("%aether cancel")
+        print(f"cancelled {run_id}")
+
+    def retry(self, rest: str) -> None:
+        """Resume a run that failed."""
+        run_id = self._chosen(rest.split(), "retry")
+        if run_id is None:
+            return
+        if (status := hub.current().load(run_id).status) is not RunStatus.FAILED:
+            raise UsageError(f"{run_id} is {status.value}, not failed; `%aether resume {run_id}` goes on with it")
+        self.resume(run_id)
+
+    def load(self, rest: str) -> None:
+        """Bind a run's outputs, all or the named ones, to variables."""
+        words = rest.split()
+        run_id, names = _one(" ".join(words[:1]), "load"), words[1:]
+        run = hub.current().load(run_id)
+        if run.status is not RunStatus.DONE:
+            raise UsageError(f"{run_id} is {run.status.value} and has no outputs yet")
+        outputs = run.outputs
+        if unknown := [name for name in names if name not in outputs]:
+            raise UsageError(f"{run_id} has no output {', '.join(unknown)}; it has: {', '.join(outputs) or 'none'}")
+        bound = {name: outputs[name] for name in names or outputs}
+        self.shell.user_ns.update(bound)
+        print(f"{', '.join(bound) or 'nothing'} from {run_id}")
+
+    def config(self, rest: str) -> None:
+        """Set or show the settings of this kernel."""
+        for part in shlex.split(rest):
+            name, equals, value = part.partition("=")
+            if not equals:
+                raise UsageError(f"write `%aether config key=value`, got {part!r}")
+            settings.set(name, value)
+        print(settings)
+
+    def trust(self, rest: str) -> None:
+        """Show the stored code of a run, and sign it; `--yes` signs without asking."""
+        words = rest.split()
+        run_id = _one(" ".join(word for word in words if word != "--yes"), "trust")
+        trust.accept(run_id, ask=None if "--yes" in words else input)
+
+    def doctor(self, rest: str) -> None:
+        """What this kernel is and how answers reach it."""
+        _show(doctor.report())
+
+    def _chosen(self, words: list[str], command: str) -> str | None:
+        """The run that is meant. Where none is named and not exactly one fits: shows a table, gives None."""
+        if words:
+            return _one(" ".join(words), command)
+        infos, here = hub.current().runs(limit=LISTED), notebook.session()
+        ours = [info for info in infos if info.session == here and fits(info, command)]
+        if len(ours) == 1 or (ours and command == "show"):
+            return ours[0].run_id
+        candidates = ours or [info for info in infos if fits(info, command)]
+        _show(run_table(candidates, _now(), _which(len(ours), len(candidates), command)))
+        return None
+
+
+COMMANDS: dict[str, Callable[[Commands, str], None]] = {
+    "resume": Commands.resume,
+    "show": Commands.show,
+    "waits": Commands.waits,
+    "answer": Commands.answer,
+    "cancel": Commands.cancel,
+    "retry": Commands.retry,
+    "load": Commands.load,
+    "config": Commands.config,
+    "trust": Commands.trust,
+    "doctor": Commands.doctor,
+}
+TAKES_RUN = ("resume", "show", "cancel", "retry", "load", "trust")
+NONE = {"resume": "no unfinished run in this store", "retry": "no failed run in this store"}
+
+
+def do(shell: Any, text: str) -> None:
+    """Do what `text` says, the line after `%aether`.
+
+    Raises:
+        UsageError: it knows no such thing; names what it knows.
+    """
+    word, _, rest = text.strip().partition(" ")
+    commands = Commands(shell)
+    if not word:
+        commands.runs("")
+    elif word in COMMANDS:
+        COMMANDS[word](commands, rest.strip())
+    else:
+        near = difflib.get_close_matches(word, COMMANDS, 1)
+        hint = f"; did you mean `%aether {near[0]}`?" if near else "."
+        raise UsageError(f"%aether has no {word!r}{hint} It knows: {', '.join(COMMANDS)}")
+
+
+def complete(shell: Any, event: Any) -> list[str]:
+    """Tab after `%aether`: subcommands, then run ids, tokens or settings."""
+    before = event.line[: len(event.line) - len(event.symbol)].split()
+    if len(before) == 1:
+        return sorted(COMMANDS)
+    if len(before) > 2:
+        return []
+    match before[1]:
+        case "answer":
+            return [wait.token for wait in hub.current().waits()]
+        case "config":
+            return [f"{name}={value}" for name, values in CHOICES.items() for value in values]
+        case word if word in TAKES_RUN:
+            return [info.run_id for info in hub.current().runs(limit=LISTED) if fits(info, word)]
+    return []
+
+
+def fits(info: RunInfo, command: str) -> bool:
+    """Whether `command` makes sense for this run."""
+    match command:
+        case "resume":
+            return info.status not in ENDED and not info.live_elsewhere
+        case "retry":
+            return info.status is RunStatus.FAILED
+        case "cancel":
+            return info.status not in ENDED
+        case "load":
+            return info.status is RunStatus.DONE
+    return True
+
+
+def meant(question: Question, text: str) -> Any:
+    """The typed `text` as an answer: JSON for several choices, numbers or texts of options, else as it is."""
+    if question.multiple and text.startswith("["):
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise UsageError(f"{text} is not a JSON list: {error}") from None
+    return notebook.typed(question, text)
+
+
+def _one(rest: str, command: str) -> str:
+    words = rest.split()
+    if len(words) != 1:
+        raise UsageError(f"write `%aether {command} RUN`, with one run; `%aether` lists them")
+    return words[0]
+
+
+def _wait(name: str) -> WaitInfo | None:
+    waits = hub.current().waits()
+    exact = [wait for wait in waits if name in (wait.token, wait.run_id)]
+    found = exact or [wait for wait in waits if wait.token.startswith(name)]
+    if len(found) > 1:
+        raise UsageError(f"{len(found)} questions fit {name!r}: {', '.join(wait.token for wait in found)}")
+    return found[0] if found else None
+
+
+def _which(ours: int, candidates: int, command: str) -> str:
+    if not candidates:
+        return NONE.get(command, "no runs in this store")
+    where = f"{ours} runs of this notebook fit" if ours else "none of these runs was started in this notebook"
+    return f"{where}; say which one: `%aether {command} RUN`"
+
+
+def _show(table: Table) -> None:
+    publish_display_data(table._repr_mimebundle_())  # type: ignore[no-untyped-call,unused-ignore]
+
+
+def _now() -> float:
+    return hub.current().clock.now()

@@ -1,0 +1,175 @@
+"""Asking and telling at a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import queue
+import threading
+from typing import Any
+
+import pytest
+
+from aethergraph.channels.adapter import Message, Progress
+from aethergraph.channels.console import Console, bar, prompt, understand
+from aethergraph.schema import Question
+
+TEXT = Question("text", "Name?")
+PICK = Question("choice", "Which?", options=["svm", "forest", "2"])
+MANY = Question("choice", "Which?", options=["a", "b", "c"], multiple=True)
+GO = Question("approval", "Go?", options=["Approve", "Reject"])
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Keyboard:
+    """What a person types, line by line; each prompt is told to the test."""
+
+    def __init__(self) -> None:
+        self.lines: queue.Queue[str | BaseException] = queue.Queue()
+        self.prompts: queue.Queue[str] = queue.Queue()
+
+    def read(self, shown: str) -> str:
+        self.prompts.put(shown)
+        line = self.lines.get(timeout=20)
+        if isinstance(line, BaseException):
+            raise line
+        return line
+
+
+@pytest.mark.parametrize(
+    ("question", "line", "means"),
+    [
+        (TEXT, " Ada ", " Ada "),
+        (PICK, "1", "svm"),
+        (PICK, "2", "2"),  # the text of an option goes before its number
+        (PICK, " forest ", "forest"),
+        (PICK, "9", "9"),
+        (PICK, "", ""),
+        (MANY, "1, c", ["a", "c"]),
+        (MANY, "", []),
+        (GO, "2", "Reject"),
+        (Question("number", "n"), " 3.5 ", "3.5"),
+        (Question("text", "n", default="Ada", has_default=True), "", "Ada"),
+    ],
+)
+def test_what_a_typed_line_means(question: Question, line: str, means: Any) -> None:
+    assert understand(question, line) == means
+
+
+def test_a_prompt_shows_reason_question_options_and_hint() -> None:
+    question = Question("choice", "Which?", options=["a", "b"], multiple=True, default=["a", "b"], has_default=True)
+    assert prompt(question, "'z' is none of 'a', 'b'").splitlines() == [
+        "! 'z' is none of 'a', 'b'",
+        "Which?",
+        "  1. a",
+        "  2. b",
+        "[several, separated by commas; Enter for a, b] > ",
+    ]
+    assert prompt(TEXT) == "Name?\n> "
+    assert prompt(Question("number", "n?", min=1, max=9)) == "n?\n[from 1 to 9] > "
+    approval = Question(
+        "approval", "Go?", options=["Yes"], default={"approved": True, "choice": "Yes"}, has_default=True
+    )
+    assert "[Enter for Yes] > " in prompt(approval)
+    secret = Question("text", "Key?", default="hunter2", has_default=True, silent=True)
+    assert "hunter2" not in prompt(secret)
+
+
+def test_a_line_answers_the_question() -> None:
+    keyboard = Keyboard()
+    keyboard.lines.put("1")
+    assert asyncio.run(Console(keyboard.read)._ask(PICK, "t", "")) == "svm"
+
+
+def test_a_silent_question_is_read_silently() -> None:
+    hidden = Keyboard()
+    hidden.lines.put("secret")
+    console = Console(Keyboard().read, hidden.read)
+    assert asyncio.run(console._ask(Question("text", "Key?", silent=True), "t", "")) == "secret"
+
+
+@pytest.mark.parametrize("error", [EOFError(), OSError("reading from stdin"), NotImplementedError("no stdin")])
+def test_a_closed_input_is_an_end_of_file(error: BaseException) -> None:
+    keyboard = Keyboard()
+    keyboard.lines.put(error)
+    with pytest.raises(EOFError):
+        asyncio.run(Console(keyboard.read)._ask(TEXT, "t", ""))
+
+
+def test_questions_at_once_are_asked_one_after_the_other() -> None:
+    keyboard = Keyboard()
+
+    async def both() -> list[Any]:
+        console = Console(keyboard.read)
+        first = asyncio.ensure_future(console._ask(TEXT, "t1", ""))
+        second = asyncio.ensure_future(console._ask(PICK, "t2", ""))
+        assert await asyncio.to_thread(keyboard.prompts.get, timeout=20) == prompt(TEXT)
+        assert keyboard.prompts.empty()
+        keyboard.lines.put("Ada")
+        assert await asyncio.to_thread(keyboard.prompts.get, timeout=20) == prompt(PICK)
+        keyboard.lines.put("svm")
+        return list(await asyncio.gather(first, second))
+
+    assert asyncio.run(both()) == ["Ada", "svm"]
+
+
+def test_a_prompt_whose_question_was_answered_elsewhere_hands_its_line_on() -> None:
+    keyboard, out = Keyboard(), io.StringIO()
+
+    async def story() -> Any:
+        console = Console(keyboard.read, out=out)
+        first = asyncio.ensure_future(console._ask(TEXT, "t1", ""))
+        await asyncio.to_thread(keyboard.prompts.get, timeout=20)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        second = asyncio.ensure_future(console._ask(PICK, "t2", ""))
+        await asyncio.sleep(0)
+        keyboard.lines.put("forest")
+        return await second
+
+    assert asyncio.run(story()) == "forest"
+    assert out.getvalue() == "(answered elsewhere)\n" + prompt(PICK)
+
+
+def test_a_line_for_nobody_is_dropped_and_the_console_still_works() -> None:
+    keyboard, out = Keyboard(), io.StringIO()
+    console = Console(keyboard.read, out=out)
+
+    async def abandoned() -> None:
+        task = asyncio.ensure_future(console._ask(TEXT, "t1", ""))
+        await asyncio.to_thread(keyboard.prompts.get, timeout=20)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(abandoned())
+    reader = next(thread for thread in threading.enumerate() if thread.name == "aether-console")
+    keyboard.lines.put("too late")
+    reader.join(20)
+    keyboard.lines.put("Ada")
+    assert asyncio.run(console._ask(TEXT, "t2", "")) == "Ada"
+
+
+def test_messages_are_printed() -> None:
+    out = io.StringIO()
+    asyncio.run(Console(out=out).send(Message("text", "hello", "console", "r", "n"), "1"))
+    assert out.getvalue() == "hello\n"
+
+
+def test_progress_is_one_line_on_a_terminal_and_nothing_elsewhere() -> None:
+    terminal, file = Terminal(), io.StringIO()
+    for err in (terminal, file):
+        Console(err=err).progress(Progress("1", "train", 1, 2, "", False))
+        Console(err=err).progress(Progress("1", "train", 2, 2, "done", True))
+    assert terminal.getvalue().count("\n") == 1
+    assert terminal.getvalue().endswith("] 2/2 done\n")
+    assert file.getvalue() == ""
+
+
+def test_a_bar_shows_its_part() -> None:
+    assert bar(Progress("1", "train", 6, 12, "epoch 6", False)) == "train [############------------] 6/12 epoch 6"
+    assert bar(Progress("1", "", 7, 0, "", False)) == "[------------------------] 7"
+    assert bar(Progress("1", "", 30, 10, "", True)).startswith("[########################]")

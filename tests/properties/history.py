@@ -1,0 +1,124 @@
+"""Runs whose histories are kept, cut off and gone on with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from aethergraph import Runtime, journal, roster
+from aethergraph.blobs import DiskBlobs
+from aethergraph.engine import HERE
+from aethergraph.facts import AnyFact, RunDone, RunFailed, encode
+from aethergraph.flow import Flow
+from aethergraph.ids import Key
+from aethergraph.reactive import Agent
+from aethergraph.running import Run
+from aethergraph.store import MemoryStore
+
+
+class Executions:
+    """Which calls really ran, by identity. Tools say `ran()` when they begin."""
+
+    def __init__(self) -> None:
+        self.keys: list[Key] = []
+        self._lock = threading.Lock()
+
+    def ran(self) -> None:
+        """The attempt that is running begins."""
+        place: Any = HERE.get()
+        with self._lock:
+            self.keys.append(place.handle.key)
+
+    def take(self) -> list[Key]:
+        """What ran since the last time."""
+        with self._lock:
+            keys, self.keys = self.keys, []
+        return keys
+
+
+@dataclass
+class Ended:
+    """A run that ended: its outputs or error, its facts, and its state as the process that ran it had it."""
+
+    run: Run
+    outcome: Any
+    facts: list[AnyFact]
+    live: Flow
+
+    @property
+    def unfinished(self) -> list[AnyFact]:
+        """The facts before the one that says how it ended."""
+        return [fact for fact in self.facts if not isinstance(fact, (RunDone, RunFailed))]
+
+
+def facts_of(runtime: Runtime, run_id: str) -> list[AnyFact]:
+    """The facts that are on disk."""
+    return [fact for batch in journal.read(runtime.store, run_id) for fact in batch]
+
+
+def state(flow: Flow) -> bytes:
+    """All that a flow knows. (A list of a live fact is a tuple once it was read again: here they are the same.)"""
+    return msgspec.msgpack.encode(flow, order="deterministic")
+
+
+def settled(flow: Flow) -> dict[Key, Any]:
+    """The calls that need not run again: done for good, not cancelled."""
+    return {
+        node.key: node.outcome.value for node in flow.nodes if node.outcome is not None and not node.outcome.volatile
+    }
+
+
+class History:
+    """One runtime on a store in memory, whose runs can be put back to any point of their history."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = MemoryStore(folder, DiskBlobs(folder / "blobs"))
+        self.runtime = Runtime(self.store)
+
+    def start(self, agent: Agent, limit_s: float = 20, **inputs: Any) -> Ended:
+        """Run it to its end."""
+        return self._end(self.runtime.start(agent, inputs), limit_s)
+
+    def resume(self, run_id: str, agent: Agent, facts: Sequence[AnyFact], limit_s: float = 20) -> Ended:
+        """Put the run back to where only `facts` had happened, as after a kill, and go on."""
+        self.put_back(run_id, facts)
+        return self._end(self.runtime.resume(run_id, agent=agent), limit_s)
+
+    def put_back(self, run_id: str, facts: Sequence[AnyFact]) -> None:
+        """Only `facts` have happened. What people answered stays in the store, as answers do."""
+        row = roster.read(self.store, run_id)
+        rows = [key for key, _ in self.store.scan(f"j:{run_id}:")]
+        with self.store.transact() as transaction:
+            for key in rows:
+                transaction.delete(key)
+            transaction.set(journal.row_key(run_id, 0), encode(list(facts)))
+            roster.write_op(roster.RunRow(run_id, row.name, "running", row.created))(transaction)
+
+    def _end(self, run: Run, limit_s: float) -> Ended:
+        assert run.execution is not None, "the run had ended before"
+        try:
+            outcome: Any = dict(run.result(limit_s))
+        except TimeoutError:
+            if not run.future.done():  # else its body raised it
+                raise
+            outcome = repr(run.future.exception())
+        except Exception as error:
+            outcome = repr(error)
+        return Ended(run, outcome, facts_of(self.runtime, run.run_id), run.execution.flow)
+
+
+@contextmanager
+def history(folder: Path) -> Iterator[History]:
+    """A history that is closed afterwards."""
+    made = History(folder)
+    try:
+        with made.runtime.use():
+            yield made
+    finally:
+        made.runtime.close()

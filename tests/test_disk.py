@@ -1,0 +1,190 @@
+"""The store on disk: what diskcache would do by default and must not, durability, damage, other processes."""
+
+from __future__ import annotations
+
+import pickle
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import diskcache
+import pytest
+
+from aethergraph.disk import DiskStore, find_store
+from aethergraph.errors import DamagedRecord, NewerStore
+from aethergraph.facts import FORMAT
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DiskStore]:
+    made = DiskStore(tmp_path / "store")
+    yield made
+    made.close()
+
+
+def put(store: DiskStore, key: str, row: bytes) -> None:
+    with store.transact() as transaction:
+        transaction.set(key, row)
+
+
+def sql(store: DiskStore, statement: str, *args: object) -> list[tuple[object, ...]]:
+    with sqlite3.connect(store.folder / "cache.db") as connection:
+        return connection.execute(statement, args).fetchall()
+
+
+def test_nothing_is_ever_evicted(store: DiskStore) -> None:
+    settings = dict(sql(store, "SELECT key, value FROM Settings"))
+    assert settings["eviction_policy"] == "none"
+    assert settings["cull_limit"] == 0
+    assert settings["size_limit"] > 1 << 39  # type: ignore[operator]
+
+
+def test_no_row_becomes_a_file(store: DiskStore) -> None:
+    put(store, "large", bytes(2 << 20))
+    assert sql(store, "SELECT count(*) FROM Cache WHERE filename IS NOT NULL") == [(0,)]
+    assert {path.name.partition("-")[0] for path in store.folder.iterdir()} <= {".gitignore", "cache.db", "blobs"}
+
+
+@pytest.mark.parametrize(("durability", "level"), [("power", 2), ("process", 1)])
+def test_commits_are_as_durable_as_asked(tmp_path: Path, durability: str, level: int) -> None:
+    store = DiskStore(tmp_path, durability=durability)  # type: ignore[arg-type]
+    assert store._cache._sql("PRAGMA synchronous").fetchall() == [(level,)]
+    assert store._cache._sql("PRAGMA journal_mode").fetchall() == [("wal",)]
+    store.close()
+
+
+def test_git_ignores_the_folder(store: DiskStore) -> None:
+    assert (store.folder / ".gitignore").read_text() == "*\n"
+
+
+def test_a_pickle_that_was_smuggled_in_is_not_loaded(store: DiskStore, tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (tmp_path / "boom",)
+
+    data = pickle.dumps(Bomb())
+    put(store, "a", b"")
+    sql(store, "UPDATE Cache SET value = ?, mode = ? WHERE key = 'a'", data, diskcache.core.MODE_PICKLE)
+    with pytest.raises(DamagedRecord):
+        store.get("a")
+    assert not (tmp_path / "boom").exists()
+
+
+@pytest.mark.parametrize("bad", [lambda row: row[:-1], lambda row: row[:-1] + bytes([row[-1] ^ 1]), lambda row: b""])
+def test_a_damaged_row_is_named_and_those_beside_it_open(store: DiskStore, bad: object) -> None:
+    put(store, "j:run:1", b"facts")
+    put(store, "j:run:2", b"facts")
+    ((value,),) = sql(store, "SELECT value FROM Cache WHERE key = 'j:run:1'")
+    sql(store, "UPDATE Cache SET value = ? WHERE key = 'j:run:1'", bad(value))  # type: ignore[operator]
+    with pytest.raises(DamagedRecord, match="j:run:1"):
+        store.get("j:run:1")
+    assert store.get("j:run:2") == b"facts"
+
+
+def test_a_row_under_another_key_is_damage(store: DiskStore) -> None:
+    put(store, "a", b"1")
+    sql(store, "UPDATE Cache SET key = 'b' WHERE key = 'a'")
+    with pytest.raises(DamagedRecord, match="'b'"):
+        store.get("b")
+
+
+def test_a_file_that_is_no_database_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "cache.db").write_bytes(b"this is no database, however long it may be" * 100)
+    with pytest.raises(DamagedRecord, match=r"cache\.db"):
+        DiskStore(tmp_path)
+
+
+def test_a_newer_store_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path)
+    put(store, "format", str(FORMAT + 1).encode())
+    store.close()
+    sql(store, "UPDATE Settings SET value = 7 WHERE key = 'cull_limit'")  # as a newer version may want it
+    with pytest.raises(NewerStore, match=f"format {FORMAT + 1}"):
+        DiskStore(tmp_path)
+    assert sql(store, "SELECT value FROM Settings WHERE key = 'cull_limit'") == [(7,)]
+
+
+def test_opening_again_finds_everything(tmp_path: Path) -> None:
+    first = DiskStore(tmp_path)
+    put(first, "a", b"1")
+    first.close()
+    assert DiskStore(tmp_path).get("a") == b"1"
+
+
+def test_opening_an_existing_store_writes_nothing(tmp_path: Path) -> None:
+    DiskStore(tmp_path).close()
+    before = sql(DiskStore(tmp_path), "PRAGMA data_version")
+    with sqlite3.connect(tmp_path / "cache.db") as watcher:
+        version = watcher.execute("PRAGMA data_version").fetchall()
+        DiskStore(tmp_path).close()
+        assert watcher.execute("PRAGMA data_version").fetchall() == version
+    assert before
+
+
+@pytest.mark.parametrize(("key", "row"), [(1, b""), ("a", "text"), ("a", {"a": 1})])
+def test_only_text_keys_and_bytes_are_taken(store: DiskStore, key: object, row: object) -> None:
+    with pytest.raises(TypeError), store.transact() as transaction:
+        transaction.set(key, row)  # type: ignore[arg-type]
+
+
+def test_a_commit_that_fails_is_an_error_and_the_store_goes_on(
+    store: DiskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, "a", b"1")
+    store._cache._sql("PRAGMA max_page_count = 1")  # the smallest full disk there is
+    with pytest.raises(OSError, match="full"):
+        put(store, "a", bytes(5 << 20))
+    store._cache._sql("PRAGMA max_page_count = 1000000")
+    put(store, "b", b"2")
+    assert (store.get("a"), store.get("b")) == (b"1", b"2")
+
+
+def test_what_a_transaction_wrote_is_there_after_kill_9_and_nothing_of_the_one_it_was_in(tmp_path: Path) -> None:
+    script = f"""
+import os, signal
+from pathlib import Path
+from aethergraph.disk import DiskStore
+store = DiskStore(Path({str(tmp_path)!r}))
+with store.transact() as rows:
+    rows.set("done", b"1")
+with store.transact() as rows:
+    rows.set("open", b"1")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+    store = DiskStore(tmp_path)
+    assert (store.get("done"), store.get("open")) == (b"1", None)
+    store.close()
+
+
+def test_processes_take_turns(tmp_path: Path) -> None:
+    script = f"""
+from pathlib import Path
+from aethergraph.disk import DiskStore
+store = DiskStore(Path({str(tmp_path)!r}))
+for _ in range(20):
+    with store.transact() as rows:
+        rows.set("n", str(int(rows.get("n") or b"0") + 1).encode())
+"""
+    started = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(2)]
+    assert [process.wait(60) for process in started] == [0, 0]
+    assert DiskStore(tmp_path).get("n") == b"40"
+
+
+def test_the_store_is_named_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AETHERGRAPH_HOME", str(tmp_path / "elsewhere"))
+    assert find_store(tmp_path) == tmp_path / "elsewhere"
+
+
+def test_the_store_is_found_walking_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AETHERGRAPH_HOME", raising=False)
+    (tmp_path / ".aethergraph").mkdir()
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert find_store(tmp_path / "a" / "b") == tmp_path / ".aethergraph"
+
+
+def test_without_a_store_it_is_beside_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AETHERGRAPH_HOME", raising=False)
+    assert find_store(tmp_path) == tmp_path / ".aethergraph"
