@@ -1,18 +1,18 @@
 """AetherGraph for Jupyter: agents as live graphs that survive the kernel.
 
-    from aethergraph import graph_fn, tool
+from aethergraph import graph_fn, tool
 
-    @tool(outputs=["y"])
-    def double(x: int):
-        return {"y": 2 * x}
+@tool(outputs=["y"])
+def double(x: int):
+    return {"y": 2 * x}
 
-    @graph_fn
-    async def agent(x: int = 3, *, context):
-        out = await double(x)
-        name = await context.channel().ask_text("What shall I call it?")
-        return {"name": name, "y": out.y}
+@graph_fn
+async def agent(x: int = 3, *, context):
+    out = await double(x)
+    name = await context.channel().ask_text("What shall I call it?")
+    return {"name": name, "y": out.y}
 
-    await agent(5)
+await agent(5)
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HOME = {
     "RunInfo": "roster",
     "RunStatus": "status",
     "Runtime": "hub",
-    "WaitInfo": "hub",
+    "WaitInfo": "inbox",
     "answer": "runner",
     "graph_fn": "reactive",
     "load_run": "runner",
@@ -44,13 +44,13 @@ _HOME = {
     "tool": "tooling",
     "waits": "runner",
 }
-__all__ = ["__version__", "load_ipython_extension", "unload_ipython_extension", *_HOME]  # noqa: PLE0604
+__all__ = ["__version__", "load_ipython_extension", "unload_ipython_extension", *_HOME]
 
 if TYPE_CHECKING:
     from .context import NodeContext as NodeContext
     from .errors import AetherGraphError as AetherGraphError
     from .hub import Runtime as Runtime
-    from .hub import WaitInfo as WaitInfo
+    from .inbox import WaitInfo as WaitInfo
     from .outputs import Outputs as Outputs
     from .reactive import graph_fn as graph_fn
     from .roster import RunInfo as RunInfo

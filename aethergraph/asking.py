@@ -126,9 +126,7 @@ class Asking:
         now = run.clock()
         deadline = now + question.timeout_s if question.timeout_s is not None else 0.0
         row = waiting.WaitRow(token, run.run_id, handle.node_id, handle.no, question, now, deadline)
-        run.fact(
-            f.WaitOpened(handle.no, token, schema.encode(question), now, deadline, round_), [waiting.open_op(row)]
-        )
+        run.fact(f.WaitOpened(handle.no, token, schema.encode(question), now, deadline, round_), [waiting.open_op(row)])
 
     def _opened(self, token: Token, one: _Open) -> None:
         """The question is on disk: it may be shown, asked and answered."""
@@ -141,7 +139,7 @@ class Asking:
             context = contextvars.copy_context()
             context.run(HERE.set, None)
             one.asking = asyncio.Task(self._ask(token, one), loop=self._run.loop, context=context)
-        self._run.runtime.question_opened(self._run, token, one.question)
+        self._run.runtime.inbox.opened(self._run, token, one.question)
 
     # ------------------------------------------------------------------ answers
 
@@ -203,7 +201,7 @@ class Asking:
                 return
 
     def _named(self, error: NoOneToAsk, token: Token, one: _Open) -> NoOneToAsk:
-        return NoOneToAsk(one.question.prompt, token, self._run.run_id, one.question.name or None)
+        return NoOneToAsk(one.question.prompt, token, self._run.run_id, one.question.name or None, error.why)
 
     def _give_up(self, token: Token, one: _Open, error: Exception) -> None:
         """The caller gets the error; nothing is recorded, and the question stays open in the store."""
@@ -228,7 +226,7 @@ class Asking:
         if not self._orphans_done and not self._run.mailbox.replaying and not self._run.attempts.busy:
             self._orphans_done = True
             self.withdraw_all_unclaimed()
-        self._run.runtime.parked(self._run)
+        self._run.runtime.runlist.parked(self._run)
 
     def withdraw_all_unclaimed(self) -> None:
         """Withdraw the open questions that this process's code never asked."""
@@ -261,8 +259,4 @@ class Asking:
 def _fingerprint(question: Question) -> bytes:
     """What makes two questions the same: not where or how long they are asked."""
     q = question
-    return schema.encode(
-        Question(q.kind, q.prompt, q.name, q.options, q.multiple, q.min, q.max, q.step)
-    )
-
-
+    return schema.encode(Question(q.kind, q.prompt, q.name, q.options, q.multiple, q.min, q.max, q.step))

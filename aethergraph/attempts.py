@@ -13,7 +13,7 @@ import itertools
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from . import codec as values
 from . import contents
@@ -28,6 +28,7 @@ from .places import AttemptPlace
 from .shapes import shape
 
 if TYPE_CHECKING:
+    from .context import NodeContext
     from .execution import Execution
     from .tooling import Tool
 
@@ -158,12 +159,15 @@ class Attempts:
     async def _in_loop(self, handle: CallHandle, place: AttemptPlace) -> _Result:
         tool = handle.target
         before = None if handle.flat else self._content(handle)
-        call = tool.fn(*handle.args, **self._kwargs(handle, place))
+        context, kwargs = self._context(handle, place)
+        call = tool.fn(*handle.args, **kwargs)
         try:
             value = await call if tool.timeout_s is None else await self._within(call, tool)
         finally:
             if place.used:
                 self._run.runtime.attempt_ended(place)
+        if context is not None:
+            context.close()
         return shape(value, tool.outputs, tool.name), None, "" if before is None else self._changed(handle, before)
 
     async def _within(self, call: Awaitable[Any], tool: Tool) -> Any:
@@ -195,10 +199,10 @@ class Attempts:
         job = run.loop.run_in_executor(_threads, context.run, self._sync, handle, place)
         job.add_done_callback(self._thread_ended, context=EMPTY)
         if tool.timeout_s is None:
-            return await asyncio.shield(job)
+            return cast(_Result, await asyncio.shield(job))
         done, _ = await asyncio.wait([job], timeout=tool.timeout_s)
         if done:
-            return job.result()
+            return cast(_Result, job.result())
         # A thread cannot be stopped: fence it, and hold the slot until it has really ended.
         place.closed = f"its attempt took longer than {tool.timeout_s:g} s"
         await asyncio.wait([job])
@@ -215,19 +219,20 @@ class Attempts:
         HERE.set(place)
         before = self._content(handle)
         try:
-            value = tool.fn(*handle.args, **self._kwargs(handle, place))
+            value = tool.fn(*handle.args, **self._context(handle, place)[1])
         finally:
             run.runtime.attempt_ended(place)
         outputs = shape(value, tool.outputs, tool.name)
         packed = run.codec.dump_outputs(outputs, f"node {handle.node_id} of run {run.run_id}")
         return outputs, packed, self._changed(handle, before)
 
-    def _kwargs(self, handle: CallHandle, place: AttemptPlace) -> dict[str, Any]:
-        tool = handle.target
-        if not tool.context_name:
-            return handle.kwargs
+    def _context(self, handle: CallHandle, place: AttemptPlace) -> tuple[NodeContext | None, dict[str, Any]]:
+        """The context of an attempt that wants one, and the keywords to call its tool with."""
+        name = handle.target.context_name
+        if not name:
+            return None, handle.kwargs
         context = self._run.runtime.make_context(place.desk)
-        return {**handle.kwargs, tool.context_name: context}
+        return context, {**handle.kwargs, name: context}
 
     def run_here(self, handle: CallHandle) -> None:
         """Run a sync tool now, on this thread, because the body reads its output before awaiting it."""
@@ -237,7 +242,7 @@ class Attempts:
         token = HERE.set(place)
         try:
             outputs, packed, volatile = self._sync(handle, place)
-        except Exception as error:  # noqa: BLE001 (the tool is the user's; raised at the read)
+        except Exception as error:  # noqa: BLE001 (the tool is the user's)
             run.delivery.failed(handle, error, started=started, in_place=True)
         else:
             run.delivery.done(handle, outputs, packed=packed, volatile=volatile, started=started, in_place=True)
@@ -277,7 +282,7 @@ class Attempts:
         if handle.node is None:
             run.dispatch.node_started(handle)
         seeded = random.Random(handle.key + attempt.to_bytes(4, "big"))  # the same after a resume
-        pause = min(tool.backoff_cap_s, tool.backoff_s * 2.0 ** min(attempt - 1, 60)) * (0.5 + seeded.random())
+        pause: float = min(tool.backoff_cap_s, tool.backoff_s * 2.0 ** min(attempt - 1, 60)) * (0.5 + seeded.random())
         mark(error, handle.no, f"in node {handle.node_id} of run {run.run_id}")
         run.fact(f.AttemptFailed(handle.no, attempt, describe(error, run.codec.dump), pause, run.clock()))
         run.journal.nudge()

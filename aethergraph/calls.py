@@ -33,8 +33,8 @@ class CallHandle(Coroutine[Any, Any, Any]):
     """One call of a tool, agent or question in a body. Hashable; works wherever a coroutine does."""
 
     __slots__ = (
-        "_iterator", "after", "args", "at", "awaited", "callee", "context", "deps", "execution", "fingerprint", "flat", "future",
-        "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "target", "task", "token", "why",
+        "_iterator", "after", "args", "at", "awaited", "callee", "context", "deps", "execution", "fingerprint", "flat",
+        "future", "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "target", "task", "token", "why",
     )  # fmt: skip
 
     def __init__(

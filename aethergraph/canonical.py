@@ -39,7 +39,7 @@ class Canonical:
 
 
 def plain(value: Any) -> bool:
-    """Whether `value` is exactly None, bool, int of 64 bits, float, str, bytes, or lists and dicts (text keys) of them."""
+    """Whether `value` is just None, bool, int of 64 bits, float, str, bytes, or lists and dicts (text keys) of them."""
     kind = type(value)
     if kind in _ATOMS:
         return True

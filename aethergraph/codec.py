@@ -57,7 +57,7 @@ Namespace = Callable[[], Mapping[str, Any]]
 Loaded = Callable[[str, Any, bytes], None]
 
 # What reading altered bytes can raise before a checksum tells (a payload is checked as part of its row).
-_DAMAGE = (msgspec.DecodeError, UnicodeDecodeError, struct.error, ValueError, TypeError, IndexError, ArithmeticError)
+_DAMAGE = (msgspec.DecodeError, struct.error, ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,8 @@ class Codec:
                 return self.load_outputs(payload)
             if kind == b"h":
                 raise NotStorable(*_decode(body))
+        except AetherGraphError:
+            raise  # NotLoadable is a LookupError too
         except _DAMAGE as error:
             raise DamagedRecord(f"a {what}", str(error)) from error
         raise DamagedRecord(f"a {what}", f"it begins with {kind!r}")
@@ -150,7 +152,10 @@ class Codec:
             return self.load_outputs(self._blobs.get(self._body(payload)[0]), loaded)
         loaders: dict[str, Loader] = {}
         ready: dict[str, Any] = {}
-        for key, part in self._body(payload).items():
+        parts = self._body(payload)
+        if payload[:1] != b"o" or not isinstance(parts, dict):
+            raise DamagedRecord("a node's outputs", f"they begin with {payload[:1]!r}")
+        for key, part in parts.items():
             loaders[key] = functools.partial(self._load_output, key, part, loaded)
             if part[:1] == b"m":
                 ready[key] = loaders[key]()

@@ -61,4 +61,3 @@ def _stat(path: str) -> tuple[str, int, int] | None:
     except (OSError, ValueError):
         return None
     return (path, stat.st_size, stat.st_mtime_ns) if os.path.isfile(path) else None
-

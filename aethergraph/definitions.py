@@ -61,10 +61,22 @@ class Definition(msgspec.Struct, frozen=True):
 
 def gather(agent: Any) -> Definition:
     """The definition of an agent (or tool, or function)."""
-    name = source.unwrap(agent).__name__
+    name = _name_of(agent)
     gathering = _Gathering()
     gathering.need(name, agent)
     return Definition(gathering.text(), name, gathering.missing)
+
+
+def _name_of(agent: Any) -> str:
+    """What an agent is called where it was defined."""
+    thing = source.unwrap(agent)
+    names = getattr(thing, "__globals__", {})
+    for name in (thing.__name__, getattr(agent, "name", None)):
+        if isinstance(name, str) and names.get(name) is agent:
+            return name
+    given = [name for name, value in names.items() if value is agent and not name.startswith("_")]
+    name = str(thing.__name__)
+    return given[0] if given else name if name.isidentifier() else "agent"
 
 
 def save(store: Store, definition: Definition, keyring: Keyring) -> str:
@@ -170,6 +182,7 @@ class _Gathering:
         self.imports: dict[str, str] = {}  # name -> statement
         self.lost: dict[str, str] = {}
         self.homes: dict[str, Any] = {}  # name -> the value that it stands for
+        self.made: dict[int, str] = {}  # id of a function, class or tool -> its first name
         self.future = False
 
     @property
@@ -207,8 +220,11 @@ class _Gathering:
             return
         self.homes[name] = value
         statement = _import_of(name, value)
+        known = self.made.setdefault(id(value), name) if callable(value) else name
         if statement is not None:
             self.imports[name] = statement
+        elif known != name and known not in self.lost:
+            self.items[name] = _Item(f"{name} = {known}", [known])  # one object under two names stays one
         elif isinstance(value, types.ModuleType):
             self._lose(name, f"the module {value.__name__!r} cannot be imported elsewhere")
         elif isinstance(value, types.MethodType):
@@ -253,6 +269,7 @@ class _Gathering:
         own = getattr(code.node, "name", name)
         if own != name and _same_global(thing, own, value):
             self.items[name] = _Item(f"{name} = {own}", [own])
+            self.made[id(value)] = own
             self.need(own, value)
             return
         cells = source.closure(thing)
@@ -355,11 +372,9 @@ def _definition_of(name: str, value: Any) -> tuple[Any, source.Code] | None:
     thing = source.unwrap(value)
     for candidate in (thing, *_enclosed(thing, 3)):
         code = source.code_of(candidate)
-        if code is None:
+        if code is None or getattr(code.node, "name", "") != name:
             continue
-        if isinstance(code.node, ast.Lambda) and candidate is value:
-            return candidate, code
-        if getattr(code.node, "name", "") == name:
+        if candidate is thing or getattr(code.node, "decorator_list", []):
             return candidate, code
     code = source.code_of(thing)
     if code is None or value is not thing:

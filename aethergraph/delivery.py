@@ -66,7 +66,13 @@ class Delivery:
         self._hand_over(handle, position, lambda at: self._result(handle, at, outputs), in_place)
 
     def failed(
-        self, handle: CallHandle, error: BaseException, *, started: float = 0.0, attempt: int = 1, in_place: bool = False
+        self,
+        handle: CallHandle,
+        error: BaseException,
+        *,
+        started: float = 0.0,
+        attempt: int = 1,
+        in_place: bool = False,
     ) -> None:
         """`handle` failed for good."""
         run = self._run

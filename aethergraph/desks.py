@@ -162,10 +162,8 @@ class AttemptDesk(_Desk):
     def block(self, awaitable: Awaitable[Any]) -> Any:
         """Run on the loop and wait, from the worker thread."""
         if self.run.runtime.thread.is_current:
-            raise WouldBlock(
-                f"a blocking call of {self.node_id} (it runs in place, since its output was read before it was awaited)",
-                f"`await {self.place.handle.callee}(...)`",
-            )
+            why = "it runs in place, since its output was read before it was awaited"
+            raise WouldBlock(f"a blocking call of {self.node_id} ({why})", f"`await {self.place.handle.callee}(...)`")
         return self.run.runtime.thread.submit(_awaited(awaitable, self.place)).result()
 
     def seed(self, name: str = "") -> bytes:

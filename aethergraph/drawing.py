@@ -39,58 +39,67 @@ _FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',sans-serif"
 
 
 def to_svg(picture: Picture, outputs: Outputs, *, placed: Scene | None = None) -> str:
-    """The graph of the run, as it is now."""
+    """The graph of the run, as it is now. Colours are classes and shapes are used by name, which keeps it short."""
     shown = placed if placed is not None else scene(picture)
+    looks = {key: face(picture, box, outputs) for key, box in shown.boxes.items()}
+    used = sorted({look.status for look in looks.values()})
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{shown.width}" height="{shown.height}" '
         f'viewBox="0 0 {shown.width} {shown.height}" font-family="{_FONT}" font-size="12" fill="#1f2328">'
+        f"<style>{_STYLE}{''.join(map(_class, used))}</style><defs>{''.join(map(_symbol, used))}</defs>"
         f'<rect width="100%" height="100%" fill="#fff"/>'
     ]
-    for box in shown.boxes.values():
-        if box.frame:
-            parts.append(_frame(box, face(picture, box, outputs)))
-    for *_, data, soft in shown.paths:
-        dash = ' stroke-dasharray="3 3"' if soft else ""
-        parts.append(f'<path d="{data}" fill="none" stroke="#8b949e" stroke-width="1.25"{dash}/>')
-    for box in shown.boxes.values():
-        if not box.frame:
-            parts.append(_box(box, face(picture, box, outputs)))
+    parts += [_frame(box, looks[key]) for key, box in shown.boxes.items() if box.frame]
+    parts += [f'<path class="{"e s" if soft else "e"}" d="{data}"/>' for *_, data, soft in shown.paths]
+    parts += [_box(box, looks[key]) for key, box in shown.boxes.items() if not box.frame]
     return "".join(parts) + "</svg>"
 
 
+_STYLE = (
+    ".e{fill:none;stroke:#8b949e;stroke-width:1.25}.s{stroke-dasharray:3 3}.t{font-size:10.5px;fill:#667078}"
+    ".f{fill-opacity:.45;stroke-opacity:.6}.r{fill:#dfe3e8}"
+)
+
+
+def _class(status: NodeStatus) -> str:
+    colour, ground = COLOURS[status]
+    dash = ";stroke-dasharray:2 2" if status in _DASHED else ""
+    name = f".{status.value}"
+    return f"{name} .b{{fill:{ground};stroke:{colour};stroke-width:1.25{dash}}}{name} .i{{fill:{colour}}}"
+
+
+def _symbol(status: NodeStatus) -> str:
+    return f'<path id="{status.value}" d="{ICONS[status]}"/>'
+
+
 def _frame(box: Box, look: Face) -> str:
-    colour, ground = COLOURS[look.status]
     at = round(25 + width(box.label) + 12)
     sub = cut(look.sub, box.w - at - 8, 10.5)
     return (
-        f'<g transform="translate({box.x},{box.y})"><rect width="{box.w}" height="{box.h}" rx="9" fill="{ground}" '
-        f'fill-opacity=".45" stroke="{colour}" stroke-opacity=".6"/>{_icon(look.status, colour, 7)}'
-        f'<text x="25" y="19">{escape(box.label)}</text>'
-        f'<text x="{at}" y="19" font-size="10.5" fill="#667078">{escape(sub)}</text></g>'
+        f'<g class="{look.status.value}" transform="translate({box.x},{box.y})">'
+        f'<rect class="b f" width="{box.w}" height="{box.h}" rx="9"/>{_icon(look.status, 10)}'
+        f'<text x="25" y="19">{escape(box.label)}</text><text class="t" x="{at}" y="19">{escape(sub)}</text></g>'
     )
 
 
 def _box(box: Box, look: Face) -> str:
-    colour, ground = COLOURS[look.status]
-    dash = ' stroke-dasharray="2 2"' if look.status in _DASHED else ""
-    bar = _bar(box, look.fraction, colour) if look.fraction is not None else ""
+    bar = _bar(box, look.fraction) if look.fraction is not None else ""
     second = 33 if bar else 36
     return (
-        f'<g transform="translate({box.x},{box.y})"><rect width="{box.w}" height="{box.h}" rx="7" fill="{ground}" '
-        f'stroke="{colour}" stroke-width="1.25"{dash}/>{_icon(look.status, colour, 10)}'
+        f'<g class="{look.status.value}" transform="translate({box.x},{box.y})">'
+        f'<rect class="b" width="{box.w}" height="{box.h}" rx="7"/>{_icon(look.status, 10)}'
         f'<text x="25" y="19">{escape(box.label)}</text>'
-        f'<text x="10" y="{second}" font-size="10.5" fill="#667078">{escape(cut(look.sub, box.w - 18, 10.5))}</text>'
-        f"{bar}</g>"
+        f'<text class="t" x="10" y="{second}">{escape(cut(look.sub, box.w - 18, 10.5))}</text>{bar}</g>'
     )
 
 
-def _icon(status: NodeStatus, colour: str, y: int) -> str:
-    return f'<path transform="translate(10,{y + 1})" d="{ICONS[status]}" fill="{colour}"/>'
+def _icon(status: NodeStatus, y: int) -> str:
+    return f'<use class="i" href="#{status.value}" x="10" y="{y}"/>'
 
 
-def _bar(box: Box, fraction: float, colour: str) -> str:
+def _bar(box: Box, fraction: float) -> str:
     room = box.w - 20
     return (
-        f'<rect x="10" y="37.5" width="{room}" height="3" rx="1.5" fill="#dfe3e8"/>'
-        f'<rect x="10" y="37.5" width="{round(room * fraction)}" height="3" rx="1.5" fill="{colour}"/>'
+        f'<rect class="r" x="10" y="37.5" width="{room}" height="3" rx="1.5"/>'
+        f'<rect class="i" x="10" y="37.5" width="{round(room * fraction)}" height="3" rx="1.5"/>'
     )

@@ -1,4 +1,4 @@
-"""Effects: what bodies and attempts do or read through their context. Recorded with their outcome, never repeated on replay.
+"""What bodies and attempts do or read through their context: recorded with its outcome, never repeated on replay.
 
 In a body, an effect that takes time comes back through the mailbox like a result. In an attempt it is on disk before
 the attempt goes on, since the attempt may act on it outside.
@@ -45,8 +45,13 @@ class Effects:
         return self._record(place, name, args, lambda: value, ops)
 
     def read(self, place: BodyPlace, name: str, args: Any, fn: Callable[[], Any]) -> Any:
-        """A read of something that can change."""
-        return self._record(place, name, args, fn, ())
+        """A read of something that can change. It sees what was written before it, by whatever scope of the run."""
+
+        def current() -> Any:
+            self._run.journal.flush()
+            return fn()
+
+        return self._record(place, name, args, current, ())
 
     def _record(self, place: BodyPlace, name: str, args: Any, fn: Callable[[], Any], ops: Sequence[Op]) -> Any:
         run = self._run
@@ -74,6 +79,9 @@ class Effects:
         if key in run.flow.cancelled_effects:
             return future
         known = run.flow.effects.get(key)
+        if known is not None and not known.queued:  # recorded at once by the code of an earlier day
+            future.set_result(run.codec.load(known.value))
+            return future
         if known is not None and (known.ok or self._rebuilt(known) is not None):
             run.mailbox.claim(key, lambda position: self._deliver(position, future, known, None, None))
             return future
@@ -107,7 +115,7 @@ class Effects:
         try:
             outcome = await work()
             data = run.codec.dump(outcome.value, f"the result of {name}")
-        except Exception as raised:  # noqa: BLE001 (an adapter or service of the user's may raise anything)
+        except Exception as raised:  # noqa: BLE001 (services and adapters may raise anything)
             error = raised
             mark(error, -(run.flow.deliveries + 1), f"in {name} of run {run.run_id}")
             failure = describe(error, run.codec.dump)
@@ -160,6 +168,7 @@ class Effects:
         """An effect or read of an attempt; returns when it is on disk."""
 
         async def work() -> Outcome:
+            await self._run.committed()  # a read sees what was written before it
             return Outcome(fn(), ops)
 
         return await self.in_attempt(desk, name, args, work, False)
@@ -184,9 +193,7 @@ class Effects:
         desk.check()
         data = run.codec.dump(outcome.value, f"the result of {name}")
         run.fact(
-            f.Effect(
-                key, desk.no, "", run.at, name, asked, data, run.clock(), execution=execution, attempt=attempt
-            ),
+            f.Effect(key, desk.no, "", run.at, name, asked, data, run.clock(), execution=execution, attempt=attempt),
             outcome.ops,
         )
         await run.committed()
@@ -213,4 +220,3 @@ class _EffectFuture(CallFuture):
         if done:
             self._effects.cancelled(self._key, self.task)
         return done
-

@@ -21,7 +21,9 @@ class Outcome:
     ops: Sequence[Op] = field(default=())
 
 
-Asker = Callable[[Question, str, str], Awaitable[Any]]  # (question, token, why the last answer was refused) -> raw answer
+Asker = Callable[
+    [Question, str, str], Awaitable[Any]
+]  # (question, token, why the last answer was refused) -> raw answer
 
 
 class Desk(Protocol):
@@ -72,7 +74,7 @@ class Desk(Protocol):
         """
 
     def block(self, awaitable: Awaitable[Any]) -> Any:
-        """From the worker thread of a sync tool: run `awaitable` on the loop and wait for it, without holding a slot."""
+        """From the worker thread of a sync tool: run `awaitable` on the loop and wait for it."""
 
     def note(self, kind: str, data: dict[str, Any]) -> None:
         """Write a cosmetic `Noted` fact; from any thread, never waits."""

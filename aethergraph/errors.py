@@ -69,8 +69,7 @@ class RunPaused(AetherGraphError):
     def __init__(self, run_id: str, why: str) -> None:
         self.run_id, self.why = run_id, why
         super().__init__(
-            f"run {run_id} is paused ({why}); go on with `%aether resume {run_id}` "
-            f"or `aethergraph.resume({run_id!r})`"
+            f"run {run_id} is paused ({why}); go on with `%aether resume {run_id}` or `aethergraph.resume({run_id!r})`"
         )
 
 
@@ -157,11 +156,11 @@ class NoOneToAsk(AetherGraphError):
     """A question came up where there is neither notebook nor console nor scripted answer. It stays open."""
 
     def __init__(self, prompt: str, token: str, run_id: str, name: str | None = None, why: str = "") -> None:
-        self.prompt, self.token, self.run_id, self.name = prompt, token, run_id, name
+        self.prompt, self.token, self.run_id, self.name, self.why = prompt, token, run_id, name, why
         what = f"{name}: {prompt!r}" if name else repr(prompt)
         super().__init__(
             f"nobody can be asked {what}{f' ({why})' if why else ''}. Script the answer with AETHERGRAPH_ANSWERS="
-            f'\'{{"{name or prompt}": ...}}\' (or a file of that JSON), papermill\'s parameter `answers`, or '
+            f"'{{\"{name or prompt}\": ...}}' (or a file of that JSON), papermill's parameter `answers`, or "
             f"`with ScriptedChannel({{...}})`; or answer later with "
             f"`aethergraph.answer({token!r}, value)` and `aethergraph.resume({run_id!r})`"
         )
@@ -213,8 +212,7 @@ class NewerStore(AetherGraphError):
     def __init__(self, folder: str, theirs: int, ours: int) -> None:
         self.folder, self.theirs, self.ours = folder, theirs, ours
         super().__init__(
-            f"{folder} has format {theirs}, this aethergraph reads up to {ours}: "
-            f"`pip install -U aethergraph-jupyter`"
+            f"{folder} has format {theirs}, this aethergraph reads up to {ours}: `pip install -U aethergraph-jupyter`"
         )
 
 

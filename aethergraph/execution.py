@@ -221,7 +221,7 @@ class Execution:
     def _end(self, fact: f.AnyFact, status: RunStatus, error: str = "") -> None:
         """Write the end of the run, or of this process's part in it, together with the run's row."""
         self.flow.fold(fact)
-        self.number = self.journal.append(self.run_id, fact, [self.runtime.row_op(self, status, error[:200])])
+        self.number = self.journal.append(self.run_id, fact, [self.runtime.runlist.row_op(self, status, error[:200])])
 
     def _suspend(self, why: str) -> None:
         self._end(f.RunPaused(why, self.clock()), RunStatus.PAUSED)
@@ -270,4 +270,3 @@ class Execution:
         if desk is None:
             desk = self._desks[place.no] = BodyDesk(self, place)
         return desk
-

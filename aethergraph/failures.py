@@ -1,4 +1,4 @@
-"""Exceptions as facts: kept by name, arguments and text, built again on replay, and traced back to the nodes they came from."""
+"""Exceptions as facts: kept by name, arguments and text, built again on replay, traced back to their nodes."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def rebuild(
         for name in error.qualname.split("."):
             kind = getattr(kind, name)
         built = kind(*load(error.args))
-    except Exception:  # noqa: BLE001 (the class is the user's: whatever its constructor does, the failure is retried)
+    except Exception:  # noqa: BLE001 (the class is the user's: a failure that cannot be rebuilt is retried)
         return None
     if not isinstance(built, BaseException) or str(built)[:2_000] != error.message:
         return None

@@ -119,25 +119,23 @@ class _Walk:
         if isinstance(value, types.ModuleType):
             return self._module(value)
         inner = source.unwrap(value)
-        if isinstance(inner, (types.FunctionType, type)):
-            bound = self._partial(label, value)
-            if source.is_users(inner):
+        if callable(inner) and isinstance(getattr(inner, "__qualname__", None), str):
+            bound = self._bound(label, value)
+            if isinstance(inner, (types.FunctionType, type)) and source.is_users(inner):
                 return b"code " + self.layers(value) + bound
             return b"name " + _public_name(inner) + bound
-        if isinstance(inner, (types.BuiltinFunctionType, types.MethodDescriptorType)) or callable(inner):
-            named = getattr(inner, "__qualname__", None)
-            if isinstance(named, str):
-                return b"name " + _public_name(inner)
         self.parts.setdefault(label, self._constant(label, value))
         return b"value " + label.encode()
 
-    def _partial(self, label: str, value: Any) -> bytes:
+    def _bound(self, label: str, value: Any) -> bytes:
         """The arguments that a `functools.partial` or the object that a bound method carries."""
         if isinstance(value, functools.partial):
-            return b"(" + self.value(f"{label} (bound)", (value.args, value.keywords)) + b")"
-        if isinstance(value, types.MethodType) and not isinstance(value.__self__, type):
-            return b"(" + self.value(f"{label} (bound)", value.__self__) + b")"
-        return b""
+            held: Any = (value.args, value.keywords)
+        else:
+            held = getattr(value, "__self__", None)
+            if held is None or isinstance(held, (type, types.ModuleType)):
+                return b""
+        return b"(" + self.value(f"{label} (bound)", held) + b")"
 
     def _constant(self, label: str, value: Any) -> bytes:
         kind = type(value)

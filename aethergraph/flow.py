@@ -287,7 +287,7 @@ class Flow:
         return node_id(callee, count)
 
     def supersede(self, fatal: Iterable[int]) -> list[Node]:
-        """Undo, on record, the failures `fatal` (negative: of effects) and the calls that were issued after them in their lineages.
+        """Undo, on record, the failures `fatal` (negative: of effects) and what their lineages called after them.
 
         Only calls of the same lineage or of one that is a prefix of it go, in the failing scope and its ancestors: a
         sibling branch keeps its records, and a `finally` that released something is done again.

@@ -38,6 +38,7 @@ class Group:
     before: set[int] = field(default_factory=set)  # first nodes of the groups of the parents
     parents: dict[int, None] = field(default_factory=dict)
     counts: Counter[NodeStatus] = field(default_factory=Counter)
+    wide: Group | None = None  # all nodes of this callee and scope
 
     @property
     def first(self) -> int:
@@ -49,6 +50,14 @@ class Group:
         """Whether it is drawn as one box."""
         return len(self.members) >= FOLD
 
+    def move(self, old: NodeStatus | None, new: NodeStatus) -> None:
+        """A member went from one status to another; `old` is None for a new one."""
+        for group in (self, self.wide):
+            if group is not None:
+                group.counts[new] += 1
+                if old is not None:
+                    group.counts[old] -= 1
+
 
 class Groups:
     """The groups of a run, kept up to date node by node."""
@@ -56,6 +65,7 @@ class Groups:
     def __init__(self) -> None:
         self.of: dict[int, Group] = {}
         self.within: dict[int, list[Group]] = {}  # scope -> groups in order of their first nodes
+        self.wide: dict[int, dict[str, Group]] = {}  # scope -> callee -> all its nodes, for graphs too big to draw
         self._alike: dict[tuple[str, int, frozenset[int]], Group] = {}
 
     def add(self, no: int, callee: str, scope: int, parents: Iterable[int]) -> bool:
@@ -67,13 +77,17 @@ class Groups:
             key = (callee, scope, frozenset(before))
             mine = self._alike.get(key)
             if mine is None:
-                mine = self._alike[key] = Group(callee, scope)
+                wide = self.wide.setdefault(scope, {}).setdefault(callee, Group(callee, scope))
+                mine = self._alike[key] = Group(callee, scope, wide=wide)
                 self.within.setdefault(scope, []).append(mine)
         same_edges = before <= mine.before
         mine.members.append(no)
         mine.before |= before
         mine.parents.update({(g.first if g.folded else p): None for p, g in known if g is not mine})
         self.of[no] = mine
+        if mine.wide is not None:
+            mine.wide.members.append(no)
+            mine.wide.parents.update({g.wide.first: None for _, g in known if g.wide not in (None, mine.wide)})
         return not same_edges or len(mine.members) <= FOLD
 
 

@@ -214,7 +214,7 @@ class Journal:
             try:
                 with self.store.transact() as rows:
                     written, fenced = self._put(rows, buffer)
-            except BaseException as error:  # noqa: BLE001 (whatever it was: nothing may be acknowledged any more)
+            except BaseException as error:  # noqa: BLE001 (whatever it was, nothing may be acknowledged any more)
                 self._broken = error
             self._average_s += 0.1 * (time.perf_counter() - began - self._average_s)
         self._acknowledge(number, written, fenced)
@@ -250,9 +250,7 @@ class Journal:
             written.append((run_id, first, batch))
         return written, fenced
 
-    def _acknowledge(
-        self, number: int, written: list[tuple[str, int, list[f.AnyFact]]], fenced: list[_Track]
-    ) -> None:
+    def _acknowledge(self, number: int, written: list[tuple[str, int, list[f.AnyFact]]], fenced: list[_Track]) -> None:
         with self._lock:
             if self._broken is None:
                 self._committed = number

@@ -109,9 +109,7 @@ class AetherLoop(_Base):  # type: ignore[misc, valid-type]  # the base depends o
         """A timer that belongs to no run, at real time `when`."""
         return _call_at(self, when, callback, *args, context=EMPTY)  # type: ignore[no-any-return]
 
-    def run_in_executor(  # type: ignore[override]  # typeshed's overloads differ between versions
-        self, executor: Any, func: Callable[..., T], *args: Any
-    ) -> asyncio.Future[T]:
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
         """Give work to a pool; in a body the result comes through the mailbox."""
         job = _run_in_executor(self, executor, func, *args)
         place: Any = HERE.get()

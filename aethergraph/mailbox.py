@@ -115,7 +115,8 @@ class Mailbox:
             entry = recorded[0]
             if entry.key in self._held:
                 return entry
-            if self._flow.positions.get(entry.key) != entry.position or entry.key in self._taken or self._is_dead(entry):
+            moved = self._flow.positions.get(entry.key) != entry.position
+            if moved or entry.key in self._taken or self._is_dead(entry):
                 recorded.popleft()
             elif entry.key in self._claimed:
                 return entry

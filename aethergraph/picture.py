@@ -186,11 +186,9 @@ class Picture:
     def _move(self, node: Node, status: NodeStatus) -> None:
         old = node.status
         if old is not status:
-            group = self.groups.of[node.no]
+            self.groups.of[node.no].move(old, status)
             self.counts[old] -= 1
-            group.counts[old] -= 1
             self.counts[status] += 1
-            group.counts[status] += 1
             node.status = status
             (self._busy.add if status in _ALIVE else self._busy.discard)(node.no)
             self._changes.head = True
@@ -243,7 +241,7 @@ class Picture:
         self.nodes[fact.no] = node
         self._numbers[fact.key] = fact.no
         self._changes.shape |= self.groups.add(fact.no, fact.callee, fact.scope, fact.deps or fact.after)
-        self.groups.of[fact.no].counts[NodeStatus.RUNNING] += 1
+        self.groups.of[fact.no].move(None, NodeStatus.RUNNING)
         self.counts[NodeStatus.RUNNING] += 1
         self._busy.add(fact.no)
         self._changes.head = True

@@ -24,7 +24,7 @@ class BodyPlace(Lineage):
     """One task of one body of a run.
 
     `frontier`: the nodes that were delivered here and that nothing delivered later followed: what a call made now
-    follows in control order. `rerun`: nodes that ran again here after an edit; what follows them cannot simply be reused.
+    follows in control order. `rerun`: nodes that ran again here after an edit.
     """
 
     __slots__ = ("frontier", "loose", "no", "parent", "pulse", "rerun", "run")

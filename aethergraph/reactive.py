@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import weakref
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from typing import Any, overload
 
@@ -14,11 +13,10 @@ from .arguments import Check, checks
 from .engine import HERE
 from .errors import GraphBuildError, MissingInput
 from .outputs import Outputs
+from .resuming import register
 from .running import Run
 from .shapes import declared, location
 from .tooling import context_parameter
-
-_agents: weakref.WeakValueDictionary[str, Agent] = weakref.WeakValueDictionary()
 
 
 class Agent:
@@ -60,7 +58,7 @@ class Agent:
         self.last_run: Run | None = None
         self.names: Callable[[], Mapping[str, Any]] = lambda: getattr(fn, "__globals__", {})
         self._checks: list[Check] = checks(self.signature)
-        _agents[self.name] = self
+        register(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """In a body: one node that opens into its own graph. At top level: await it, which starts the run."""
@@ -101,7 +99,8 @@ class Agent:
             if p.kind is p.VAR_KEYWORD:
                 inputs.update(inputs.pop(p.name, {}))
             elif p.kind is p.VAR_POSITIONAL:
-                raise GraphBuildError(f"{self.name} takes *{p.name}: name the inputs of an agent", where=location(self.fn))
+                what = f"{self.name} takes *{p.name}: name the inputs of an agent"
+                raise GraphBuildError(what, where=location(self.fn))
         for check in self._checks:
             check(self.name, (), inputs)
         return inputs
@@ -155,14 +154,6 @@ class AgentCall(Coroutine[Any, Any, Outputs]):
     def __repr__(self) -> str:
         name = self.agent.name
         return f"<call of agent {name}: nothing has started; write `await {name}(...)` or `run = start({name}, ...)`>"
-
-
-def find(name: str) -> Agent | None:
-    """The agent of that name that was defined last in this process."""
-    return _agents.get(name)
-
-
-hub.find_agent = find
 
 
 @overload

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from . import contents, definitions
 from . import facts as f
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from .hub import Runtime
     from .reactive import Agent
 
+_agents: weakref.WeakValueDictionary[str, Agent] = weakref.WeakValueDictionary()
 REUSED, RUNS, MAY_RUN = "reused", "runs", "may run"
 
 
@@ -55,6 +57,24 @@ class Plan:
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
 
+def register(agent: Agent) -> None:
+    """Let `find` know the agent that was defined last under its name."""
+    _agents[agent.name] = agent
+
+
+def find(name: str) -> Agent | None:
+    """The agent of that name that was defined last in this process."""
+    return _agents.get(name)
+
+
+def _is_callee(value: Any) -> bool:
+    return getattr(value, "kind", None) in (f.TOOL, f.GRAPH) and hasattr(value, "validity")
+
+
+def _is_agent(value: Any) -> TypeGuard[Agent]:
+    return getattr(value, "kind", None) == f.GRAPH and hasattr(value, "validity")
+
+
 def agent_of(runtime: Runtime, run_id: str, flow: Flow, namespace: Mapping[str, Any] | None) -> Agent:
     """The agent that a run goes on with.
 
@@ -64,13 +84,11 @@ def agent_of(runtime: Runtime, run_id: str, flow: Flow, namespace: Mapping[str, 
         UnknownRun: its beginning is not on disk, or its agent is neither stored nor defined here.
         Untrusted: the stored source is not signed with this user's key.
     """
-    from .reactive import Agent, find
-
     started = flow.started
     if started is None:
         raise UnknownRun(run_id)
     names = namespace or {}
-    here = next((v for v in names.values() if isinstance(v, Agent) and v.name == started.name), None)
+    here = next((v for v in names.values() if _is_agent(v) and v.name == started.name), None)
     if here is None and namespace is None:
         here = find(started.name)
     if here is not None and not definitions.gather(here).missing:
@@ -78,11 +96,12 @@ def agent_of(runtime: Runtime, run_id: str, flow: Flow, namespace: Mapping[str, 
     if not started.definition:
         if here is not None:
             return here
-        raise UnknownRun(f"{run_id} (its agent {started.name!r} is not stored: run the cell or import the module that defines it)")
+        how = "run the cell or import the module that defines it"
+        raise UnknownRun(f"{run_id} (its agent {started.name!r} is not stored: {how})")
     stored = definitions.load_definition(runtime.store, runtime.keyring, started.definition)
     made = definitions.materialise(stored, f"aethergraph_run_{run_id.replace('-', '_').replace('.', '_')}", names)
     for value in made.values():
-        if isinstance(value, Agent) and value.name == started.name:
+        if _is_agent(value) and value.name == started.name:
             value.names = lambda: made
             return value
     raise UnknownRun(f"{run_id} (its stored source does not define the agent {started.name!r})")
@@ -90,9 +109,6 @@ def agent_of(runtime: Runtime, run_id: str, flow: Flow, namespace: Mapping[str, 
 
 def callees(agent: Agent) -> dict[str, Any]:
     """The tools and agents that `agent` can reach by the names it uses, by their own name."""
-    from .reactive import Agent
-    from .tooling import Tool
-
     found: dict[str, Any] = {}
     todo: list[Any] = [agent]
     seen: set[int] = set()
@@ -101,7 +117,7 @@ def callees(agent: Agent) -> dict[str, Any]:
         if id(one) in seen:
             continue
         seen.add(id(one))
-        if isinstance(one, (Tool, Agent)):
+        if _is_callee(one):
             found[one.name] = one
         fn = getattr(one, "fn", one)
         code = getattr(fn, "__code__", None)
@@ -114,7 +130,7 @@ def callees(agent: Agent) -> dict[str, Any]:
                 continue
         for name in _names(code):
             value = fn.__globals__.get(name)
-            if isinstance(value, (Tool, Agent)) or getattr(value, "__module__", None) == fn.__module__:
+            if _is_callee(value) or getattr(value, "__module__", None) == fn.__module__:
                 todo.append(value)
     return found
 

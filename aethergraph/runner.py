@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import hub
-from .hub import WaitInfo
+from .inbox import WaitInfo
 from .outputs import Outputs
 from .reactive import Agent
 from .roster import RunInfo

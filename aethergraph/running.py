@@ -61,7 +61,7 @@ class Run:
         if here() is not None or self.runtime.on_loop():
             raise WouldBlock(f"run.result() of {self.run_id}", "`await run`")
         try:
-            return self.runtime.wait(self, timeout_s)
+            return self.runtime.inbox.wait(self, timeout_s)
         except KeyboardInterrupt:
             if not self.future.done():
                 self.pause("it was interrupted")
@@ -101,7 +101,7 @@ class Run:
         """Where it is."""
         if self.live and self.execution is not None:
             return RunStatus.WAITING if self.execution.only_waits else RunStatus.RUNNING
-        return self.runtime.info(roster.read(self.runtime.store, self.run_id)).status
+        return self.runtime.runlist.info(roster.read(self.runtime.store, self.run_id)).status
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -209,7 +209,7 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """The run as plain data."""
-        info = self.runtime.info(roster.read(self.runtime.store, self.run_id))
+        info = self.runtime.runlist.info(roster.read(self.runtime.store, self.run_id))
         nodes = [
             {"node_id": n.node_id, "callee": n.callee, "kind": n.kind, "status": str(n.status), "deps": n.deps}
             for n in self.nodes
@@ -221,4 +221,3 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<run {self.run_id}: {self.status}>"
-

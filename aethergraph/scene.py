@@ -6,7 +6,7 @@ A scene depends only on the shape of the picture. What changes often, a box's st
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from . import facts as f
@@ -18,6 +18,7 @@ from .status import NodeStatus
 
 HEIGHT, SMALLEST, WIDEST = 44, 104, 210
 FRAMED = 12  # a nested graph of more boxes is one box
+MOST = 400  # of more boxes, all of one callee and scope become one
 DEEPEST = 3
 _MARGIN, _HEAD, _PAD = 12, 30, 12
 
@@ -26,7 +27,7 @@ Outputs = Callable[[bytes], dict[str, str]]  # previews of the outputs in a payl
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """`key` is the number of its first node, `count` how many nodes it stands for; a frame holds other boxes."""
+    """`key` is the number of its first node; `group`: the nodes it stands for, if many. A frame holds other boxes."""
 
     key: int
     label: str
@@ -34,8 +35,13 @@ class Box:
     y: int
     w: int
     h: int
-    count: int = 1
+    group: Group | None = None
     frame: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many nodes it stands for."""
+        return len(self.group.members) if self.group is not None else 1
 
 
 @dataclass(slots=True)
@@ -46,6 +52,7 @@ class Scene:
     paths: list[tuple[int, int, str, bool]] = field(default_factory=list)
     width: int = 0
     height: int = 0
+    merged: dict[tuple[str, int], int] = field(default_factory=dict)  # callee and scope -> the box of them all
 
     def home(self, picture: Picture, no: int) -> int:
         """The box that shows node `no`; 0 where there is none."""
@@ -54,6 +61,7 @@ class Scene:
             if group is None:
                 return 0
             key = group.first if group.folded else no
+            key = self.merged.get((group.callee, group.scope), key)
             if key in self.boxes:
                 return key
             no = picture.nodes[no].scope
@@ -75,10 +83,14 @@ class Face:
 # ---------------------------------------------------------------------- placing
 
 
-def scene(picture: Picture) -> Scene:
-    """Place everything that is to be seen."""
-    inner = _part(picture, 0, 0)
+def scene(picture: Picture, most: int = MOST) -> Scene:
+    """Place everything that is to be seen; where that is more than `most` boxes, folded further."""
+    fine = sum(1 if group.folded else len(group.members) for group in picture.groups.within.get(0, ()))
+    merge = fine > most
+    inner = _part(picture, 0, 0, merge=merge)
     shown = Scene(width=inner.width + 2 * _MARGIN, height=inner.height + 2 * _MARGIN)
+    if merge:
+        shown.merged = {(box.group.callee, 0): box.key for box in inner.boxes if box.group is not None}
     _add(shown, inner, _MARGIN, _MARGIN)
     return shown
 
@@ -104,8 +116,9 @@ class _Unit:
     soft: bool
 
 
-def _part(picture: Picture, scope: int, depth: int) -> _Part:
-    units = list(_units(picture, scope))
+def _part(picture: Picture, scope: int, depth: int, *, merge: bool = False) -> _Part:
+    units = _units(picture, _merged(picture, scope) if merge else picture.groups.within.get(scope, []))
+    merged = {unit.group.callee: unit.key for unit in units if unit.group.folded} if merge else {}
     index = {unit.key: i for i, unit in enumerate(units)}
     inside, boxes = {}, []
     for unit in units:
@@ -116,7 +129,7 @@ def _part(picture: Picture, scope: int, depth: int) -> _Part:
     edges: dict[tuple[int, int], bool] = {}
     for i, unit in enumerate(units):
         for parent in unit.parents:
-            key = _lift(picture, parent, scope, index)
+            key = _lift(picture, parent, scope, index, merged)
             if key is not None and key != unit.key:
                 edges[index[key], i] = unit.soft and edges.get((index[key], i), True)
     edges = _needed(edges, len(units))
@@ -143,9 +156,16 @@ def _needed(edges: dict[tuple[int, int], bool], count: int) -> dict[tuple[int, i
     }
 
 
-def _units(picture: Picture, scope: int) -> Iterator[_Unit]:
+def _merged(picture: Picture, scope: int) -> list[Group]:
+    """All nodes of one callee as one group, where they are many."""
+    groups = picture.groups.within.get(scope, [])
+    wide = [group for group in picture.groups.wide.get(scope, {}).values() if group.folded]
+    return wide + [group for group in groups if group.wide not in wide]
+
+
+def _units(picture: Picture, groups: list[Group]) -> list[_Unit]:
     units = []
-    for group in picture.groups.within.get(scope, ()):
+    for group in groups:
         if group.folded:
             first = picture.nodes[group.first]
             units.append(_Unit(group.first, group, group.parents, not first.deps))
@@ -153,7 +173,7 @@ def _units(picture: Picture, scope: int) -> Iterator[_Unit]:
             for no in group.members:
                 node = picture.nodes[no]
                 units.append(_Unit(no, group, dict.fromkeys(node.deps or node.after), not node.deps))
-    return iter(sorted(units, key=lambda unit: unit.key))
+    return sorted(units, key=lambda unit: unit.key)
 
 
 def _inside(picture: Picture, unit: _Unit, depth: int) -> _Part | None:
@@ -164,7 +184,7 @@ def _inside(picture: Picture, unit: _Unit, depth: int) -> _Part | None:
     return _part(picture, unit.key, depth + 1) if 0 < count <= FRAMED else None
 
 
-def _lift(picture: Picture, parent: int, scope: int, index: dict[int, int]) -> int | None:
+def _lift(picture: Picture, parent: int, scope: int, index: dict[int, int], merged: dict[str, int]) -> int | None:
     """The box of `scope` in which node `parent` lies, if it does."""
     while parent:
         node = picture.nodes.get(parent)
@@ -172,7 +192,7 @@ def _lift(picture: Picture, parent: int, scope: int, index: dict[int, int]) -> i
             return None
         if node.scope == scope:
             group = picture.groups.of[parent]
-            key = group.first if group.folded else parent
+            key = merged.get(group.callee, group.first if group.folded else parent)
             return key if key in index else None
         parent = node.scope
     return None
@@ -187,9 +207,9 @@ def _box(picture: Picture, unit: _Unit, part: _Part | None) -> Box:
     room = width(label) + width("0" * len(tail)) + 40
     wide = int(min(max(room, SMALLEST if many < 2 else SMALLEST + 12), WIDEST + 30))
     if part is None:
-        return Box(unit.key, label + tail, 0, 0, wide, HEIGHT, many if unit.group.folded else 1)
+        return Box(unit.key, label + tail, 0, 0, wide, HEIGHT, unit.group if unit.group.folded else None)
     wide = max(wide + 60, part.width + 2 * _PAD)
-    return Box(unit.key, label, 0, 0, wide, part.height + _HEAD + _PAD, 1, True)
+    return Box(unit.key, label, 0, 0, wide, part.height + _HEAD + _PAD, None, True)
 
 
 def _hidden(picture: Picture, scope: int) -> list[int]:
@@ -224,9 +244,8 @@ def path(points: list[Point]) -> str:
 
 def face(picture: Picture, box: Box, outputs: Outputs) -> Face:
     """What `box` shows now."""
-    group = picture.groups.of[box.key]
-    if group.folded:
-        return _many(picture, group.members, group.counts)
+    if box.group is not None:
+        return _many(picture, box.group.members, box.group.counts)
     node = picture.nodes[box.key]
     hidden = picture.groups.within.get(box.key, ())
     if hidden:

@@ -1,4 +1,4 @@
-"""What a question is and which answers fit it. Pure: the same check runs in any process, and before anything is stored."""
+"""What a question is and which answers fit it. Pure: the same check runs in any process."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def _annotation(function: Callable[..., Any]) -> Any:
         return raw
     try:
         return get_type_hints(function).get("return")
-    except Exception:  # noqa: BLE001 (annotations are the user's and may name what is not there yet)
+    except Exception:  # noqa: BLE001 (annotations are the user's and may name what is not there)
         return None
 
 
@@ -92,9 +92,9 @@ def shape(value: Any, names: tuple[str, ...] | None, who: str) -> dict[str, Any]
 def _values(value: Any, names: tuple[str, ...]) -> dict[str, Any] | None:
     if isinstance(value, tuple):
         return dict(zip(names, value, strict=True)) if len(value) == len(names) else None
-    if dataclasses.is_dataclass(value) or hasattr(type(value), "model_fields"):
-        if all(hasattr(value, name) for name in names):
-            return {name: getattr(value, name) for name in names}
+    has_fields = dataclasses.is_dataclass(value) or hasattr(type(value), "model_fields")
+    if has_fields and all(hasattr(value, name) for name in names):
+        return {name: getattr(value, name) for name in names}
     return None
 
 

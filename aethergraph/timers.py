@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import facts as f
-from .ids import Key
 from .loop import EMPTY
 from .places import BodyPlace
 
@@ -110,5 +109,3 @@ def _copy(source: asyncio.Future[Any], target: asyncio.Future[Any]) -> None:
         target.set_exception(error)
     else:
         target.set_result(source.result())
-
-

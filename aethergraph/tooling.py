@@ -64,7 +64,7 @@ class Tool:
         self._checks: list[Check] = checks(self.signature)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """In a body: a node (await it). Elsewhere: run now; a sync tool gives its outputs, an async one an awaitable."""
+        """In a body: a node, to be awaited. Elsewhere it runs now; an async one gives an awaitable of its outputs."""
         for check in self._checks:
             check(self.name, args, kwargs)
         place: Any = HERE.get()

@@ -307,5 +307,5 @@ class _Armed:
 def _call(callback: Callable[[], None]) -> None:
     try:
         callback()
-    except Exception:  # the callback is the engine's: one failure must not deafen the store
+    except Exception:  # noqa: BLE001  # the engine's callback: one failure must not deafen the store
         _log.exception("looking at the answered questions failed")

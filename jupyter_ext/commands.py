@@ -12,9 +12,10 @@ from IPython.core.error import UsageError
 from IPython.display import publish_display_data
 
 from aethergraph import hub
-from aethergraph.hub import WaitInfo
+from aethergraph.inbox import WaitInfo
 from aethergraph.labels import line
 from aethergraph.roster import RunInfo
+from aethergraph.running import Run
 from aethergraph.schema import Question
 from aethergraph.status import ENDED, RunStatus
 
@@ -23,6 +24,7 @@ from .settings import CHOICES, settings
 from .table import Table, plan_table, run_table, wait_table
 
 LISTED = 50
+PARKED_S = 1.0  # a run that has only waited for so long is left alone
 
 
 class Commands:
@@ -53,8 +55,10 @@ class Commands:
         else:
             _show(plan_table(run_id, runtime.plan(run_id, self.shell.user_ns)))
             run = runtime.resume(run_id, namespace=self.shell.user_ns)
-        if "--wait" in words or not notebook.live():  # where nobody looks, the kernel may be gone after this cell
+        if "--wait" in words:
             run.result()
+        elif not notebook.live():  # the kernel may be gone after this cell, and the run with it
+            _finish(run)
 
     def show(self, rest: str) -> None:
         """The view of a run, with a static copy beside it."""
@@ -231,6 +235,21 @@ def _wait(name: str) -> WaitInfo | None:
     if len(found) > 1:
         raise UsageError(f"{len(found)} questions fit {name!r}: {', '.join(wait.token for wait in found)}")
     return found[0] if found else None
+
+
+def _finish(run: Run) -> None:
+    """Wait for the end of a run, or until it waits for nothing but answers that will come from elsewhere."""
+    while True:
+        try:
+            run.result(PARKED_S)
+            return
+        except TimeoutError:
+            if not run.live:
+                raise  # the run's own
+            asked = run.waits if run.status is RunStatus.WAITING else []
+            if asked and all(wait.schema.channel == "inbox" for wait in asked):
+                print(f"{run.run_id} waits for: {', '.join(line(wait.prompt) for wait in asked)}")
+                return
 
 
 def _which(ours: int, candidates: int, command: str) -> str:

@@ -6,6 +6,7 @@ import ast
 from typing import Any
 
 from aethergraph.facts import GRAPH
+from aethergraph.groups import Group
 from aethergraph.labels import clean, line
 from aethergraph.picture import Node, Picture
 from aethergraph.scene import shown
@@ -18,16 +19,14 @@ _TEXT = 100_000  # characters of a log, traceback or source
 Json = Any
 
 
-def detail(picture: Picture, key: int, no: int, source: str) -> Json:
+def detail(picture: Picture, group: Group | None, key: int, no: int, source: str) -> Json:
     """What the panel shows for box `key`, or for its node `no` if that is not 0.
 
-    `source`: the stored source of the agent, in which the node's function is looked up.
+    `group`: the nodes of the box, where they are many. `source`: the stored source of the agent, in which the node's
+    function is looked up.
     """
-    group = picture.groups.of.get(key)
-    if group is None:
-        return None
     about: dict[str, Json] = {"kind": "detail", "key": key, "asked": no}
-    if not no and group.folded:
+    if not no and group is not None:
         members = [picture.nodes[one] for one in group.members[:MEMBERS]]
         rows = [[node.no, clean(node.label), shown(node).value] for node in members]
         return about | {"members": rows, "more": len(group.members) - len(rows), "label": ""}

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from aethergraph import hub
+from aethergraph import hooks, hub
 from aethergraph.disk import find_store
 
 from . import cells, lane, notebook, run_view
@@ -70,8 +70,8 @@ class Extension:
         """What needs a kernel: in a console, prints and figures are where one looks for them."""
         capture = Capture(self.shell)
         undo.callback(capture.close)
-        hub.on_attempt_end.append(capture.node_ended)
-        undo.callback(hub.on_attempt_end.remove, capture.node_ended)
+        hooks.on_attempt_end.append(capture.node_ended)
+        undo.callback(hooks.on_attempt_end.remove, capture.node_ended)
         lane.install(notebook.kernel(), version("ipykernel"))
         undo.callback(lane.uninstall)
         for name, hook in (
@@ -80,8 +80,8 @@ class Extension:
             ("origin", notebook.cell),
             ("session", notebook.session),
         ):
-            undo.callback(setattr, hub, name, getattr(hub, name))
-            setattr(hub, name, hook)
+            undo.callback(setattr, hooks, name, getattr(hooks, name))
+            setattr(hooks, name, hook)
 
     def _hub(self, undo: ExitStack) -> None:
         home = find_store(Path.cwd())

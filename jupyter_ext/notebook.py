@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ from aethergraph.errors import BadAnswer
 from aethergraph.schema import Question, check
 
 PATIENCE_S = 1.0
+_nested = itertools.count(1)
 
 
 def kernel() -> Any | None:
@@ -48,11 +50,10 @@ def session() -> str:
 def cell() -> str:
     """Which execution of which cell is running, as `CELL#EXECUTION`; "" where the front end does not tell cells apart.
 
-    In a node of a run: `nested`, and which.
+    In a node of a run there is no cell: `nested`, and a number that nothing else has.
     """
-    desk = here()
-    if desk is not None:
-        return f"nested in {desk.run_id}/{desk.node_id}"
+    if here() is not None:
+        return f"nested {next(_nested)}"
     running = kernel()
     parent = running.get_parent() if running is not None else {}
     cell_id = (parent.get("metadata") or {}).get("cellId", "")

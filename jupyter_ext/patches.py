@@ -87,14 +87,13 @@ class Teller:
         box = self.scene.boxes[key]
         look = face(self.picture, box, codec.about_outputs)
         node = self.picture.nodes[key]
-        bare = self.picture.groups.of[key].folded
         return [
             look.status.value,
             line(look.sub) if box.frame else cut(look.sub, box.w - 18, 10.5),
             None if look.fraction is None else round(look.fraction, 3),
             round(look.began, 2),
             None if look.ended is None else round(look.ended, 2),
-            look.counts if bare else peek(node),
+            look.counts if box.group is not None else peek(node),
         ]
 
 

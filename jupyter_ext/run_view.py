@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 LIVE = 20  # views that stay live; older ones close
 PACE_S = 0.1  # at most ten patches a second
 SHARE = 20  # after a patch that cost t of processor time, the next one waits SHARE * t: drawing takes at most 5 %
-SLOWEST_S = 2.0  # but not longer than this
+SLOWEST_S = 5.0  # but not longer than this
 STATIC_S = 30.0
 SETTLED_S = 0.7  # a run that has only waited for so long is parked, as far as the static copy goes
 BYTES = 32_000_000  # of one figure or file sent to the browser
@@ -312,7 +312,9 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         source = self._definition()
         with self._of.lock:
             self._of.fold()
-            known = detail(self._of.picture, int(message.get("key") or 0), int(message.get("no") or 0), source)
+            key, no = int(message.get("key") or 0), int(message.get("no") or 0)
+            box = self._teller.scene.boxes.get(key)
+            known = detail(self._of.picture, box.group if box is not None else None, key, no, source)
         if known is not None:
             self._tell(known)
 

@@ -23,7 +23,7 @@ from .patches import said
 from .static_plots import plots
 
 LIMIT = 200_000  # characters of html
-BOXES = 300  # beyond that the graph is left out of the full copy's list of nodes
+BOXES = 300  # beyond that the graph is folded further, and the list of boxes is cut
 _UNFINISHED = frozenset({RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.FAILED})
 _CARD = (
     "font:13px/1.45 system-ui,sans-serif;background:#ffffff;color:#1f2328;"
@@ -62,7 +62,7 @@ def _text(picture: Picture, status: RunStatus) -> str:
 
 def _html(picture: Picture, status: RunStatus, *, small: bool) -> str:
     """As much as fits: first the list of nodes is shortened, then the transcript, then the graph goes."""
-    placed = scene(picture)
+    placed = scene(picture, BOXES)
     nodes = 0 if small else BOXES
     lines, drawn = (10, True) if small else (200, True)
     while True:
@@ -87,6 +87,9 @@ def _page(
         parts.append(
             image(to_svg(picture, codec.about_outputs, placed=placed), placed.width, f"graph of {picture.name}")
         )
+    elif picture.nodes:
+        text = f"The graph of {len(placed.boxes)} boxes is too large for a saved copy: %aether show {picture.run_id}"
+        parts.append(f'<div style="{_SMALL}">{escape(clean(text))}</div>')
     parts += _asks(picture)
     parts += _transcript(picture, lines)
     if plotted:
@@ -166,9 +169,9 @@ def _nodes(picture: Picture, placed: Scene, limit: int) -> Iterator[str]:
     chosen = boxes if len(boxes) <= limit else (failed + boxes)[:limit]
     for box in dict.fromkeys(chosen):
         look = face(picture, box, codec.about_outputs)
-        members = picture.groups.of[box.key].members if box.count > 1 else [box.key]
+        members = box.group.members if box.group is not None else []
         wrong = [picture.nodes[no] for no in members if picture.nodes[no].status is NodeStatus.FAILED]
-        inside = _facts(picture, picture.nodes[box.key]) if box.count == 1 else "".join(map(_failure, wrong[:5]))
+        inside = _facts(picture, picture.nodes[box.key]) if box.group is None else "".join(map(_failure, wrong[:5]))
         label = (
             f'{escape(box.label)} <span style="{_SMALL}">{escape(f"{look.status.value}, {cut(look.sub, 300)}")}</span>'
         )
@@ -178,7 +181,7 @@ def _nodes(picture: Picture, placed: Scene, limit: int) -> Iterator[str]:
 
 
 def _facts(picture: Picture, node: Node) -> str:
-    known = detail(picture, node.no, node.no, "")
+    known = detail(picture, None, node.no, node.no, "")
     rows = [f"{shown(node).value}" + (f" in {duration(node.ended - node.began)}" if node.ended is not None else "")]
     for name in ("inputs", "outputs"):
         rows += [f"{name}: {f'{what} = ' if what else ''}{text[:160]}" for what, text in known[name]]

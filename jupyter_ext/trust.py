@@ -22,8 +22,7 @@ def accept(run_id: str, ask: Callable[[str], str] | None) -> None:
         DamagedRecord: its code is gone or altered.
     """
     runtime = hub.current()
-    started = runtime.load(run_id).flow().started
-    digest = started.definition if started is not None else ""
+    digest = _definition_digest(run_id)
     if not digest:
         print(f"no code is stored with {run_id}")
         return
@@ -40,6 +39,11 @@ def accept(run_id: str, ask: Callable[[str], str] | None) -> None:
         return
     definitions.save(runtime.store, definition, runtime.keyring)
     print(f"trusted; `%aether resume {run_id}` goes on")
+
+
+def _definition_digest(run_id: str) -> str:
+    started = hub.current().load(run_id).flow().started
+    return started.definition if started is not None else ""
 
 
 def _unsigned(digest: str) -> definitions.Definition:

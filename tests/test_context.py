@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from aethergraph import context as contexts
 from aethergraph.channels.scripted import ScriptedChannel
 from aethergraph.context import NodeContext
-from aethergraph.errors import GraphBuildError, ServiceUnavailable
+from aethergraph.errors import GraphBuildError, ServiceUnavailable, WouldBlock
 from tests.services.fake_desk import FakeDesk, Room, loop_thread, room
 
 
@@ -58,7 +59,7 @@ def test_a_sync_tool_uses_with_for_progress_and_streams(blocking: tuple[Any, Fak
     with context.channel().stream() as stream:
         stream.delta("Hel")
         stream.delta("lo")
-    assert [one["now"] for one in desk.noted("progress")] == [0, 2]
+    assert [one["now"] for one in desk.noted("progress")] == [0, 2, 3, 5]
     assert [one["text"] for one in desk.journal.args] == ["Hello"]
 
 
@@ -67,6 +68,19 @@ def test_errors_of_a_service_reach_a_sync_tool_unchanged(blocking: tuple[Any, Fa
         blocking[0].artifacts().save_file("no/such")
     with pytest.raises(KeyError), blocking[0].channel().progress("x"):
         raise KeyError("mine")
+
+
+def test_a_refused_blocking_call_leaves_nothing_behind(place: Room) -> None:
+    class InPlace(FakeDesk):
+        blocking = True  # a sync tool that runs on the loop's own thread: its desk refuses to block
+
+    context: Any
+    context, _ = place.context(InPlace(place.store))
+    with pytest.raises(WouldBlock):
+        context.channel().send_text("x")
+    with pytest.raises(WouldBlock), context.channel().progress("x"):
+        raise AssertionError("never entered")
+    gc.collect()  # a coroutine that never started would warn now, and warnings are errors
 
 
 def test_points_need_no_trip_to_the_loop(place: Room) -> None:

@@ -26,7 +26,8 @@ ROOMS = {
     4: "store clock codec contents fingerprint source engine keyring origins",
     5: "disk blobs owner journal roster waiting drawing definitions services channels",
     6: "context",
-    7: "loop places calls mailbox timers desks effects asking attempts execution running resuming hub executors",
+    7: "loop places calls mailbox timers desks effects asking attempts validity dispatch delivery execution running "
+    "resuming hooks inbox launching runlist hub executors",
     8: "tooling reactive static",
 }
 ROOM_OF = {name: number for number, names in ROOMS.items() for name in names.split()}
@@ -74,8 +75,8 @@ def package_of(path: Path) -> str:
 
 
 def own_imports(path: Path) -> set[str]:
-    """The modules of `aethergraph` that a file of it imports."""
-    known = {dotted(other) for other in modules(PACKAGE)} - {"aethergraph"}
+    """The modules of `aethergraph` that a file of it imports; `from . import x` imports `x`, not the package."""
+    known = {dotted(other) for other in modules(PACKAGE)} - {"aethergraph", package_of(path)}
     return {name for name in imports(path.read_text(), package_of(path)) if name in known and name != dotted(path)}
 
 

@@ -6,6 +6,7 @@ import base64
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -110,17 +111,18 @@ def decode(row: bytes, where: str, blobs: Blobs) -> Artifact:
     return from_record(data, blobs, what)
 
 
-def find(store: Store, run_id: str = "") -> list[Artifact]:
-    """The artifacts of a run, or of all runs, oldest first."""
+def find(store: Store, run_id: str = "", fresh: Mapping[str, bytes] = MappingProxyType({})) -> list[Artifact]:
+    """The artifacts of a run, or of all runs, oldest first. `fresh`: rows on their way to the store."""
     prefix = f"{PREFIX}{run_id}:" if run_id else PREFIX
-    found = [decode(row, where, store.blobs) for where, row in store.scan(prefix)]
+    rows = dict(store.scan(prefix)) | {where: row for where, row in fresh.items() if where.startswith(prefix)}
+    found = [decode(row, where, store.blobs) for where, row in rows.items()]
     return sorted(found, key=lambda artifact: (artifact.created_at, artifact.artifact_id))
 
 
-def get(store: Store, artifact_id: str, run_id: str = "") -> Artifact | None:
+def get(store: Store, artifact_id: str, run_id: str, fresh: Mapping[str, bytes]) -> Artifact | None:
     """The artifact of this id: of this run, else of any."""
     where = key(run_id, artifact_id)
-    row = store.get(where) if run_id else None
+    row = fresh.get(where) or store.get(where)
     if row is not None:
         return decode(row, where, store.blobs)
     for where, row in store.scan(PREFIX):

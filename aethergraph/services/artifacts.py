@@ -39,7 +39,7 @@ class Artifacts(Saving):
         desk = self._scope.desk
 
         def read() -> Rows:
-            found = find(desk.store, "" if scope == "all" else desk.run_id)
+            found = find(desk.store, "" if scope == "all" else desk.run_id, self._scope.written)
             return [
                 records.record(one)
                 for one in found
@@ -60,7 +60,7 @@ class Artifacts(Saving):
         desk = self._scope.desk
 
         def read() -> dict[str, Any] | None:
-            found = records.get(desk.store, artifact_id, desk.run_id)
+            found = records.get(desk.store, artifact_id, desk.run_id, self._scope.written)
             return None if found is None else records.record(found)
 
         data = await desk.read("artifacts.get", {"id": artifact_id}, read)
@@ -116,7 +116,7 @@ class Artifacts(Saving):
         """
         digest, found = contents.digest(uri), uri if isinstance(uri, Artifact) else None
         if found is None:
-            same = [one for one in find(self._scope.desk.store) if one.sha256 == digest]
+            same = [one for one in find(self._scope.desk.store, fresh=self._scope.written) if one.sha256 == digest]
             found = next((one for one in same if one.mime == OBJECT), same[0] if same else None)
         if found is not None and found.mime != OBJECT:
             raise ValueError(

@@ -13,7 +13,9 @@ from ..engine import Outcome
 from ..errors import BadAnswer
 from ..schema import Question
 from .progress import Bar
-from .scope import Scope, clean
+from .scope import Scope, clean, never_waits
+
+TAIL = 80  # characters of a growing message that views show
 
 
 class Channel:
@@ -52,22 +54,20 @@ class Channel:
         # The key as the user wrote it, not where it leads today: a run that is resumed elsewhere is the same run.
         args = {"channel": key, **data}
         route, desk = scope.bus.route(key), scope.desk
-        adapter = route.adapter
-        if adapter is None or adapter.stores:
-            await desk.record(name, args)
-            return
+        adapter, outside = route.adapter, not route.stores
         id = scope.effect_id(name, [args, desk.attempt])
-        message = Message(kind, text, route.key, desk.run_id, desk.node_id, data)
 
         async def send() -> Outcome:
-            await adapter.send(message, id)
+            if adapter is not None and outside:
+                await adapter.send(Message(kind, text, route.key, desk.run_id, desk.node_id, data), id)
             return Outcome()
 
-        await desk.effect(name, args, send, intent=True)
+        # Not `record` for what only goes on record: a run that is resumed where messages do go outside has to find it.
+        await desk.effect(name, args, send, intent=outside)
 
     def stream(self, *, channel: str | None = None) -> Stream:
         """`async with channel.stream() as s: await s.delta("...")`: a message that grows."""
-        return Stream(self, channel)
+        return Stream(self, channel, Bar(self._scope, "writing", 0, drawn=False))
 
     def progress(self, title: str = "", total: float = 0, *, channel: str | None = None) -> Bar:
         """`async with channel.progress("training", total=10) as p: await p.update(inc=1, subtitle="...")`."""
@@ -226,10 +226,10 @@ def _check_options(prompt: str, options: Sequence[str]) -> None:
 
 
 class Stream:
-    """A message that is said piece by piece, and recorded once, when it is whole."""
+    """A message that is said piece by piece, and recorded once, when it is whole. Views show its end as it grows."""
 
-    def __init__(self, channel: Channel, key: str | None) -> None:
-        self._channel, self._key = channel, key
+    def __init__(self, channel: Channel, key: str | None, bar: Bar) -> None:
+        self._channel, self._key, self._bar = channel, key, bar
         self._pieces: list[str] = []
         self._ended = False
 
@@ -244,16 +244,23 @@ class Stream:
     async def __aexit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         if kind is None:
             await self.end()
+        elif not self._ended:
+            self._bar.end()
 
+    @never_waits
     async def delta(self, text: str) -> None:
         """Say the next piece."""
         if self._ended:
             raise ValueError("this stream has ended; open a new one with channel.stream()")
         self._pieces.append(text)
+        self._bar.now += len(text)
+        self._bar.sub = clean((self._bar.sub + text)[-TAIL:])
+        self._bar.show()
 
     async def end(self) -> None:
         """The message is whole: send it. Leaving the block does this too."""
         if not self._ended:
             self._ended = True
+            self._bar.end()
             if self._pieces:
                 await self._channel.send_text(self.text, channel=self._key)

@@ -17,10 +17,10 @@ T = TypeVar("T")
 class Bar:
     """One bar of one scope: `async with` or plain calls of `show`."""
 
-    def __init__(self, scope: Scope, title: str, total: float, channel: str = "") -> None:
+    def __init__(self, scope: Scope, title: str, total: float, channel: str = "", *, drawn: bool = True) -> None:
         if total < 0:
             raise ValueError(f"the total of progress {title!r} is negative: {total:g}")
-        self._scope, self._channel = scope, channel
+        self._scope, self._channel, self._drawn = scope, channel, drawn
         self.id = f"{clean(title)}-{scope.count('progress')}"
         self.title, self.total = clean(title), float(total)
         self.now, self.sub = 0.0, ""
@@ -57,7 +57,7 @@ class Bar:
         self._noted_at = at
         state = Progress(self.id, self.title, self.now, self.total, self.sub, end)
         self._scope.desk.note("progress", asdict(state))
-        draw = getattr(self._scope.bus.route(self._channel).adapter, "progress", None)
+        draw = getattr(self._scope.bus.route(self._channel).adapter, "progress", None) if self._drawn else None
         if draw is not None:
             draw(state)
 

@@ -243,7 +243,10 @@ class Saving:
             return Outcome(data, [index])
 
         args = {**described, "pinned": pin, "path": path, "value": value}
-        return records.from_record(await desk.effect("artifacts.save", args, work), self._blobs)
+        saved = await desk.effect("artifacts.save", args, work)
+        # A body goes on before its rows are on disk, and must see what it has saved.
+        scope.written[records.key(desk.run_id, saved["artifact_id"])] = records.encode(saved)
+        return records.from_record(saved, self._blobs)
 
     @property
     def _blobs(self) -> Blobs:

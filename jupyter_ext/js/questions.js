@@ -52,7 +52,7 @@ export function createForm(ask, store) {
   const go = ask.kind === "approval" ? null : html("button", { class: "go", type: "submit" }, "Send");
   const row = html("div", { class: "row" }, ...field.elements, go, message);
   const legend = html("p", { id: `q-${ask.token}` }, ask.prompt);
-  const element = html("form", { class: "question", "aria-labelledby": `q-${ask.token}`, novalidate: true }, legend, row);
+  const element = html("form", { class: "ask", "aria-labelledby": `q-${ask.token}`, novalidate: true }, legend, row);
   const buttons = () => element.querySelectorAll("button");
   let round = ask.round;
   const rest = () => field.hint;

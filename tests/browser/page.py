@@ -98,6 +98,10 @@ class NotebookPage:
         """Start a cell and return; the page stays usable while it runs."""
         self.page.evaluate("(index) => window.aether.run(index)", index)
 
+    def run_all(self) -> None:
+        """Run All Cells, and return at once."""
+        self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
+
     def finish(self, index: int) -> str:
         """Wait until the cell that `run` started has ended; the text of its outputs."""
         self.page.evaluate("(index) => Promise.resolve(window.aether.runs[index]).then(() => null)", index)
@@ -141,7 +145,7 @@ class NotebookPage:
         return saved
 
     def command(self, name: str, **args: Any) -> None:
-        """One of JupyterLab's commands, as its palette would do it."""
+        """One of JupyterLab's commands, as its palette would do it; returns when it is done."""
         self.page.evaluate("([name, args]) => window.aether.command(name, args)", [name, args])
 
     def screenshot(self, name: str, of: Locator | None = None) -> Path:

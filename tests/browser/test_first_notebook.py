@@ -35,7 +35,7 @@ def test_a_study_from_run_all_to_its_saved_result(lab: Lab) -> None:
     sources = cells()
     start = sources.index("await study()")
     with lab.open(sources, kernel="new") as notebook:
-        notebook.command("notebook:run-all-cells")
+        notebook.run_all()
         view = RunView(notebook, start)
         view.expect_node("fit_mlp", "running")
         notebook.screenshot("1-training")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jupyter_client import BlockingKernelClient, KernelManager
-from jupyter_client.kernelspec import KernelSpec
 
 from jupyter_ext import lane
+
+from .kernels import Ran, kernel, older
 
 ASK = """
 import asyncio, comm, ipykernel
@@ -79,17 +77,17 @@ def message(kind: str, comm_id: str, signature: bytes = b"ok") -> list[bytes]:
 
 
 @pytest.fixture
-def kernel(monkeypatch: pytest.MonkeyPatch) -> FakeKernel:
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeKernel:
     monkeypatch.setattr(lane, "OWN", {"ours"})
-    kernel = FakeKernel()
-    lane.install(kernel, "6.29.5")
-    return kernel
+    fake = FakeKernel()
+    lane.install(fake, "6.29.5")
+    return fake
 
 
-def test_messages_for_our_views_are_handled_at_once(kernel: FakeKernel) -> None:
-    kernel.shell_stream.receive(message("comm_msg", "ours"))
-    assert kernel.handled == [message("comm_msg", "ours")]
-    assert (kernel.queued, kernel.statuses) == ([], ["busy", "idle"])
+def test_messages_for_our_views_are_handled_at_once(fake: FakeKernel) -> None:
+    fake.shell_stream.receive(message("comm_msg", "ours"))
+    assert fake.handled == [message("comm_msg", "ours")]
+    assert (fake.queued, fake.statuses) == ([], ["busy", "idle"])
 
 
 @pytest.mark.parametrize(
@@ -103,15 +101,15 @@ def test_messages_for_our_views_are_handled_at_once(kernel: FakeKernel) -> None:
         [],
     ],
 )
-def test_everything_else_goes_its_way_unchanged(kernel: FakeKernel, frames: list[bytes]) -> None:
-    kernel.shell_stream.receive(frames)
-    assert (kernel.queued, kernel.handled) == ([frames], [])
+def test_everything_else_goes_its_way_unchanged(fake: FakeKernel, frames: list[bytes]) -> None:
+    fake.shell_stream.receive(frames)
+    assert (fake.queued, fake.handled) == ([frames], [])
 
 
-def test_uninstalling_gives_the_kernel_its_own_way_back(kernel: FakeKernel) -> None:
+def test_uninstalling_gives_the_kernel_its_own_way_back(fake: FakeKernel) -> None:
     lane.uninstall()
-    kernel.shell_stream.receive(message("comm_msg", "ours"))
-    assert (kernel.handled, len(kernel.queued)) == ([], 1)
+    fake.shell_stream.receive(message("comm_msg", "ours"))
+    assert (fake.handled, len(fake.queued)) == ([], 1)
     assert lane.state() == "not installed"
 
 
@@ -126,42 +124,18 @@ def test_newer_kernels_need_no_lane(version: str) -> None:
     assert lane.install(object(), version) == f"not needed (ipykernel {version})"
 
 
-def older() -> list[Path]:
-    """Folders of ipykernels (`pip install --no-deps --target FOLDER ipykernel==VERSION`) named in the environment."""
-    return [Path(folder) for folder in os.environ.get("AETHERGRAPH_KERNELS", "").split(os.pathsep) if folder]
-
-
-@contextmanager
-def client(folder: Path | None, cwd: Path) -> Iterator[BlockingKernelClient]:
-    paths = [str(folder)] * bool(folder) + [str(Path(lane.__file__).parents[1])]
-    manager = KernelManager()
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    manager._kernel_spec = KernelSpec(argv=argv, language="python", display_name="test")
-    manager.start_kernel(cwd=str(cwd), env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
-    kernel_client = manager.client()
-    kernel_client.start_channels()
-    try:
-        kernel_client.wait_for_ready(timeout=60)
-        yield kernel_client
-    finally:
-        kernel_client.stop_channels()
-        manager.shutdown_kernel(now=True)
-
-
 @pytest.mark.parametrize("folder", [None, *older()], ids=lambda folder: folder.name if folder else "installed")
 def test_a_real_cell_that_awaits_hears_its_answer(folder: Path | None, tmp_path: Path) -> None:
-    texts: list[str] = []
-    with client(folder, tmp_path) as kernel_client:
+    ran = Ran()
+    with kernel(tmp_path, folder) as running:
+        client = running.client
 
-        def said(reply: dict[str, Any]) -> None:
-            content = reply["content"]
-            texts.append(content.get("text", "") if reply["msg_type"] == "stream" else "\n".join(content["traceback"]))
-            words = "".join(texts).split()
-            if "id" in words[:-1] and "heard" not in words:
-                data = {"comm_id": words[words.index("id") + 1], "data": {"value": 42}}
-                kernel_client.shell_channel.send(kernel_client.session.msg("comm_msg", data))
+        def hear(reply: dict[str, Any]) -> None:
+            ran.hear(reply)
+            found = re.search(r"id (\w+)\n", ran.text)
+            if found and reply["msg_type"] == "stream" and "heard" not in ran.text:
+                data = {"comm_id": found[1], "data": {"value": 42}}
+                client.shell_channel.send(client.session.msg("comm_msg", data))
 
-        kernel_client.execute_interactive(
-            ASK, timeout=30, output_hook=lambda m: said(m) if m["msg_type"] in ("stream", "error") else None
-        )
-    assert "heard {'value': 42}" in "".join(texts)
+        client.execute_interactive(ASK, timeout=30, output_hook=hear)
+    assert "heard {'value': 42}" in ran.text

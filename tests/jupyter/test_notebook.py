@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from aethergraph import Runtime, waiting
+from aethergraph.keyring import Keyring
 from aethergraph.schema import Question
-from jupyter_ext import notebook
+from jupyter_ext import notebook, run_view
 from jupyter_ext.settings import Settings
+
+from .conftest import FakeDesk, inside
 
 
 @pytest.fixture
@@ -99,6 +104,55 @@ def test_prompts_say_what_may_be_typed() -> None:
     for question in (CHOICE, Question("number", "?", min=0, max=9), Question("text", "?")):
         notebook.ask_by_stdin(question, "t", read=read)
     assert asked == ["1-3 or the text: ", "number from 0 to 9: ", "> "]
+
+
+def test_a_cell_is_told_by_its_id_and_execution(kernel: SimpleNamespace) -> None:
+    kernel.get_parent = lambda: {"header": {"msg_id": "m1"}, "metadata": {"cellId": "c1"}}
+    assert notebook.cell() == "c1#m1"
+    kernel.get_parent = lambda: {"header": {"msg_id": "m1"}, "metadata": []}
+    assert notebook.cell() == ""
+    with inside(FakeDesk()):
+        first, second = notebook.cell(), notebook.cell()
+    assert first.startswith("nested ") and first != second
+
+
+@pytest.fixture
+def asked(kernel: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Asks an open question from a blocked thread; gives the answer, "typed" where it was asked by stdin."""
+    monkeypatch.setattr(notebook, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(notebook, "ask_by_stdin", lambda question, token, refused: "typed")
+    monkeypatch.setattr(run_view, "heard_off_main", lambda: False)
+    runtime = Runtime(tmp_path / "store", keyring=Keyring(tmp_path / "key"), durability="process")
+
+    def ask(channel: str = "notebook", state: str = "open") -> Any:
+        question = Question("text", "Name?", channel=channel)
+        row = waiting.WaitRow("t", "run-1", "ask", 1, question, 0.0, state=state)
+        with runtime.store.transact() as rows:
+            waiting.open_op(row)(rows)
+        return notebook.ask_while_blocked(question, "t")
+
+    with runtime.use():
+        yield ask
+    runtime.close()
+
+
+def test_a_blocked_cell_asks_by_stdin(asked: Callable[..., Any]) -> None:
+    assert asked() == "typed"
+
+
+def test_but_not_where_the_view_is_heard(asked: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_view, "heard_off_main", lambda: True)
+    assert asked() is None
+
+
+def test_nor_where_nobody_is(asked: Callable[..., Any], kernel: SimpleNamespace) -> None:
+    kernel._allow_stdin = False
+    assert asked() is None
+
+
+@pytest.mark.parametrize(("channel", "state"), [("inbox", "open"), ("console", "open"), ("notebook", "answered")])
+def test_nor_what_others_ask_or_have_answered(asked: Callable[..., Any], channel: str, state: str) -> None:
+    assert asked(channel, state) is None
 
 
 def test_settings_name_what_there_is() -> None:

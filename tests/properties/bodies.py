@@ -1,11 +1,13 @@
 """Random bodies: a tree of what asyncio programs do, made from a seed, and an agent that does it.
 
 Delays and values are truly random, so that anything that runs twice, or in another order, shows in the log of the body.
+Tools must use no global that changes: it would count as a change of their code. So they tell a logger that they ran.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import time
@@ -13,10 +15,10 @@ from typing import Any
 
 from aethergraph import NodeContext, graph_fn, tool
 
-from .history import Executions
+from .history import RAN
 
 SLOW_S = 0.002
-executions = Executions()
+ran = logging.getLogger(RAN)
 logs: list[list[str]] = []  # the log of each root body, in the order in which they began
 
 Step = list[Any]  # kind, then what it takes: plain data, so that nested agents can be given theirs
@@ -37,20 +39,20 @@ def _random_text() -> str:
 
 @tool
 async def work(x: Any) -> str:
-    executions.ran()
+    ran.info("")
     await asyncio.sleep(random.random() * SLOW_S)
     return f"{x}!{_random_text()}"
 
 
 @tool(outputs=["v", "r"], pure=True)
 async def quick(x: Any) -> dict[str, Any]:
-    executions.ran()
+    ran.info("")
     return {"v": x, "r": _random_text()}
 
 
 @tool
 async def bad(x: Any) -> str:
-    executions.ran()
+    ran.info("")
     await asyncio.sleep(random.random() * SLOW_S)
     if os.urandom(1)[0] < 160:
         raise Odd(x, _random_text())
@@ -59,7 +61,7 @@ async def bad(x: Any) -> str:
 
 @tool
 def blocking(x: Any) -> str:
-    executions.ran()
+    ran.info("")
     time.sleep(random.random() * SLOW_S)
     return f"{x}?{_random_text()}"
 
@@ -185,7 +187,17 @@ async def _race(step: Step, log: list[str], context: NodeContext) -> Any:
 
 
 async def _ascomp(step: Step, log: list[str], context: NodeContext) -> Any:
-    return [await done for done in asyncio.as_completed([perform(part, log, context) for part in step[1]])]
+    """`as_completed` makes its tasks in the order of a set: only their arguments tell them apart.
+
+    So what they do before they first wait comes in any order, in any asyncio program.
+    """
+
+    async def numbered(no: int, part: Step) -> Any:
+        await work(no)
+        return [no, await perform(part, log, context)]
+
+    parts = [numbered(no, part) for no, part in enumerate(step[1])]
+    return [await done for done in asyncio.as_completed(parts)]
 
 
 async def _timeout(step: Step, log: list[str], context: NodeContext) -> Any:

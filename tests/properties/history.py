@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+import dataclasses
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,24 +23,38 @@ from aethergraph.running import Run
 from aethergraph.store import MemoryStore
 
 
-class Executions:
-    """Which calls really ran, by identity. Tools say `ran()` when they begin."""
+RAN = "tests.ran"
+
+
+class Executions(logging.Handler):
+    """Which calls of tools really ran, by identity: their tools told the logger `RAN` so."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.keys: list[Key] = []
-        self._lock = threading.Lock()
 
-    def ran(self) -> None:
-        """The attempt that is running begins."""
+    def emit(self, record: logging.LogRecord) -> None:
+        """A tool says that it runs."""
         place: Any = HERE.get()
-        with self._lock:
-            self.keys.append(place.handle.key)
+        self.keys.append(place.handle.key)
 
     def take(self) -> list[Key]:
         """What ran since the last time."""
-        with self._lock:
-            keys, self.keys = self.keys, []
+        keys, self.keys = self.keys, []
         return keys
+
+
+@contextmanager
+def executions_counted() -> Iterator[Executions]:
+    """Count executions inside the block."""
+    logger, counter = logging.getLogger(RAN), Executions()
+    logger.addHandler(counter)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield counter
+    finally:
+        logger.removeHandler(counter)
 
 
 @dataclass
@@ -62,9 +77,17 @@ def facts_of(runtime: Runtime, run_id: str) -> list[AnyFact]:
     return [fact for batch in journal.read(runtime.store, run_id) for fact in batch]
 
 
-def state(flow: Flow) -> bytes:
-    """All that a flow knows. (A list of a live fact is a tuple once it was read again: here they are the same.)"""
-    return msgspec.msgpack.encode(flow, order="deterministic")
+def state(value: Any) -> Any:
+    """All that a flow knows, as plain data. (A list of a live fact is a tuple once it was read again: here it is not.)"""
+    if dataclasses.is_dataclass(value):
+        return {field.name: state(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, msgspec.Struct):
+        return [type(value).__name__, *map(state, msgspec.structs.astuple(value))]
+    if isinstance(value, (list, tuple)):
+        return [state(member) for member in value]
+    if isinstance(value, dict):
+        return {key: state(member) for key, member in value.items()}
+    return value
 
 
 def settled(flow: Flow) -> dict[Key, Any]:

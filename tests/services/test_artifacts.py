@@ -294,6 +294,23 @@ def test_a_list_is_by_scope_and_kind_and_the_same_on_replay(place: Room) -> None
     assert asyncio.run(names(saver(place, desk.again())[0])) == want
 
 
+def test_a_scope_sees_what_it_saved_before_that_is_on_disk(place: Room) -> None:
+    class Lagging(FakeDesk):
+        """As a body: what it did is on disk a little later."""
+
+        def _commit(self, key: bytes, name: str, args: Any, value: Any, ops: Any) -> Any:
+            return super()._commit(key, name, args, value, ())
+
+    async def body() -> tuple[Artifact, list[Artifact], Artifact]:
+        context, _ = place.context(Lagging(place.store))
+        saved = await context.artifacts().save_object({"v": 1}, "o")
+        return saved, await context.artifacts().list(), await context.artifacts().get_by_id(saved.artifact_id)
+
+    saved, listed, got = asyncio.run(body())
+    assert [saved] == listed == [got]
+    assert find(place.store) == []
+
+
 def test_an_artifact_of_another_run_is_found_by_id(place: Room) -> None:
     other = asyncio.run(saver(place, FakeDesk(place.store, run_id="other-1"))[0].save_text("x", "a.txt"))
     assert asyncio.run(saver(place)[0].get_by_id(other.artifact_id)) == other

@@ -229,6 +229,7 @@ def test_a_stream_is_one_message_when_it_is_whole(place: Room) -> None:
     said, desk = channel(place)
     asyncio.run(body(said))
     assert [args["text"] for args in desk.journal.args] == ["Hello"]
+    assert [(one["sub"], one["end"]) for one in desk.noted("progress")][:2] == [("Hel", False), ("Hello", True)]
 
 
 def test_a_stream_that_broke_off_says_nothing_and_an_ended_one_takes_no_more(place: Room) -> None:

@@ -1,0 +1,23 @@
+"""Where the notebook side hangs itself in. All of this is None or empty where there is no notebook."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .engine import Desk
+from .schema import Question
+
+if TYPE_CHECKING:
+    from .running import Run
+
+display_hook: Callable[[Run], None] | None = None  # shows a run in the cell that starts it
+blocking_asker: Callable[[Question, str, str], Any] | None = None  # asks from a main thread that blocks
+origin: Callable[[], str] | None = None  # the cell that is running
+on_attempt_end: list[Callable[[Desk], None]] = []  # a body or attempt ended; called in its thread and context
+
+
+def session() -> str:
+    """Where runs are started from: the path of the notebook, as the server tells it."""
+    return os.environ.get("JPY_SESSION_NAME", "")

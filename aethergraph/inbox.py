@@ -1,0 +1,160 @@
+"""The questions of a store: listing and answering them, hearing of answers, asking while a thread blocks."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import hooks, ids, waiting
+from .errors import AlreadyAnswered, BadAnswer
+from .execution import Execution
+from .outputs import Outputs
+from .running import Run
+from .schema import Question
+
+if TYPE_CHECKING:
+    from .hub import Runtime
+
+Asker = Callable[[Question, str, str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitInfo:
+    """An open question, as the inbox lists it; times in seconds since the epoch, `deadline` 0 for none."""
+
+    token: str
+    run_id: str
+    node_id: str
+    kind: str
+    prompt: str
+    schema: Question
+    created_at: float
+    deadline: float
+
+
+class Inbox:
+    """The questions of one runtime's store."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._doorbell: waiting.Doorbell | None = None
+        self._clerk = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="aether-answers")
+        self._blocked: dict[str, queue.SimpleQueue[tuple[str, Question] | None]] = {}  # threads that wait for a run
+
+    # ------------------------------------------------------------------ blocking
+
+    def wait(self, run: Run, timeout_s: float | None) -> Outputs:
+        """Block until `run` ends. Where questions cannot be heard while this thread blocks, ask them from here."""
+        asker = hooks.blocking_asker
+        if asker is None or threading.current_thread() is not threading.main_thread():
+            return run.future.result(timeout_s)
+        box = self._blocked.setdefault(run.run_id, queue.SimpleQueue())
+        if run.future.done():
+            box.put(None)
+        for info in self.waits():
+            if info.run_id == run.run_id:
+                box.put((info.token, info.schema))
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        try:
+            while (opened := box.get(timeout=None if end is None else max(0.0, end - time.monotonic()))) is not None:
+                self._ask_here(asker, *opened)
+        except queue.Empty:
+            raise TimeoutError(f"run {run.run_id} did not end within {timeout_s} s; it goes on") from None
+        finally:
+            self._blocked.pop(run.run_id, None)
+        return run.future.result()
+
+    def _ask_here(self, asker: Asker, token: str, question: Question) -> None:
+        refused = ""
+        while True:
+            row = waiting.read(self._runtime.store, token)
+            if row is None or row.state != "open":
+                return
+            value = asker(question, token, refused)
+            if value is None:  # it is asked elsewhere, where it can be heard
+                return
+            try:
+                self.answer(token, value)
+                return
+            except BadAnswer as error:
+                refused = error.why
+            except AlreadyAnswered:
+                return
+
+    # ------------------------------------------------------------------ answering
+
+    def waits(self) -> list[WaitInfo]:
+        """All open questions of the store, oldest first."""
+        return [
+            WaitInfo(
+                w.token, w.run_id, w.node_id, w.question.kind, w.question.prompt, w.question, w.created, w.deadline
+            )
+            for w in waiting.open_waits(self._runtime.store)
+        ]
+
+    def answer(self, token: str, value: Any, answer_id: str | None = None) -> None:
+        """Answer a question, whichever process runs it; it is on disk when this returns.
+
+        Raises:
+            UnknownWait, AlreadyAnswered, BadAnswer: it was not taken; says why.
+        """
+        now = self._runtime.clock.now()
+        row = waiting.answer(self._runtime.store, token, value, answer_id or secrets.token_hex(8), now)
+        run = self._runtime.live.get(row.run_id)
+        if run is not None and run.execution is not None:
+            self._runtime.thread.call(run.execution.asking.answered, ids.Token(token))
+        else:
+            waiting.ring(self._runtime.store.folder)
+
+    def answer_soon(self, token: str, value: Any, answer_id: str, done: Callable[[str], None]) -> None:
+        """Answer from any thread without waiting: `done("")`, or `done(why not)`, is called on a worker thread."""
+
+        def work() -> None:
+            try:
+                self.answer(token, value, answer_id)
+            except Exception as error:  # noqa: BLE001 (the reason goes to whoever answered)
+                done(str(error))
+            else:
+                done("")
+
+        self._clerk.submit(work)
+
+    def opened(self, execution: Execution, token: str, question: Question) -> None:
+        """A question is on disk: tell a thread that blocks on its run."""
+        listener = self._blocked.get(execution.run_id)
+        if listener is not None:
+            listener.put((token, question))
+
+    def listen(self) -> None:
+        if self._doorbell is None:
+            self._doorbell = waiting.Doorbell(self._runtime.store.folder)
+            self._doorbell.start(self._rang)
+
+    def _rang(self) -> None:
+        """Something was answered or ordered by another process."""
+        runtime = self._runtime
+        for run in list(runtime.live.values()):
+            if run.execution is None:
+                continue
+            runtime.thread.call(run.execution.asking.inbox)
+            order = runtime.store.get(f"x:{run.run_id}")
+            if order is not None:
+                runtime.thread.call(run.execution.cancel, order.decode())
+
+    def ended(self, run: Run) -> None:
+        """A run ended here: tell a thread that blocks on it."""
+        blocked = self._blocked.get(run.run_id)
+        if blocked is not None:
+            blocked.put(None)
+
+    def close(self) -> None:
+        """Stop listening; answers that were handed in are still written."""
+        if self._doorbell is not None:
+            self._doorbell.stop()
+        self._clerk.shutdown()

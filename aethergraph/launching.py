@@ -1,0 +1,226 @@
+"""Starting runs and going on with them: ids, ownership, definitions, and the task that drives a run to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from . import definitions, hooks, ids, journal, owner, roster
+from . import facts as f
+from .codec import canonical
+from .errors import RunCancelled, RunExists, RunIsLive, RunPaused, UnknownRun
+from .execution import Execution
+from .flow import Flow
+from .resuming import Plan, agent_of, make_plan
+from .running import Run
+from .status import RunStatus
+
+if TYPE_CHECKING:
+    from .hub import Runtime
+    from .reactive import Agent
+
+
+class Launcher:
+    """Makes the runs of one runtime live."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    # ------------------------------------------------------------------ starting
+
+    def start(
+        self,
+        agent: Agent,
+        inputs: dict[str, Any],
+        *,
+        run_id: str | None = None,
+        keep: bool = False,
+        max_concurrency: int | None = None,
+        parent: str = "",
+    ) -> Run:
+        """Start a run; it goes on in the background.
+
+        Raises:
+            RunExists: `run_id` is taken by another agent's run, or by one with other inputs.
+            NotStorable: an input cannot be stored, so the run could not be resumed.
+        """
+        if run_id is not None and self._runtime.store.get(roster.row_key(run_id)) is not None:
+            return self._again(agent, inputs, run_id)
+        payload = self._runtime.codec.dump(inputs, f"the inputs of {agent.name}")
+        definition = definitions.save(self._runtime.store, definitions.gather(agent), self._runtime.keyring)
+        here = hooks.origin() if hooks.origin is not None else ""
+        if here and not keep:
+            self._pause_earlier(here)
+        started = f.RunStarted(
+            run_id="",
+            name=agent.name,
+            t=self._runtime.clock.now(),
+            inputs=payload,
+            secret=secrets.token_bytes(16),
+            definition=definition,
+            session=hooks.session(),
+            parent=parent,
+            cap=max_concurrency or agent.max_concurrency or self._runtime.max_concurrency,
+            tags=list(agent.tags),
+        )
+        run = self._create(agent, started, run_id)
+        run.origin = here
+        self._launch(run, agent, inputs)
+        return run
+
+    def _create(self, agent: Agent, started: f.RunStarted, wanted: str | None) -> Run:
+        """Take a new id in the store, and begin its journal."""
+        while True:
+            run_id = wanted or ids.run_id(agent.name, secrets.token_bytes(8))
+            fact = msgspec.structs.replace(started, run_id=run_id)
+            with self._runtime.store.transact() as rows:
+                if rows.get(roster.row_key(run_id)) is None:
+                    epoch = self._runtime.owner.take(rows, run_id)
+                    row = roster.RunRow(
+                        run_id, agent.name, RunStatus.RUNNING, fact.t, session=fact.session, parent=fact.parent,
+                        tags=fact.tags,
+                    )  # fmt: skip
+                    roster.write_op(row)(rows)
+                    break
+            if wanted:
+                raise RunExists(wanted, "was made by another process just now")
+        run = Run(self._runtime, run_id, agent.name)
+        self._open(run, agent, Flow(), 0, epoch, [fact])
+        return run
+
+    def _open(
+        self, run: Run, agent: Agent, flow: Flow, batches: int, epoch: owner.Epoch, facts: list[f.AnyFact]
+    ) -> None:
+        run_id = run.run_id
+        self._runtime.journal.open(run_id, batches, owner.encode(epoch), lambda: self._fenced(run_id))
+        opened = f.RunOpened(
+            epoch.number, self._runtime.clock.now(), epoch.told, agent.validity(), list(agent.outputs or ())
+        )
+        for fact in [*facts, opened]:
+            flow.fold(fact)
+        cap = flow.started.cap if flow.started and flow.started.cap else self._runtime.max_concurrency
+        run.execution = Execution(self._runtime, run_id, agent, flow, cap)
+        for fact in [*facts, opened]:
+            run.execution.number = self._runtime.journal.append(run_id, fact)
+        self._runtime.live[run_id] = run
+        self._runtime.inbox.listen()
+
+    def _launch(self, run: Run, agent: Agent, inputs: dict[str, Any]) -> None:
+        execution, loop = run.execution, self._runtime.thread.loop
+        agent.last_run = run
+        if hooks.display_hook is not None:
+            hooks.display_hook(run)
+        context = contextvars.copy_context()
+
+        def begin() -> None:
+            if execution is not None:
+                execution.task = asyncio.Task(self._drive(run, execution, inputs), loop=loop, context=context)
+
+        self._runtime.thread.call(begin)
+
+    # ------------------------------------------------------------------ running
+
+    async def _drive(self, run: Run, execution: Execution, inputs: dict[str, Any]) -> None:
+        future = run.future
+        try:
+            outputs = await execution.main((), inputs)
+        except asyncio.CancelledError:
+            self._ended(run)
+            if execution.broken is not None:
+                future.set_exception(execution.broken)
+            elif execution.flow.status is RunStatus.CANCELLED:
+                future.set_exception(RunCancelled(run.run_id))
+            else:
+                future.set_exception(RunPaused(run.run_id, execution.closed))
+        except BaseException as error:  # noqa: BLE001 (it belongs to whoever waits for the run)
+            self._ended(run)
+            future.set_exception(error)
+        else:
+            self._ended(run)
+            future.set_result(outputs)
+
+    def _ended(self, run: Run) -> None:
+        self._runtime.journal.close_run(run.run_id)
+        self._runtime.live.pop(run.run_id, None)
+        self._runtime.inbox.ended(run)
+
+    def _pause_earlier(self, here: str) -> None:
+        for run in list(self._runtime.live.values()):
+            if run.origin == here:
+                run.pause("its cell was run again")
+                print(f"paused {run.run_id}, which this cell had started; go on with: %aether resume {run.run_id}")
+
+    def _fenced(self, run_id: str) -> None:
+        run = self._runtime.live.get(run_id)
+        if run is not None and run.execution is not None:
+            now = owner.read(self._runtime.store, run_id)
+            taken = RunIsLive(run_id, now.told if now else "another process")
+            self._runtime.thread.call(run.execution.break_off, taken)
+
+    # ------------------------------------------------------------------ going on
+
+    def _again(self, agent: Agent, inputs: dict[str, Any], run_id: str) -> Run:
+        known = Run(self._runtime, run_id, roster.read(self._runtime.store, run_id).name)
+        if known.name != agent.name:
+            raise RunExists(run_id, f"is a run of {known.name!r}, not of {agent.name!r}")
+        if canonical(known.inputs).data != canonical(inputs).data:
+            raise RunExists(run_id, "has other inputs")
+        return self.resume(run_id, agent=agent)
+
+    def resume(
+        self, run_id: str | None = None, *, namespace: Mapping[str, Any] | None = None, agent: Agent | None = None
+    ) -> Run:
+        """Go on with a run; returns at once, as `start`.
+
+        Args:
+            run_id: which; the latest unfinished one where left out.
+            namespace: names of this kernel's cells, which win over the stored definitions.
+
+        Raises:
+            UnknownRun: no such run, or none that is unfinished.
+            RunIsLive: another process runs it.
+            RunCancelled: it was cancelled, which is final.
+            Untrusted: its stored source is not signed with this user's key.
+        """
+        run_id = run_id or self._latest()
+        row = roster.read(self._runtime.store, run_id)
+        live = self._runtime.live.get(run_id)
+        if live is not None:
+            return live
+        batches = journal.read(self._runtime.store, run_id)
+        flow = Flow.of(fact for batch in batches for fact in batch)
+        if flow.status is RunStatus.CANCELLED:
+            raise RunCancelled(run_id)
+        run = Run(self._runtime, run_id, row.name)
+        if flow.result is not None:
+            return run
+        agent = agent or agent_of(self._runtime, run_id, flow, namespace)
+        with self._runtime.store.transact() as rows:
+            epoch = self._runtime.owner.take(rows, run_id)
+        later = journal.read(self._runtime.store, run_id)  # what the last owner wrote before we took over
+        if len(later) != len(batches):
+            flow = Flow.of(fact for batch in later for fact in batch)
+        inputs = self._runtime.codec_for(agent).load(flow.started.inputs) if flow.started else {}
+        self._open(run, agent, flow, len(later), epoch, [])
+        run.origin = hooks.origin() if hooks.origin is not None else ""
+        self._launch(run, agent, inputs)
+        return run
+
+    def plan(self, run_id: str, namespace: Mapping[str, Any] | None = None) -> Plan:
+        """What a resume would reuse and run again, and why; made without running anything."""
+        batches = journal.read(self._runtime.store, run_id)
+        if not batches:
+            roster.read(self._runtime.store, run_id)
+        flow = Flow.of(fact for batch in batches for fact in batch)
+        return make_plan(flow, agent_of(self._runtime, run_id, flow, namespace))
+
+    def _latest(self) -> str:
+        for row in roster.everything(self._runtime.store):
+            if self._runtime.runlist.info(row).status not in (RunStatus.DONE, RunStatus.CANCELLED):
+                return row.run_id
+        raise UnknownRun("unfinished")

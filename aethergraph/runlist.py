@@ -1,0 +1,123 @@
+"""The runs of a store as they are to be read now, and ending one for good wherever it runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import facts as f
+from . import journal, owner, roster, waiting
+from .engine import Op
+from .errors import RunIsLive
+from .execution import Execution
+from .flow import Flow
+from .running import Run
+from .status import RunStatus
+
+if TYPE_CHECKING:
+    from .hub import Runtime
+
+
+class RunList:
+    """The rows of the runs of one runtime's store."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def info(self, row: roster.RunRow) -> roster.RunInfo:
+        """A row as it is to be read now: a run whose process is gone is paused."""
+        status, elsewhere = RunStatus(row.status), False
+        if row.run_id in self._runtime.live:
+            status = self._runtime.live[row.run_id].status
+        elif status in (RunStatus.RUNNING, RunStatus.WAITING):
+            epoch, us = owner.read(self._runtime.store, row.run_id), self._runtime.owner
+            elsewhere = epoch is not None and epoch.owner not in ("", us.id) and us.is_alive(epoch.owner)
+            if not elsewhere:
+                status = RunStatus.PAUSED
+        end = row.ended or self._runtime.clock.now()
+        return roster.RunInfo(
+            row.run_id, row.name, status, row.created, end - row.created, row.nodes, row.done, row.waiting, row.session,
+            row.error, elsewhere, tuple(row.tags),
+        )  # fmt: skip
+
+    def runs(self, status: str | None = None, name: str | None = None, limit: int = 50) -> list[roster.RunInfo]:
+        """The runs of the store, newest first."""
+        found = []
+        for row in roster.everything(self._runtime.store):
+            if name is not None and row.name != name:
+                continue
+            info = self.info(row)
+            if status is None or info.status == status:
+                found.append(info)
+            if len(found) >= limit:
+                break
+        return found
+
+    def load(self, run_id: str) -> Run:
+        """A run to read; the live one where it runs here."""
+        live = self._runtime.live.get(run_id)
+        return live if live is not None else Run(self._runtime, run_id, roster.read(self._runtime.store, run_id).name)
+
+    def cancel(self, run_id: str, by: str = "") -> None:
+        """End a run for good, wherever it runs."""
+        by = by or "a user"
+        run = self._runtime.live.get(run_id)
+        if run is not None and run.execution is not None:
+            self._runtime.thread.call(run.execution.cancel, by)
+            return
+        row = roster.read(self._runtime.store, run_id)
+        batches = journal.read(self._runtime.store, run_id)
+        flow = Flow.of(fact for batch in batches for fact in batch)
+        if flow.result is not None or flow.status is RunStatus.CANCELLED:
+            return
+        with self._runtime.store.transact() as rows:
+            try:
+                self._runtime.owner.take(rows, run_id)
+            except RunIsLive:
+                rows.set(f"x:{run_id}", by.encode())
+            else:
+                end = f.RunCancelled(by, self._runtime.clock.now())
+                rows.set(journal.row_key(run_id, len(batches)), f.encode([end]))
+                for node in flow.open_waits:
+                    if node.wait is not None:
+                        waiting.withdraw_op(node.wait.token)(rows)
+                ended = _row_of(row, RunStatus.CANCELLED, flow, self._runtime.clock.now())
+                roster.write_op(ended)(rows)
+        waiting.ring(self._runtime.store.folder)
+
+    def row_op(self, execution: Execution, status: RunStatus, error: str = "") -> Op:
+        """The row of a live run, to be written with the fact that changes it."""
+        flow = execution.flow
+        started = flow.started
+        base = roster.RunRow(
+            execution.run_id, execution.agent.name, status, started.t if started else 0.0,
+            session=started.session if started else "", parent=started.parent if started else "", error=error,
+            tags=started.tags if started else [],
+        )  # fmt: skip
+        ended = self._runtime.clock.now() if status in (RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED) else 0.0
+        return roster.write_op(_row_of(base, status, flow, ended))
+
+    def parked(self, execution: Execution) -> None:
+        """A run is quiet: its row says whether only people are waited for."""
+        status = RunStatus.WAITING if execution.only_waits else RunStatus.RUNNING
+        if status != execution.row_status and not execution.closed:
+            execution.row_status = status
+            execution.number = self._runtime.journal.append(execution.run_id, None, [self.row_op(execution, status)])
+            self._runtime.journal.nudge()
+
+
+def _row_of(row: roster.RunRow, status: RunStatus, flow: Flow, ended: float) -> roster.RunRow:
+    done = sum(1 for node in flow.nodes if node.outcome is not None and node.outcome.ok)
+    return roster.RunRow(
+        row.run_id,
+        row.name,
+        status,
+        row.created,
+        ended,
+        row.session,
+        row.parent,
+        nodes=len(flow.nodes),
+        done=done,
+        waiting=len(flow.open_waits),
+        error=row.error,
+        tags=row.tags,
+    )

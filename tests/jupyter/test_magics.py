@@ -1,0 +1,339 @@
+"""`%aether` in a real IPython, over a real store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+
+from aethergraph import Run, Runtime, definitions, graph_fn
+from aethergraph.errors import AlreadyAnswered, UnknownRun
+from aethergraph.facts import WaitOpened
+from aethergraph.keyring import Keyring
+from jupyter_ext import cells, commands, notebook, run_view
+from jupyter_ext.magics import AetherMagics
+from jupyter_ext.settings import Settings
+
+
+@graph_fn
+async def study(x: int = 3, *, context: Any) -> dict[str, Any]:
+    name = await context.channel("inbox").ask_choice("Which one?", ["svm", "tree"], name="which")
+    return {"y": 2 * x, "name": name}
+
+
+@graph_fn
+async def broken() -> dict[str, Any]:
+    raise ValueError("<b>no</b>")
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
+    monkeypatch.setenv("AETHERGRAPH_INTERACTIVE", "1")
+    runtime = Runtime(tmp_path / "store", keyring=Keyring(tmp_path / "key"), durability="process")
+    with runtime.use():
+        yield runtime
+    runtime.close()
+
+
+@pytest.fixture
+def ip(shell: InteractiveShell, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
+    monkeypatch.setattr(commands, "settings", Settings())
+    shell.register_magics(AetherMagics)
+    return shell
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The runs whose view was opened."""
+    ids: list[str] = []
+    monkeypatch.setattr(run_view, "open_view", lambda run: ids.append(run.run_id))
+    return ids
+
+
+def asking(runtime: Runtime, x: int = 3) -> Run:
+    """A run whose question is open."""
+    run, asked = runtime.start(study, study.bind((x,), {})), threading.Event()
+    run.follow(lambda facts: asked.set() if any(isinstance(fact, WaitOpened) for fact in facts) else None)
+    assert asked.wait(30)
+    return run
+
+
+def paused(runtime: Runtime, x: int = 3) -> str:
+    run = asking(runtime, x)
+    run.pause("its kernel went away")
+    ended(run)
+    return run.run_id
+
+
+def failed(runtime: Runtime) -> str:
+    run = runtime.start(broken, {})
+    ended(run)
+    return run.run_id
+
+
+def ended(run: Run) -> None:
+    assert run.future.exception(30) is not None
+
+
+def do(ip: InteractiveShell, line: str) -> None:
+    ip.run_line_magic("aether", line)
+
+
+def test_alone_it_lists_the_runs(ip: InteractiveShell, runtime: Runtime, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = paused(runtime), failed(runtime)
+    do(ip, "")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "2 runs"
+    assert lines[2].startswith(second) and "✗ failed: " in lines[2] and f"%aether resume {second}" in lines[2]
+    assert lines[3].startswith(first) and "‖ paused" in lines[3] and "1 answer" in lines[3]
+
+
+def test_resume_shows_the_plan_and_returns_at_once(
+    ip: InteractiveShell, runtime: Runtime, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebook, "live", lambda: True)
+    run_id = paused(runtime)
+    ip.user_ns["study"] = study
+    do(ip, f"resume {run_id}")
+    assert f"resuming {run_id}: 1 runs" in capsys.readouterr().out
+    run = runtime.live[run_id]
+    do(ip, f"answer {run_id} tree")
+    assert run.result(30) == {"y": 6, "name": "tree"}
+
+
+def test_resume_without_a_run_takes_the_only_one_of_this_notebook(
+    ip: InteractiveShell, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebook, "live", lambda: True)
+    run_id = paused(runtime)
+    do(ip, "resume")
+    assert list(runtime.live) == [run_id]
+
+
+def test_resume_starts_nothing_where_several_fit(
+    ip: InteractiveShell, runtime: Runtime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = paused(runtime), paused(runtime)
+    do(ip, "resume")
+    said = capsys.readouterr().out
+    assert "2 runs of this notebook fit; say which one" in said
+    assert f"%aether resume {first}" in said and f"%aether resume {second}" in said
+    assert not runtime.live
+
+
+def test_resume_starts_nothing_of_another_notebook(
+    ip: InteractiveShell, runtime: Runtime, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = paused(runtime)
+    monkeypatch.setattr(notebook, "session", lambda: "another.ipynb")
+    do(ip, "resume")
+    said = capsys.readouterr().out
+    assert "none of these runs was started in this notebook" in said and f"%aether resume {run_id}" in said
+    assert not runtime.live
+
+
+def test_resume_with_nothing_to_resume_says_so(ip: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    do(ip, "resume")
+    assert capsys.readouterr().out == "no unfinished run in this store\n"
+
+
+def test_resume_of_a_live_run_shows_it(ip: InteractiveShell, runtime: Runtime, opened: list[str]) -> None:
+    run = asking(runtime)
+    do(ip, f"resume {run.run_id}")
+    assert opened == [run.run_id]
+
+
+def test_resume_of_a_done_run_names_what_to_do_instead(ip: InteractiveShell, runtime: Runtime) -> None:
+    run_id = done(runtime)
+    with pytest.raises(UsageError, match=f"{run_id} is done already; `%aether show {run_id}`"):
+        do(ip, f"resume {run_id}")
+
+
+def done(runtime: Runtime) -> str:
+    run = asking(runtime)
+    run.answer("svm")
+    run.result(30)
+    return run.run_id
+
+
+def test_where_nobody_looks_resume_waits_for_the_end(
+    ip: InteractiveShell, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebook, "live", lambda: False)
+    monkeypatch.setenv("AETHERGRAPH_ANSWERS", '{"which": "svm"}')
+    run_id = paused(runtime)
+    do(ip, f"resume {run_id}")
+    assert runtime.load(run_id).outputs == {"y": 6, "name": "svm"}
+
+
+def test_but_not_for_answers_that_come_from_elsewhere(
+    ip: InteractiveShell, runtime: Runtime, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebook, "live", lambda: False)
+    monkeypatch.setattr(commands, "PARKED_S", 0.01)
+    run_id = paused(runtime)
+    do(ip, f"resume {run_id}")
+    assert f"{run_id} waits for: Which one?" in capsys.readouterr().out
+
+
+def test_show_opens_the_view(ip: InteractiveShell, runtime: Runtime, opened: list[str]) -> None:
+    first, second = done(runtime), done(runtime)
+    do(ip, f"show {first}")
+    do(ip, "show")
+    assert opened == [first, second]
+
+
+def test_waits_lists_open_questions(ip: InteractiveShell, runtime: Runtime, capsys: pytest.CaptureFixture[str]) -> None:
+    run = asking(runtime)
+    do(ip, "waits")
+    assert f"%aether answer {run.waits[0].token} ..." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("value", ["tree", "2", "TREE"])
+def test_answer_takes_a_token_or_its_beginning(ip: InteractiveShell, runtime: Runtime, value: str) -> None:
+    run = asking(runtime)
+    do(ip, f"answer {run.waits[0].token[:8]} {value}")
+    assert run.result(30)["name"] == "tree"
+
+
+def test_answers_that_are_not_taken_say_why(ip: InteractiveShell, runtime: Runtime) -> None:
+    run, other = asking(runtime), asking(runtime)
+    token = run.waits[0].token
+    for line, why in (
+        (f"answer {token} oak", "'oak' is none of 'svm', 'tree'; the question is still open"),
+        ("answer nosuch x", "no question 'nosuch'"),
+        ("answer ask x", "2 questions fit 'ask'"),
+        ("answer", "write `%aether answer TOKEN value`"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            do(ip, line)
+    do(ip, f"answer {token} svm")
+    with pytest.raises(UsageError) as caught:
+        do(ip, f"answer {token} tree")
+    assert isinstance(caught.value.__cause__, AlreadyAnswered)
+    other.cancel()
+
+
+def test_cancel_is_final(ip: InteractiveShell, runtime: Runtime, capsys: pytest.CaptureFixture[str]) -> None:
+    run = asking(runtime)
+    do(ip, f"cancel {run.run_id}")
+    ended(run)
+    assert capsys.readouterr().out == f"cancelled {run.run_id}\n"
+    with pytest.raises(UsageError, match="is cancelled already"):
+        do(ip, f"cancel {run.run_id}")
+
+
+def test_retry_is_for_failed_runs(ip: InteractiveShell, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notebook, "live", lambda: True)
+    run_id, other = failed(runtime), done(runtime)
+    ip.user_ns["broken"] = broken
+    do(ip, "retry")
+    assert runtime.load(run_id).flow().opened.epoch == 2  # type: ignore[union-attr]
+    with pytest.raises(UsageError, match=f"{other} is done, not failed"):
+        do(ip, f"retry {other}")
+
+
+def test_load_binds_outputs(ip: InteractiveShell, runtime: Runtime) -> None:
+    run_id = done(runtime)
+    do(ip, f"load {run_id} name")
+    assert ip.user_ns["name"] == "svm" and "y" not in ip.user_ns
+    do(ip, f"load {run_id}")
+    assert ip.user_ns["y"] == 6
+    with pytest.raises(UsageError, match="has no output z; it has: y, name"):
+        do(ip, f"load {run_id} z")
+    unfinished = paused(runtime)
+    with pytest.raises(UsageError, match="is paused and has no outputs yet"):
+        do(ip, f"load {unfinished}")
+
+
+def test_config_sets_and_shows(ip: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    do(ip, "config echo=on static=small")
+    assert capsys.readouterr().out == "echo=on  (off | on)\nstatic=small  (full | small | off)\n"
+    for line, why in (("config echo", "key=value"), ("config echo=loud", "echo is one of off, on; got 'loud'")):
+        with pytest.raises(UsageError, match=why):
+            do(ip, line)
+
+
+def test_doctor_says_what_a_report_needs(
+    ip: InteractiveShell, runtime: Runtime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    do(ip, "doctor")
+    said = capsys.readouterr().out
+    for part in ("python", "IPython", "express lane", "not installed", str(runtime.store.folder), "kB"):
+        assert part in said
+
+
+def test_trust_shows_the_code_and_signs_it(
+    ip: InteractiveShell,
+    runtime: Runtime,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run_id = paused(runtime)
+    started = runtime.load(run_id).flow().started
+    assert started is not None
+    stored = definitions.Definition("import os\n\x1b[2Jprint(1)\n", "study")
+    runtime.keyring, own = Keyring(tmp_path / "foreign"), runtime.keyring
+    digest = definitions.save(runtime.store, stored, runtime.keyring)
+    runtime.keyring = own
+    monkeypatch.setattr("jupyter_ext.trust._definition_digest", lambda run_id: digest)
+    monkeypatch.setattr("builtins.input", lambda prompt: "n")
+    do(ip, f"trust {run_id}")
+    assert capsys.readouterr().out == "import os\nprint(1)\n\nnothing was changed\n"
+    do(ip, f"trust {run_id} --yes")
+    assert definitions.load_definition(runtime.store, own, digest) == stored
+    capsys.readouterr()
+    do(ip, f"trust {run_id}")
+    assert "is trusted already" in capsys.readouterr().out
+
+
+def test_what_it_does_not_know_names_what_it_knows(ip: InteractiveShell) -> None:
+    with pytest.raises(UsageError, match="no 'resme'; did you mean `%aether resume`\\? It knows: resume, show"):
+        do(ip, "resme")
+    for line in ("cancel", "load", "trust", "show a b", "resume a b"):
+        with pytest.raises(UsageError, match="write `%aether"):
+            do(ip, line)
+    with pytest.raises(UsageError, match="no run 'nosuch'") as caught:
+        do(ip, "show nosuch")
+    assert isinstance(caught.value.__cause__, UnknownRun)
+
+
+def test_an_error_is_one_line_and_fails_the_cell(ip: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not ip.run_cell("%aether show nosuch").success
+    said = capsys.readouterr()
+    assert (said.out + said.err).startswith("UsageError: no run 'nosuch'")
+
+
+def test_tab_completes(ip: InteractiveShell, runtime: Runtime) -> None:
+    run_id, other = paused(runtime), done(runtime)
+
+    def offered(line: str) -> list[str]:
+        symbol = "" if line.endswith(" ") else line.split()[-1]
+        return commands.complete(ip, SimpleNamespace(line=line, symbol=symbol))
+
+    assert "resume" in offered("%aether ") and "resume" in offered("%aether res")
+    assert offered("%aether resume ") == [run_id]
+    assert offered("%aether load stu") == [other]
+    assert offered("%aether config e")[0] == "echo=off"
+    assert offered("%aether answer ") == [runtime.waits()[0].token]
+    assert offered("%aether resume x y ") == [] and offered("%aether doctor ") == []
+
+
+def test_the_cell_magics_define_when_called_as_such(ip: InteractiveShell) -> None:
+    ip.input_transformers_cleanup.append(
+        lambda lines: cells.transform(lines, ip.input_transformer_manager.transform_cell)
+    )
+    ip.run_cell_magic("tool", "double(x) -> y", "y = 2 * x")
+    assert ip.user_ns["double"].fn(4) == {"y": 8}
+    run = ip.run_cell_magic("graph_fn", "--run four(x=4) -> y", "y = x")
+    assert run.result(30) == {"y": 4}
+    with pytest.raises(SyntaxError, match="needs a name"):
+        ip.run_cell_magic("tool", "", "y = 1")
+    assert "The cell is the body of an agent" in (AetherMagics.graph_fn.__doc__ or "")
