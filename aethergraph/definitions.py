@@ -280,8 +280,13 @@ class _Gathering:
             text = f"{name} = ({code.text})"
         else:
             text = _standalone(code) if own == name else f"{_standalone(code)}\n\n\n{name} = {own}"
+        made = None
+        if value is not thing and own == name and not getattr(code.node, "decorator_list", None):
+            made = _assignment(name, code.file)  # as the cells of `%%graph_fn` do: `name = graph_fn(...)(name)`
         self.future = self.future or _from_future(thing)
-        item = self.items[name] = _Item(text)
+        item = self.items[name] = _Item(text if made is None else f"{text}\n\n\n{ast.unparse(made)}")
+        if made is not None:
+            self._called(name, item, thing, made)
         self._names(name, item, thing, code, cells)
 
     def _assign(self, name: str, value: Any) -> None:
@@ -293,13 +298,17 @@ class _Gathering:
             self._lose(name, f"how this {type(value).__name__} was made is not known; a decorated `def` is")
             return
         item = self.items[name] = _Item(ast.unparse(statement))
+        self._called(name, item, thing, statement)
+
+    def _called(self, name: str, item: _Item, thing: Any, statement: ast.Assign) -> None:
+        """What the call on the right of `statement` needs."""
         resolve = source.lookup(thing)
         for other in sorted(free(statement.value)[0]):
             try:
                 needed = resolve(other)
             except LookupError:
                 continue
-            if vars(builtins).get(other, item) is not needed:
+            if other != name and vars(builtins).get(other, item) is not needed:
                 self.need(other, needed)
                 item.before.append(other)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 display_hook: Callable[[Run], None] | None = None  # shows a run in the cell that starts it
 blocking_asker: Callable[[Question, str, str], Any] | None = None  # asks from a main thread that blocks
-origin: Callable[[], str] | None = None  # the cell that is running
+origin: Callable[[], str] | None = None  # which execution of which cell runs, as CELL#EXECUTION; "nested" in a node
 on_attempt_end: list[Callable[[Desk], None]] = []  # a body or attempt ended; called in its thread and context
 
 

@@ -113,7 +113,7 @@ class Launcher:
     def _launch(self, run: Run, agent: Agent, inputs: dict[str, Any]) -> None:
         execution, loop = run.execution, self._runtime.thread.loop
         agent.last_run = run
-        if hooks.display_hook is not None:
+        if hooks.display_hook is not None and not run.origin.startswith("nested"):
             hooks.display_hook(run)
         context = contextvars.copy_context()
 
@@ -150,8 +150,9 @@ class Launcher:
         self._runtime.inbox.ended(run)
 
     def _pause_earlier(self, here: str) -> None:
+        cell, _, execution = here.partition("#")
         for run in list(self._runtime.live.values()):
-            if run.origin == here:
+            if run.origin != here and run.origin.partition("#")[0] == cell and execution:
                 run.pause("its cell was run again")
                 print(f"paused {run.run_id}, which this cell had started; go on with: %aether resume {run.run_id}")
 

@@ -65,7 +65,10 @@ def _text(value: Any, needs: dict[str, Any]) -> str:
 def _number(value: Any) -> str:
     if isinstance(value, complex):
         return f"complex({_number(value.real)}, {_number(value.imag)})"
-    return repr(value) if math.isfinite(value) else f"float({str(value)!r})"
+    if math.isfinite(value):
+        return repr(value)
+    sign = "-" if math.copysign(1, value) < 0 else ""
+    return f"{sign}float({str(abs(value))!r})"
 
 
 def _collection(kind: type, value: Any, needs: dict[str, Any]) -> str:

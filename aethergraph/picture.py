@@ -401,7 +401,7 @@ class Picture:
         if entry is None or ask is None:
             return
         if node.error is not None:
-            entry.more = f"{node.error.qualname}: {node.error.message}"
+            entry.more = error_text(node.error)
             return
         node.answer = entry.more = HIDDEN if ask.question.silent else answer_text(plain(node.value))
         if ask.question.silent:
@@ -482,7 +482,7 @@ class Picture:
         self.error = fact.error
         self._end(RunStatus.FAILED, fact.t, _CUT_OFF)
         t = self._clock(fact.t)
-        self.transcript.add(t, "error", f"{fact.error.qualname}: {fact.error.message}", 0, key="error")
+        self.transcript.add(t, "error", error_text(fact.error), 0, key="error")
 
     def _run_paused(self, fact: f.RunPaused) -> None:
         self.why = fact.why
@@ -504,6 +504,11 @@ _UNCLAIMED = {
     NodeStatus.READY: NodeStatus.SKIPPED,
 }
 _CUT_OFF = {NodeStatus.RUNNING: NodeStatus.CANCELLED, NodeStatus.READY: NodeStatus.SKIPPED}
+
+
+def error_text(error: f.Error) -> str:
+    """`KeyError: no such key`."""
+    return f"{error.qualname}: {error.message}"
 
 
 def answer_text(value: Any) -> str:

@@ -13,7 +13,7 @@ from . import facts as f
 from .groups import Group, finished, overall
 from .labels import cut, duration, line, width
 from .layout import Layout, Point, layout
-from .picture import Node, Picture
+from .picture import Node, Picture, error_text
 from .status import NodeStatus
 
 HEIGHT, SMALLEST, WIDEST = 44, 104, 210
@@ -208,7 +208,7 @@ def _box(picture: Picture, unit: _Unit, part: _Part | None) -> Box:
     wide = int(min(max(room, SMALLEST if many < 2 else SMALLEST + 12), WIDEST + 30))
     if part is None:
         return Box(unit.key, label + tail, 0, 0, wide, HEIGHT, unit.group if unit.group.folded else None)
-    wide = max(wide + 60, part.width + 2 * _PAD)
+    wide = max(int(width(label)) + 150, part.width + 2 * _PAD)  # its second line stands beside its name
     return Box(unit.key, label, 0, 0, wide, part.height + _HEAD + _PAD, None, True)
 
 
@@ -275,7 +275,7 @@ def _nest(picture: Picture, node: Node, box: Box, groups: list[Group] | tuple[()
     if node.ended is not None:
         parts = [f"{total} node{'s' if total != 1 else ''}", duration(node.ended - node.began)]
     if node.error is not None:
-        parts = [f"{node.error.qualname}: {line(node.error.message)}"]
+        parts = [line(error_text(node.error)[:300])]
     status = shown(node)
     if status is NodeStatus.RUNNING and counts[NodeStatus.WAITING] and not counts[NodeStatus.RUNNING]:
         status = NodeStatus.WAITING
@@ -285,7 +285,7 @@ def _nest(picture: Picture, node: Node, box: Box, groups: list[Group] | tuple[()
 
 def _sub(picture: Picture, node: Node, outputs: Outputs) -> str:
     if node.error is not None:
-        return f"{node.error.qualname}: {line(node.error.message[:200])}"
+        return line(error_text(node.error)[:300])
     if node.kind == f.WAIT and node.answer:
         return line(node.answer[:200])
     match shown(node):

@@ -37,8 +37,7 @@ class Capture:
         self._undo = ExitStack()
         self._plain: dict[bool, Callable[[str], object]] = {}  # by `err`: the streams' own write
         for err, stream in ((False, sys.stdout), (True, sys.stderr)):
-            if "__dict__" in dir(stream) and type(stream).__flags__ & _HEAP:
-                self._swap_class(stream, err)
+            self._swap_class(stream, err)
         self._patch_display(shell.display_pub)
         self._patch_capture_output()
         self._undo.callback(self.figures.install())
@@ -97,8 +96,11 @@ class Capture:
                 stream.write = tee
 
         NodeStream.__name__, NodeStream.__qualname__ = base.__name__, base.__qualname__
+        try:
+            stream.__class__ = NodeStream
+        except TypeError:
+            return  # a stream of C code, as consoles have: its text stays with the cell
         tee = stream.__dict__.pop("write", None)
-        stream.__class__ = NodeStream
         if tee is not None:
             stream.write = tee
         self._plain[err] = lambda text: base.write(stream, text)
@@ -142,9 +144,6 @@ class Capture:
 
         capture_output.__enter__ = node_enter  # type: ignore[method-assign]
         self._undo.callback(setattr, capture_output, "__enter__", enter)
-
-
-_HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE: only objects of classes written in Python can be given another class
 
 
 class _CellText(StringIO):

@@ -8,7 +8,7 @@ from typing import Any
 from aethergraph.facts import GRAPH
 from aethergraph.groups import Group
 from aethergraph.labels import clean, line
-from aethergraph.picture import Node, Picture
+from aethergraph.picture import Node, Picture, error_text
 from aethergraph.scene import shown
 
 from .patches import arguments, artifact, outputs
@@ -36,9 +36,7 @@ def detail(picture: Picture, group: Group | None, key: int, no: int, source: str
 
 def _node(picture: Picture, node: Node, source: str) -> Json:
     log = "" if node.notes is None else clean(node.notes.log.tail(_TEXT)).rstrip("\n")
-    failures = [
-        f"attempt {one.attempt}: {one.error.qualname}: {line(one.error.message)[:300]}" for one in node.failures
-    ]
+    failures = [f"attempt {one.attempt}: {line(error_text(one.error)[:400])}" for one in node.failures]
     saved = [artifact(picture, node.no, record) for record in picture.saved_by(node.no)]
     return {
         "no": node.no,
@@ -51,7 +49,7 @@ def _node(picture: Picture, node: Node, source: str) -> Json:
         "inputs": arguments(node.args),
         "outputs": outputs(node.value),
         "failures": failures,
-        "error": "" if node.error is None else f"{node.error.qualname}: {clean(node.error.message)[:2000]}",
+        "error": "" if node.error is None else clean(error_text(node.error))[:2000],
         "traceback": _traceback(node),
         "why": f"runs again: {clean(node.why)}" if node.why else "",
         "volatile": f"will run again on resume: {clean(node.volatile)}" if node.volatile else "",

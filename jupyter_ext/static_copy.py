@@ -13,7 +13,7 @@ from html import escape
 from aethergraph import codec
 from aethergraph.drawing import to_svg
 from aethergraph.labels import clean, clock, cut, duration, line
-from aethergraph.picture import Node, Picture
+from aethergraph.picture import Node, Picture, error_text
 from aethergraph.scene import Scene, face, scene, shown
 from aethergraph.status import NodeStatus, RunStatus
 from aethergraph.transcript import Entry
@@ -55,7 +55,7 @@ def _count(picture: Picture) -> str:
 def _text(picture: Picture, status: RunStatus) -> str:
     head = f"run {line(picture.run_id)} of {line(picture.name)}: {status.value}, {_count(picture)}"
     asked = [f"  asks: {line(ask.question.prompt)[:200]}" for ask in picture.asks.values()]
-    error = [f"  {picture.error.qualname}: {line(picture.error.message)[:300]}"] if picture.error else []
+    error = [f"  {line(error_text(picture.error)[:400])}"] if picture.error else []
     more = [f"  go on: %aether resume {line(picture.run_id)}"] if status in _UNFINISHED else []
     return "\n".join([head, *asked, *error, *more])
 
@@ -96,9 +96,7 @@ def _page(
         parts += [image(svg, wide, name) for name, svg, wide in plots(picture.tracks)]
     parts += _saved(picture)
     if picture.error is not None:
-        text = (
-            f"{picture.error.qualname}: {clean(picture.error.message)[:2000]}\n{clean(picture.error.traceback)[:4000]}"
-        )
+        text = f"{clean(error_text(picture.error))[:2000]}\n{clean(picture.error.traceback)[:4000]}"
         parts.append(f'<pre style="{_PRE};color:#b3261e">{escape(text.rstrip())}</pre>')
     if nodes:
         parts += _nodes(picture, placed, nodes)
@@ -192,4 +190,4 @@ def _facts(picture: Picture, node: Node) -> str:
 
 def _failure(node: Node) -> str:
     error = node.error
-    return escape(f"{clean(node.label)}: {error.qualname}: {line(error.message)[:300]}\n" if error else "")
+    return escape(f"{line(node.label)}: {line(error_text(error)[:400])}\n" if error else "")

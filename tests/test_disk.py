@@ -6,22 +6,30 @@ import pickle
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
-import diskcache
+import diskcache  # type: ignore[import-untyped]
 import pytest
 
 from aethergraph.disk import DiskStore, find_store
 from aethergraph.errors import DamagedRecord, NewerStore
 from aethergraph.facts import FORMAT
 
+Opener = Callable[..., DiskStore]
+
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[DiskStore]:
-    made = DiskStore(tmp_path / "store")
-    yield made
-    made.close()
+def opened() -> Iterator[Opener]:
+    """Opens stores and closes them at the end."""
+    with ExitStack() as stack:
+        yield lambda folder, **options: stack.enter_context(closing(DiskStore(folder, **options)))
+
+
+@pytest.fixture
+def store(tmp_path: Path, opened: Opener) -> DiskStore:
+    return opened(tmp_path / "store")
 
 
 def put(store: DiskStore, key: str, row: bytes) -> None:
@@ -30,7 +38,7 @@ def put(store: DiskStore, key: str, row: bytes) -> None:
 
 
 def sql(store: DiskStore, statement: str, *args: object) -> list[tuple[object, ...]]:
-    with sqlite3.connect(store.folder / "cache.db") as connection:
+    with closing(sqlite3.connect(store.folder / "cache.db")) as connection, connection:
         return connection.execute(statement, args).fetchall()
 
 
@@ -48,11 +56,10 @@ def test_no_row_becomes_a_file(store: DiskStore) -> None:
 
 
 @pytest.mark.parametrize(("durability", "level"), [("power", 2), ("process", 1)])
-def test_commits_are_as_durable_as_asked(tmp_path: Path, durability: str, level: int) -> None:
-    store = DiskStore(tmp_path, durability=durability)  # type: ignore[arg-type]
+def test_commits_are_as_durable_as_asked(tmp_path: Path, opened: Opener, durability: str, level: int) -> None:
+    store = opened(tmp_path, durability=durability)  # type: ignore[arg-type]
     assert store._cache._sql("PRAGMA synchronous").fetchall() == [(level,)]
     assert store._cache._sql("PRAGMA journal_mode").fetchall() == [("wal",)]
-    store.close()
 
 
 def test_git_ignores_the_folder(store: DiskStore) -> None:
@@ -90,37 +97,34 @@ def test_a_row_under_another_key_is_damage(store: DiskStore) -> None:
         store.get("b")
 
 
-def test_a_file_that_is_no_database_is_damage(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_damage(tmp_path: Path, opened: Opener) -> None:
     (tmp_path / "cache.db").write_bytes(b"this is no database, however long it may be" * 100)
     with pytest.raises(DamagedRecord, match=r"cache\.db"):
-        DiskStore(tmp_path)
+        opened(tmp_path)
 
 
-def test_a_newer_store_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
-    store = DiskStore(tmp_path)
+def test_a_newer_store_is_refused_and_left_as_it_was(tmp_path: Path, opened: Opener) -> None:
+    store = opened(tmp_path)
     put(store, "format", str(FORMAT + 1).encode())
-    store.close()
     sql(store, "UPDATE Settings SET value = 7 WHERE key = 'cull_limit'")  # as a newer version may want it
     with pytest.raises(NewerStore, match=f"format {FORMAT + 1}"):
-        DiskStore(tmp_path)
+        opened(tmp_path)
     assert sql(store, "SELECT value FROM Settings WHERE key = 'cull_limit'") == [(7,)]
 
 
-def test_opening_again_finds_everything(tmp_path: Path) -> None:
-    first = DiskStore(tmp_path)
+def test_opening_again_finds_everything(tmp_path: Path, opened: Opener) -> None:
+    first = opened(tmp_path)
     put(first, "a", b"1")
     first.close()
-    assert DiskStore(tmp_path).get("a") == b"1"
+    assert opened(tmp_path).get("a") == b"1"
 
 
-def test_opening_an_existing_store_writes_nothing(tmp_path: Path) -> None:
-    DiskStore(tmp_path).close()
-    before = sql(DiskStore(tmp_path), "PRAGMA data_version")
-    with sqlite3.connect(tmp_path / "cache.db") as watcher:
+def test_opening_an_existing_store_writes_nothing(tmp_path: Path, opened: Opener) -> None:
+    opened(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "cache.db")) as watcher:
         version = watcher.execute("PRAGMA data_version").fetchall()
-        DiskStore(tmp_path).close()
+        opened(tmp_path)
         assert watcher.execute("PRAGMA data_version").fetchall() == version
-    assert before
 
 
 @pytest.mark.parametrize(("key", "row"), [(1, b""), ("a", "text"), ("a", {"a": 1})])
@@ -141,7 +145,9 @@ def test_a_commit_that_fails_is_an_error_and_the_store_goes_on(
     assert (store.get("a"), store.get("b")) == (b"1", b"2")
 
 
-def test_what_a_transaction_wrote_is_there_after_kill_9_and_nothing_of_the_one_it_was_in(tmp_path: Path) -> None:
+def test_what_a_transaction_wrote_is_there_after_kill_9_and_nothing_of_the_one_it_was_in(
+    tmp_path: Path, opened: Opener
+) -> None:
     script = f"""
 import os, signal
 from pathlib import Path
@@ -154,12 +160,11 @@ with store.transact() as rows:
     os.kill(os.getpid(), signal.SIGKILL)
 """
     subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
-    store = DiskStore(tmp_path)
+    store = opened(tmp_path)
     assert (store.get("done"), store.get("open")) == (b"1", None)
-    store.close()
 
 
-def test_processes_take_turns(tmp_path: Path) -> None:
+def test_processes_take_turns(tmp_path: Path, opened: Opener) -> None:
     script = f"""
 from pathlib import Path
 from aethergraph.disk import DiskStore
@@ -170,7 +175,7 @@ for _ in range(20):
 """
     started = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(2)]
     assert [process.wait(60) for process in started] == [0, 0]
-    assert DiskStore(tmp_path).get("n") == b"40"
+    assert opened(tmp_path).get("n") == b"40"
 
 
 def test_the_store_is_named_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def test_boxes_do_not_overlap_and_edges_lead_to_the_right(
     placed = layout(sizes, edges, engine=engine)
     boxes = [(x, y, x + w, y + h) for (x, y), (w, h) in zip(placed.at, sizes, strict=True)]
     for i, a in enumerate(boxes):
-        assert 0 <= a[0] and 0 <= a[1] and a[2] <= placed.width and a[3] <= placed.height + 1
+        assert min(a) >= 0 and a[2] <= placed.width and a[3] <= placed.height + 1
         for b in boxes[i + 1 :]:
             assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
     assert {(a, b) for a, b, _ in placed.routes} == {(a, b) for a, b in edges if a < b}

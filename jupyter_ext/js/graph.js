@@ -51,7 +51,7 @@ export function createGraph({ store, open }) {
 
   function newBox() {
     const parts = common("box", { rx: 7 }, { y: 36 });
-    parts.bar = svg("g", { class: "bar", visibility: "hidden" }, svg("rect", { class: "rail", x: 10, y: 37.5, height: 3, rx: 1.5 }),
+    parts.bar = svg("g", { class: "gauge", visibility: "hidden" }, svg("rect", { class: "rail", x: 10, y: 37.5, height: 3, rx: 1.5 }),
       svg("rect", { class: "fill", x: 10, y: 37.5, height: 3, rx: 1.5 }));
     parts.group.append(parts.bar);
     return parts;

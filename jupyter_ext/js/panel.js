@@ -76,7 +76,7 @@ export function createPanel({ store, pictures, label, closed, open }) {
   function oneParts(face, known) {
     const status = known?.status ?? face[0];
     const [began, ended] = known ? [known.began, known.ended] : [face[3], face[4]];
-    const [inputs, outputs, attempt, failed] = known ? [known.inputs, known.outputs, known.attempt, known.failures.length] : (face[5] ?? [[], [], 1, 0]);
+    const [inputs, outputs, attempt, failed] = known ? [known.inputs, known.outputs, known.attempt, known.failures.length] : ((!shown.no && face[5]) || [[], [], 1, 0]);
     const words = [WORDS[status] + (ended != null && status !== "reused" ? ` in ${span(ended - began)}` : ""), attempt > 1 || failed ? `attempt ${Math.max(attempt, failed + 1)}` : "",
       known?.execution > 1 ? `run ${known.execution} of it` : ""];
     const list = html("dl");

@@ -161,6 +161,6 @@ const FIELDS = {
   approval(ask) {
     const buttons = ask.options.map((_, i) =>
       html("button", { type: "button", class: i ? "" : "go", "data-choice": i }, (ask.shown ?? ask.options)[i]));
-    return { elements: buttons, hint: "", value: () => null, check: () => "press one of the buttons", restore() {}, focus: () => buttons[0]?.focus({ preventScroll: true }) };
+    return { elements: buttons, hint: "", value: () => null, check: (value) => (value == null ? "press one of the buttons" : ""), restore() {}, focus: () => buttons[0]?.focus({ preventScroll: true }) };
   },
 };

@@ -22,7 +22,9 @@ ran = logging.getLogger(RAN)
 logs: list[list[str]] = []  # the log of each root body, in the order in which they began
 
 Step = list[Any]  # kind, then what it takes: plain data, so that nested agents can be given theirs
-_LEAVES = ["work", "work", "quick", "bad", "draw", "clock", "nap", "thread", "blocking", "send"]
+_LEAVES = [
+    "work", "work", "quick", "bad", "draw", "clock", "nap", "thread", "blocking", "send", "ask", "hurry", "consult",
+]  # fmt: skip
 _BRANCHES = [
     "seq", "seq", "gather", "gather", "race", "timeout", "wait_for", "ascomp", "nested", "group", "equal", "bare",
     "forgotten",
@@ -64,6 +66,15 @@ def blocking(x: Any) -> str:
     ran.info("")
     time.sleep(random.random() * SLOW_S)
     return f"{x}?{_random_text()}"
+
+
+@tool(retries=2, backoff_s=0.0002)
+def consult(x: Any, *, context: NodeContext) -> str:
+    ran.info("")
+    answer = context.channel().ask_text(f"inner {x}?")
+    if os.urandom(1)[0] < 100:
+        raise Odd(x, _random_text())
+    return f"{answer} {_random_text()}"
 
 
 def generate(rng: random.Random, depth: int = 0) -> Step:
@@ -127,6 +138,21 @@ async def _clock(step: Step, log: list[str], context: NodeContext) -> Any:
 
 async def _send(step: Step, log: list[str], context: NodeContext) -> Any:
     await context.channel("inbox").send_text(f"message {step[1]}")
+
+
+async def _ask(step: Step, log: list[str], context: NodeContext) -> Any:
+    return await context.channel().ask_text(f"question {step[1]}?")
+
+
+async def _hurry(step: Step, log: list[str], context: NodeContext) -> Any:
+    return await context.channel().ask_text(f"quick {step[1]}?", timeout_s=0.002, default="nothing", channel="inbox")
+
+
+async def _consult(step: Step, log: list[str], context: NodeContext) -> Any:
+    try:
+        return (await consult(step[1])).result
+    except Odd as error:
+        return ["odd", *error.args]
 
 
 async def _nap(step: Step, log: list[str], context: NodeContext) -> Any:
@@ -223,5 +249,5 @@ _KINDS = {
     "work": _work, "quick": _quick, "bad": _bad, "blocking": _blocking, "draw": _draw, "clock": _clock, "send": _send,
     "nap": _nap, "thread": _thread, "seq": _seq, "gather": _gather, "equal": _equal, "group": _group, "bare": _bare,
     "forgotten": _forgotten, "race": _race, "ascomp": _ascomp, "timeout": _timeout, "wait_for": _wait_for,
-    "nested": _nested,
+    "nested": _nested, "ask": _ask, "hurry": _hurry, "consult": _consult,
 }  # fmt: skip

@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from aethergraph import Runtime, journal, roster
+from aethergraph import Runtime, journal, roster, waiting
 from aethergraph.blobs import DiskBlobs
 from aethergraph.engine import HERE
-from aethergraph.facts import AnyFact, RunDone, RunFailed, encode
+from aethergraph.facts import AnyFact, RunDone, RunFailed, WaitWithdrawn, encode
 from aethergraph.flow import Flow
 from aethergraph.ids import Key
 from aethergraph.reactive import Agent
@@ -31,17 +31,17 @@ class Executions(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.keys: list[Key] = []
+        self.attempts: list[tuple[Key, int]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         """A tool says that it runs."""
         place: Any = HERE.get()
-        self.keys.append(place.handle.key)
+        self.attempts.append((place.handle.key, place.attempt))
 
-    def take(self) -> list[Key]:
-        """What ran since the last time."""
-        keys, self.keys = self.keys, []
-        return keys
+    def take(self) -> list[tuple[Key, int]]:
+        """The attempts since the last time: whose, and which."""
+        attempts, self.attempts = self.attempts, []
+        return attempts
 
 
 @contextmanager
@@ -116,12 +116,22 @@ class History:
     def put_back(self, run_id: str, facts: Sequence[AnyFact]) -> None:
         """Only `facts` have happened. What people answered stays in the store, as answers do."""
         row = roster.read(self.store, run_id)
+        withdrawn = {fact.no for fact in facts if isinstance(fact, WaitWithdrawn)}
         rows = [key for key, _ in self.store.scan(f"j:{run_id}:")]
         with self.store.transact() as transaction:
             for key in rows:
                 transaction.delete(key)
             transaction.set(journal.row_key(run_id, 0), encode(list(facts)))
             roster.write_op(roster.RunRow(run_id, row.name, "running", row.created))(transaction)
+            for token, wait in self._withdrawn(run_id):
+                if wait.no not in withdrawn:
+                    transaction.delete(waiting.PREFIX + token)
+                    waiting.open_op(msgspec.structs.replace(wait, state="open"))(transaction)
+
+    def _withdrawn(self, run_id: str) -> list[tuple[str, waiting.WaitRow]]:
+        tokens = [key.removeprefix(waiting.PREFIX) for key, _ in self.store.scan(waiting.PREFIX)]
+        rows = [(token, waiting.read(self.store, token)) for token in tokens]
+        return [(token, row) for token, row in rows if row and row.run_id == run_id and row.state == "withdrawn"]
 
     def _end(self, run: Run, limit_s: float) -> Ended:
         assert run.execution is not None, "the run had ended before"

@@ -1,0 +1,414 @@
+"""The view in a browser: what a person sees, and what comes of what a person does."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.js.view import View
+from tests.story import PROBE, Story
+
+
+def answers(view: View) -> list[object]:
+    return [message["value"] for message in view.sent("answer")]
+
+
+def ack(view: View, why: str = "") -> None:
+    last = view.sent("answer")[-1]
+    view.tell({"kind": "ack", "token": last["token"], "answer_id": last["answer_id"], "why": why})
+
+
+def test_boxes_say_name_status_and_result(page: Page) -> None:
+    story = Story()
+    load = story.tool("load", rows=3)
+    view = View(page, story)
+    expect(page.get_by_role("button", name="load: done, 0.0 s \u00b7 3")).to_be_visible()
+    fit = story.node("fit", load)
+    view.play()
+    expect(page.get_by_role("button", name="fit: running")).to_be_visible()
+    story.fail(fit, "no such key")
+    view.play()
+    expect(page.get_by_role("button", name=re.compile("fit: failed, KeyError"))).to_be_visible()
+    expect(page.locator(".edge")).to_have_count(1)
+    expect(page.locator(".head")).to_contain_text("1 of 2 \u00b7 1 failed")
+
+
+def test_the_head_says_how_the_run_is(page: Page) -> None:
+    story = Story()
+    view = View(page, story)
+    expect(page.locator(".pill")).to_have_text("running")
+    asked = story.ask("Which?")
+    view.play()
+    expect(page.locator(".pill")).to_have_text("waiting for you")
+    story.answer(asked, "a")
+    story.end()
+    view.play()
+    expect(page.locator(".pill")).to_have_text("done")
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+
+
+def test_a_text_answer_is_sent_by_enter_and_kept_until_it_is_acknowledged(page: Page) -> None:
+    story = Story()
+    asked = story.ask("Under which name?")
+    view = View(page, story)
+    field = page.get_by_role("textbox", name="Under which name?")
+    field.fill("digits")
+    field.press("Enter")
+    assert answers(view) == ["digits"]
+    expect(field).to_have_value("digits")
+    expect(page.locator("form.ask")).to_contain_text("sending")
+    ack(view)
+    expect(page.locator("form.ask")).to_contain_text("thank you")
+    story.answer(asked, "digits")
+    view.play()
+    expect(page.locator("form.ask")).to_have_count(0)
+    expect(page.get_by_role("log")).to_contain_text("Under which name?\u2192 digits".replace("\u2192 ", ""))
+    assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_a_refused_answer_shows_why_and_keeps_the_text(page: Page) -> None:
+    story = Story()
+    story.ask("Under which name?")
+    view = View(page, story)
+    field = page.get_by_role("textbox", name="Under which name?")
+    field.fill("a b")
+    field.press("Enter")
+    ack(view, "no spaces")
+    expect(page.locator("form.ask")).to_contain_text("no spaces")
+    expect(field).to_have_value("a b")
+    field.fill("ab")
+    page.get_by_role("button", name="Send").click()
+    assert answers(view) == ["a b", "ab"]
+    first, second = view.sent("answer")
+    assert first["answer_id"] != second["answer_id"]
+
+
+def test_typing_goes_on_while_the_view_changes(page: Page) -> None:
+    story = Story()
+    story.ask("Under which name?")
+    view = View(page, story)
+    field = page.get_by_role("textbox", name="Under which name?")
+    field.click()
+    for letter in "digits":
+        page.keyboard.type(letter)
+        story.tool(f"step_{letter}")
+        story.printed(0, "more\n")
+        view.play()
+    expect(field).to_be_focused()
+    expect(field).to_have_value("digits")
+
+
+def test_what_was_typed_is_there_again_after_a_reload(page: Page) -> None:
+    story = Story()
+    story.ask("Under which name?")
+    story.ask("Password?", silent=True)
+    View(page, story)
+    page.get_by_role("textbox", name="Under which name?").fill("half typ")
+    page.locator("input[type=password]").fill("secret")
+    page.reload()
+    View(page, story)
+    expect(page.get_by_role("textbox", name="Under which name?")).to_have_value("half typ")
+    expect(page.locator("input[type=password]")).to_have_value("")
+    assert "secret" not in page.evaluate("JSON.stringify(sessionStorage)")
+
+
+def test_a_kernel_that_does_not_answer_is_named_with_the_command_and_the_text_stays(page: Page) -> None:
+    page.clock.install()
+    story = Story()
+    story.ask("Under which name?")
+    view = View(page, story)
+    page.evaluate("window.dead = true")
+    field = page.get_by_role("textbox", name="Under which name?")
+    field.fill("digits")
+    field.press("Enter")
+    page.clock.run_for(7000)
+    expect(page.locator("form.ask")).to_contain_text(
+        f"The kernel does not answer (gone or busy). Run %aether resume {story.run_id}"
+    )
+    expect(field).to_have_value("digits")
+    page.evaluate("window.dead = false")
+    page.get_by_role("button", name="Send").click()
+    page.clock.run_for(2500)
+    assert answers(view) == ["digits", "digits"]
+    assert len({message["answer_id"] for message in view.sent("answer")}) == 1
+
+
+def test_a_choice_is_made_with_the_arrow_keys_and_no_key_leaves_the_view(page: Page) -> None:
+    story = Story()
+    story.ask("Which?", "choice", options=["svm", "forest"])
+    view = View(page, story)
+    page.evaluate("window.keys = []; document.addEventListener('keydown', (e) => window.keys.push(e.key))")
+    page.get_by_role("radio", name="svm").focus()
+    page.keyboard.press("x")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("radio", name="forest")).to_be_checked()
+    page.keyboard.press("Enter")
+    assert answers(view) == ["forest"]
+    page.keyboard.press("Control+s")
+    assert page.evaluate("window.keys") == ["Control", "s"] or page.evaluate("window.keys") == ["s"]
+
+
+def test_nothing_is_sent_without_a_choice(page: Page) -> None:
+    story = Story()
+    story.ask("Which?", "choice", options=["svm", "forest"])
+    view = View(page, story)
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("form.ask")).to_contain_text("choose one")
+    assert not answers(view)
+
+
+def test_several_may_be_chosen(page: Page) -> None:
+    story = Story()
+    story.ask("Which?", "choice", options=["a", "b", "c"], multiple=True)
+    view = View(page, story)
+    page.get_by_role("checkbox", name="c").check()
+    page.get_by_role("checkbox", name="a").check()
+    page.get_by_role("button", name="Send").click()
+    assert answers(view) == [["a", "c"]]
+
+
+def test_approval_is_one_press(page: Page) -> None:
+    story = Story()
+    story.ask("Deploy?", "approval", options=["Approve", "Reject"])
+    view = View(page, story)
+    page.get_by_role("button", name="Reject").click()
+    assert answers(view) == ["Reject"]
+
+
+def test_a_number_has_its_bounds_and_is_sent_as_a_number(page: Page) -> None:
+    story = Story()
+    story.ask("How many?", "number", min=1, max=9, step=2)
+    view = View(page, story)
+    field = page.get_by_role("spinbutton")
+    assert [field.get_attribute(name) for name in ("min", "max", "step")] == ["1", "9", "2"]
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("form.ask")).to_contain_text("a number is needed")
+    field.fill("5")
+    field.press("Enter")
+    assert answers(view) == [5]
+
+
+def test_a_question_takes_the_focus_only_where_nobody_is_typing(page: Page) -> None:
+    story = Story()
+    view = View(page, story)
+    page.evaluate("document.body.append(Object.assign(document.createElement('textarea'), { id: 'cell' }))")
+    page.locator("#cell").focus()
+    first = story.ask("First?")
+    view.play()
+    expect(page.locator("#cell")).to_be_focused()
+    page.evaluate("document.activeElement.blur()")
+    story.answer(first, "a")
+    story.ask("Second?")
+    view.play()
+    expect(page.get_by_role("textbox", name="Second?")).to_be_focused()
+
+
+def test_an_enter_that_ends_a_composition_does_not_send(page: Page) -> None:
+    story = Story()
+    story.ask("Name?")
+    view = View(page, story)
+    page.get_by_role("textbox", name="Name?").focus()
+    prevented = page.evaluate(
+        "!document.activeElement.dispatchEvent(new KeyboardEvent('keydown', "
+        "{ key: 'Enter', isComposing: true, bubbles: true, cancelable: true }))"
+    )
+    assert prevented and not answers(view)
+
+
+def test_details_show_at_once_what_is_known_and_then_the_rest(page: Page) -> None:
+    story = Story()
+    load = story.node("load", path="a.csv")
+    story.done(load, rows=3)
+    view = View(page, story)
+    page.get_by_role("button", name="load: done").focus()
+    page.keyboard.press("Enter")
+    side = page.get_by_role("complementary", name="Details")
+    expect(side).to_contain_text("path = 'a.csv'")
+    expect(side).to_contain_text("rows = 3")
+    assert view.sent("detail") == [{"kind": "detail", "key": load, "no": 0}]
+    page.keyboard.press("Escape")
+    side = page.get_by_role("complementary", name="Details")
+    page.get_by_role("button", name="load: done").click()
+    page.get_by_role("button", name="Close details").click()
+    expect(page.locator(".side h4")).to_have_count(0)
+    expect(page.get_by_role("button", name="load: done")).to_be_focused()
+
+
+def test_a_busy_kernel_is_named_when_details_do_not_come(page: Page) -> None:
+    page.clock.install()
+    story = Story()
+    story.tool("load", rows=3)
+    View(page, story)
+    page.get_by_role("button", name="load: done").click()
+    page.clock.run_for(2000)
+    expect(page.locator(".side")).to_contain_text("The kernel is busy or gone")
+    expect(page.locator(".side")).to_contain_text("rows = 3")
+
+
+def test_code_traceback_and_log_open_in_the_panel(page: Page) -> None:
+    from aethergraph.scene import scene
+    from jupyter_ext.details import detail
+
+    story = Story()
+    fit = story.node("fit")
+    story.printed(fit, "epoch 1\n")
+    story.fail(fit, "no such key")
+    view = View(page, story)
+    page.get_by_role("button", name="fit: failed").click()
+    picture = view.teller.picture
+    view.tell(detail(picture, scene(picture).boxes[fit].group, fit, 0, "def fit():\n    return 1\n"))
+    for name, text in (("Code", "return 1"), ("Traceback", "Traceback\nKeyError"), ("Log", "epoch 1")):
+        page.get_by_role("button", name=name, exact=True).click()
+        expect(page.locator(".side pre").first).to_contain_text(text)
+    page.get_by_role("button", name="Log", exact=True).click()
+    expect(page.locator(".side pre").first).to_be_hidden()
+
+
+def test_a_folded_box_opens_as_a_grid_of_its_members(page: Page) -> None:
+    from aethergraph.scene import scene
+    from jupyter_ext.details import detail
+
+    story = Story()
+    trials = [story.node("trial") for _ in range(9)]
+    story.fail(trials[4], "bad seed")
+    view = View(page, story)
+    page.get_by_role("button", name=re.compile("trial \u00d79")).click()
+    picture = view.teller.picture
+    view.tell(detail(picture, scene(picture).boxes[trials[0]].group, trials[0], 0, ""))
+    expect(page.locator(".members button")).to_have_count(9)
+    page.get_by_role("button", name="trial-5: failed").click()
+    assert view.sent("detail")[-1] == {"kind": "detail", "key": trials[0], "no": trials[4]}
+
+
+def test_stop_needs_a_second_press(page: Page) -> None:
+    page.clock.install()
+    view = View(page, Story())
+    page.get_by_role("button", name="Stop").click()
+    page.clock.run_for(5000)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    assert not view.sent("stop")
+    page.get_by_role("button", name="Stop for good?").click()
+    assert view.sent("stop") == [{"kind": "stop"}]
+
+
+def test_a_missed_patch_asks_for_a_snapshot_and_an_old_one_is_ignored(page: Page) -> None:
+    story = Story()
+    view = View(page, story)
+    story.tool("lost")
+    view.patch()
+    story.tool("late")
+    view.tell(view.patch())
+    assert view.sent("sync") == [{"kind": "sync"}]
+    expect(page.get_by_role("button", name="late: done")).to_have_count(0)
+    view.tell({"kind": "snap", "snap": view.snapshot()})
+    expect(page.get_by_role("button", name="lost: done")).to_be_visible()
+    view.tell({"kind": "patch", "seq": 1, "head": {}, "faces": {}})
+    expect(page.locator(".name")).to_have_text("study")
+
+
+def test_two_views_of_a_run_show_the_same_and_one_that_goes_takes_its_work_along(page: Page) -> None:
+    story = Story()
+    view = View(page, story)
+    page.evaluate("window.hide2 = window.show()")
+    assert page.evaluate("window.listeners.length") == 1
+    story.tool("load")
+    view.play()
+    expect(page.get_by_role("button", name="load: done")).to_have_count(2)
+    page.evaluate("window.hide()")
+    story.tool("fit")
+    view.play()
+    expect(page.get_by_role("button", name="fit: done")).to_have_count(1)
+
+
+def test_the_view_greets_the_kernel_three_times(page: Page) -> None:
+    page.clock.install()
+    view = View(page, Story())
+    page.clock.run_for(1000)
+    assert len(view.sent("ready")) == 3
+
+
+def test_a_live_view_hides_the_static_copy_and_a_closed_one_shows_it(page: Page) -> None:
+    story = Story()
+    view = View(page, story)
+    page.evaluate(
+        """(id) => { const o = document.createElement("div"); o.className = "jp-OutputArea-child";
+        o.innerHTML = `<div data-run-id="${id}">the copy</div>`; document.body.append(o); }""",
+        story.run_id,
+    )
+    expect(page.get_by_text("the copy")).to_be_hidden()
+    view.tell({"kind": "closed"})
+    expect(page.get_by_text("the copy")).to_be_visible()
+
+
+def test_plots_draw_a_line_for_each_track_and_a_timeline_a_bar_for_each_box(page: Page) -> None:
+    story = Story()
+    fit = story.node("fit")
+    for step in range(5):
+        story.wait(1)
+        for model in ("svm", "mlp"):
+            story.point(fit, f"loss/{model}", step, 1 / (step + 1))
+    view = View(page, story)
+    page.get_by_role("tab", name="Plots 1").click()
+    expect(page.get_by_role("img", name="plot of loss").locator(".curves path")).to_have_count(2)
+    expect(page.locator(".legend")).to_contain_text("svm0.2")
+    story.point(fit, "loss/svm", 5, 0.1)
+    view.play()
+    expect(page.locator(".legend")).to_contain_text("svm0.1")
+    page.get_by_role("tab", name="Timeline").click()
+    expect(page.locator(".timeline .row")).to_have_count(1)
+    expect(page.locator(".graph")).to_be_hidden()
+
+
+def test_pictures_are_asked_for_once_and_shown(page: Page) -> None:
+    story = Story()
+    no = story.node("plot")
+    story.note(no, "figure", png="cd" * 32)
+    story.note(no, "figure", png="cd" * 32)
+    view = View(page, story)
+    assert view.sent("bytes") == [{"kind": "bytes", "digest": "cd" * 32}]
+    page.evaluate(
+        """(digest) => window.tell({ kind: "bytes", digest, mime: "image/png", why: "" },
+        [new DataView(new Uint8Array([137, 80, 78, 71]).buffer)])""",
+        "cd" * 32,
+    )
+    expect(page.locator(".talk img")).to_have_count(2)
+
+
+@pytest.mark.parametrize("tab", ["Graph", "Timeline", "Plots", "Artifacts"])
+def test_markup_is_text_in_every_part(page: Page, tab: str) -> None:
+    from aethergraph.scene import scene
+    from jupyter_ext.details import detail
+
+    story = Story(name=PROBE, run_id="study-7f3ka")
+    load = story.node("load" + PROBE, x=PROBE)
+    story.printed(load, PROBE)
+    story.fail(load, PROBE)
+    story.say(PROBE)
+    story.save(load, PROBE, mime=PROBE)
+    for step in range(3):
+        story.point(load, f"{PROBE}/{PROBE}", step, step)
+    story.ask(PROBE, "choice", options=[PROBE, "b"])
+    story.ask(PROBE, "approval", options=[PROBE, "b"])
+    story.ask("d " + PROBE, has_default=True, default=PROBE)
+    view = View(page, story)
+    page.locator("g.node").first.click()
+    picture = view.teller.picture
+    view.tell(detail(picture, scene(picture).boxes[load].group, load, 0, "def f(): pass"))
+    page.get_by_role("button", name="Log", exact=True).click()
+    view.tell({"kind": "ack", "token": "token-2", "answer_id": "x", "why": PROBE})
+    page.get_by_role("tab", name=re.compile(tab)).click()
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.evaluate("window.hit") is None
+    assert page.locator(".aether script, .aether img").count() == 0
+    expect(page.locator(".talk")).to_contain_text("<img src=x")
+
+
+def test_dark_and_light_differ_and_text_can_be_read(page: Page) -> None:
+    story = Story()
+    story.tool("load", rows=3)
+    View(page, story)
+    light = page.evaluate("getComputedStyle(document.querySelector('.node .ground')).fill")
+    page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+    assert page.evaluate("getComputedStyle(document.querySelector('.node .ground')).fill") != light

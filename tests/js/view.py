@@ -1,0 +1,67 @@
+"""Renders the view from facts, with a model that only relays."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from playwright.sync_api import Page
+
+from jupyter_ext.patches import Teller
+from tests.story import Story
+
+_OPEN = """async ([uid, snap, css]) => {
+  const { default: view } = await import("/main.js");
+  document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/run_view.css" }));
+  window.sent = [];
+  window.listeners = [];
+  window.dead = false;
+  const traits = { uid, snap };
+  window.newModel = () => ({
+    get: (name) => traits[name],
+    on: (name, call) => window.listeners.push(call),
+    send(message) { if (window.dead) throw new Error("kernel died"); window.sent.push(message); },
+  });
+  window.tell = (message, buffers) => window.listeners.forEach((call) => call(message, buffers));
+  view.initialize({ model: window.newModel() });
+  window.show = () => {
+    const el = document.createElement("div");
+    document.body.append(el);
+    return view.render({ model: window.newModel(), el });
+  };
+  window.hide = window.show();
+}"""
+
+
+class View:
+    """One run view on the page; `play` tells it what the story has gained."""
+
+    count = 0
+
+    def __init__(self, page: Page, story: Story) -> None:
+        View.count += 1
+        self.page, self.story, self.teller = page, story, Teller(story.picture())
+        self.teller.picture.changes()
+        self.teller.picture.transcript.changes()
+        self._told = len(story.facts)
+        page.evaluate(_OPEN, [f"view-{View.count}", self.snapshot(), ""])
+
+    def snapshot(self) -> Any:
+        return self.teller.snapshot(self.story.t, live=True)
+
+    def patch(self) -> Any:
+        """The next patch, not yet told."""
+        for fact in self.story.facts[self._told :]:
+            self.teller.picture.fold(fact)
+        self._told = len(self.story.facts)
+        return self.teller.patch(self.teller.picture.changes(), self.story.t, live=True)
+
+    def play(self) -> None:
+        self.tell(self.patch())
+
+    def tell(self, message: Any) -> None:
+        self.page.evaluate("(message) => window.tell(message)", json.loads(json.dumps(message)))
+
+    def sent(self, kind: str) -> list[Any]:
+        """What the browser sent, of one kind."""
+        return [message for message in self.page.evaluate("window.sent") if message["kind"] == kind]

@@ -1,0 +1,57 @@
+"""A run that plays facts, and the little of a runtime that a view asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aethergraph import facts as f
+from aethergraph.blobs import DiskBlobs
+from aethergraph.status import RunStatus
+from aethergraph.store import MemoryStore
+from tests.story import Story
+
+
+class FakeRun:
+    """Gives what a story holds to its followers: at once what is there, later what `play` is told."""
+
+    def __init__(self, story: Story) -> None:
+        self.run_id, self.name = story.run_id, "study"
+        self.live, self.status, self.cancelled = True, RunStatus.RUNNING, False
+        self._story, self._told = story, 0
+        self._followers: list[Callable[[list[f.AnyFact]], None]] = []
+
+    def follow(self, call: Callable[[list[f.AnyFact]], None]) -> Callable[[], None]:
+        self._told = len(self._story.facts)
+        call(list(self._story.facts))
+        self._followers.append(call)
+        return lambda: self._followers.remove(call)
+
+    def play(self) -> None:
+        """What the story has gained since the last time."""
+        new, self._told = self._story.facts[self._told :], len(self._story.facts)
+        for call in list(self._followers):
+            call(new)
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class FakeRuntime:
+    """Answers are kept, and accepted unless `refuse` says why not."""
+
+    def __init__(self, folder: Path, story: Story) -> None:
+        self.store = MemoryStore(folder, DiskBlobs(folder))
+        self.keyring: Any = None
+        self.refuse = ""
+        self.answers: list[tuple[str, Any, str]] = []
+        self.clock = self
+        self._story = story
+
+    def now(self) -> float:
+        return self._story.t
+
+    def answer_soon(self, token: str, value: Any, answer_id: str, done: Callable[[str], None]) -> None:
+        self.answers.append((token, value, answer_id))
+        done(self.refuse)

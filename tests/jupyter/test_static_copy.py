@@ -1,0 +1,182 @@
+"""The copy that stays in the notebook: complete, small, stable, harmless."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from aethergraph import facts as f
+from jupyter_ext import static_copy
+from jupyter_ext.static_copy import LIMIT, bundle
+from tests.story import PROBE, Story
+
+TAGS = {"div", "b", "code", "span", "img", "details", "summary", "pre"}
+ATTRIBUTES = {"class", "style", "alt", "src", "data-run-id"}
+
+
+class Outline(HTMLParser):
+    """Tags, attributes and text of a piece of html; complains about what is not closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags, self.attributes, self.text, self.open = set[str](), set[str](), "", list[str]()
+        self.images: list[str] = []
+        self.feed(html)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag == "img":
+            self.images.append(dict(attrs)["src"] or "")
+        else:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def outline(story: Story, *, small: bool = False, live: bool = True) -> Outline:
+    return Outline(bundle(story.picture(), small=small, live=live)["text/html"])
+
+
+def rich() -> Story:
+    story = Story()
+    load = story.tool("load", rows=3)
+    fits = [story.node("fit", load) for _ in range(6)]
+    for i, fit in enumerate(fits[:5]):
+        for step in range(4):
+            story.point(fit, f"loss/{i}", step, step * i)
+        story.done(fit, score=i)
+    story.fail(fits[5], "no such key")
+    story.say("half way")
+    story.save(load, "curve.png")
+    asked = story.ask("Which one?", "choice", options=["a", "b"])
+    story.answer(asked, "a")
+    return story
+
+
+def test_the_copy_shows_graph_transcript_plots_nodes_and_what_was_saved() -> None:
+    story = rich()
+    story.end()
+    seen = outline(story)
+    assert len(seen.images) == 2  # graph and plot
+    for text in (
+        "study",
+        "done, 7 of 8 nodes done, 1 failed",
+        "half way",
+        "Which one?",
+        "curve.png",
+        "KeyError: no such key",
+    ):
+        assert text in seen.text
+    assert f'data-run-id="{story.run_id}"' in bundle(story.picture())["text/html"]
+
+
+def test_pictures_are_complete_svg_in_the_page_itself() -> None:
+    for source in outline(rich()).images:
+        kind, _, data = source.partition(",")
+        assert kind == "data:image/svg+xml;base64"
+        assert base64.b64decode(data).startswith(b"<svg ")
+
+
+def test_an_unfinished_run_names_the_command_that_goes_on_and_when_the_copy_was_taken() -> None:
+    story = rich()
+    seen = outline(story)
+    assert f"%aether resume {story.run_id}" in seen.text and "a copy taken at 7 of 8 nodes" in seen.text
+    assert f"%aether resume {story.run_id}" in bundle(story.picture())["text/plain"]
+    story.end()
+    assert "%aether" not in outline(story).text
+
+
+def test_a_run_that_nobody_runs_is_called_paused() -> None:
+    assert "paused" in bundle(rich().picture(), live=False)["text/plain"]
+
+
+def test_open_questions_are_named() -> None:
+    story = Story()
+    story.ask("Which one?", "choice", options=["first", "second"])
+    assert "Which one?" in outline(story).text and "first, second" in outline(story).text
+    assert "asks: Which one?" in bundle(story.picture())["text/plain"]
+
+
+def test_a_failed_run_shows_its_traceback() -> None:
+    story = Story()
+    error = f.Error("builtins", "KeyError", "no such key", traceback="Traceback:\n  cell 3, line 4")
+    story.put(f.RunFailed(error, [], story.t))
+    assert "cell 3, line 4" in outline(story).text
+
+
+def test_markup_shows_as_text_everywhere() -> None:
+    story = Story(name=PROBE, run_id="study-7f3ka")
+    load = story.tool("load" + PROBE, x=PROBE)
+    story.fail(story.node("fit" + PROBE, load, a=PROBE), PROBE)
+    for _ in range(6):
+        story.fail(story.node("many" + PROBE), PROBE)
+    story.say(PROBE)
+    story.printed(0, PROBE)
+    story.printed(load, PROBE)
+    story.save(load, PROBE)
+    story.point(load, PROBE + "/" + PROBE, 0, 1)
+    story.point(load, PROBE + "/" + PROBE, 1, 1)
+    story.ask(PROBE, "choice", options=[PROBE])
+    asked = story.ask("again " + PROBE)
+    story.answer(asked, PROBE)
+    story.put(f.RunFailed(f.Error("x", PROBE, PROBE, traceback=PROBE), [], story.t))
+    for small in (False, True):
+        seen = outline(story, small=small)
+        assert seen.tags <= TAGS and seen.attributes <= ATTRIBUTES
+        assert "<script>" in seen.text and "\u202e" not in seen.text and "\x00" not in seen.text
+
+
+def test_the_same_facts_give_the_same_copy() -> None:
+    assert bundle(rich().picture()) == bundle(rich().picture())
+
+
+def test_time_alone_does_not_change_the_copy() -> None:
+    story = rich()
+    picture = story.picture()
+    before = bundle(picture)
+    story.wait(60)
+    assert bundle(picture) == before
+
+
+@pytest.mark.parametrize("count", [300, 2000])
+def test_a_big_run_still_fits(count: int) -> None:
+    story = Story()
+    root = story.tool("root")
+    for i in range(count):
+        story.fail(story.node(f"t{i % 40}", root, *([max(2, i - 3)] if i > 4 else []), x="y" * 100), "why " * 50)
+        story.say("word " * 40)
+    html = bundle(story.picture())["text/html"]
+    assert len(html) <= LIMIT and "<img" in html and "earlier lines are left out" in html
+
+
+def test_a_graph_that_cannot_be_folded_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(static_copy, "LIMIT", 3000)
+    story = Story()
+    for i in range(60):
+        story.tool(f"t{i}")
+    seen = outline(story)
+    assert not seen.images and "too large for a saved copy: %aether show" in seen.text
+
+
+def test_the_small_copy_has_no_nodes_and_no_plots() -> None:
+    seen = outline(rich(), small=True)
+    assert len(seen.images) == 1 and "details" not in seen.tags and "half way" in seen.text
+
+
+def test_silent_answers_are_not_in_the_copy() -> None:
+    story = Story()
+    asked = story.ask("Password?", silent=True)
+    story.answer(asked, "hunter2")
+    text = str(bundle(story.picture()))
+    for data in re.findall(r"base64,([A-Za-z0-9+/=]+)", text):
+        text += base64.b64decode(data).decode()
+    assert "hunter2" not in text
