@@ -25,16 +25,15 @@ import msgspec
 
 from . import tagged
 from .canonical import canonical, plain
-from .errors import AetherGraphError, DamagedRecord, NotStorable, Untrusted
+from .errors import AetherGraphError, DamagedRecord, NotLoadable, NotStorable, Untrusted
 from .keyring import MAC_SIZE, Keyring
 from .outputs import Loader, Outputs
 from .preview import LIMIT, Text, about_value, cut
 from .store import Blobs
-from .tagged import LONG, NotLoadable
+from .tagged import LONG
 
 __all__ = [
     "Codec",
-    "NotLoadable",
     "Packed",
     "about",
     "about_outputs",

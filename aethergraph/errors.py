@@ -182,6 +182,14 @@ class NotStorable(AetherGraphError):
         super().__init__(f"{what} of type {type_name} cannot be stored: {why}")
 
 
+class NotLoadable(AetherGraphError, LookupError):
+    """A stored value cannot be made here: its class, or a package it needs, is not loaded."""
+
+    def __init__(self, what: str, why: str) -> None:
+        self.what, self.why = what, why
+        super().__init__(f"a stored {what} cannot be read here: {why}")
+
+
 class JournalBroken(AetherGraphError):
     """The store could not be written. Nothing new starts; what was committed is safe and can be resumed."""
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 display_hook: Callable[[Run], None] | None = None  # shows a run in the cell that starts it
 blocking_asker: Callable[[Question, str, str], Any] | None = None  # asks from a main thread that blocks
 origin: Callable[[], str] | None = None  # which execution of which cell runs, as CELL#EXECUTION; "nested" in a node
+# ipykernel hands an interrupt of an awaiting cell to the loop without waking it (seen with 7.4.0): wake it, in seconds
+wake_s: float | None = None
 on_attempt_end: list[Callable[[Desk], None]] = []  # a body or attempt ended; called in its thread and context
 
 

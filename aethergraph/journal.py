@@ -186,6 +186,12 @@ class Journal:
         return error
 
     def _write(self) -> None:
+        try:
+            self._write_until_stopped()
+        finally:
+            self.store.close()  # this thread's connection
+
+    def _write_until_stopped(self) -> None:
         while True:
             self._wake.acquire()
             while True:

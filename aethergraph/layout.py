@@ -102,12 +102,25 @@ def sugiyama(count: int, edges: list[Edge]) -> Lanes:
         first_rank = max(y for _, (_, y) in positions)  # it counts upwards
         first_lane = min(x for _, (x, _) in positions)
         name = {i: part[i] if i < len(part) else fresh + i - len(part) for i, _ in positions}
+        height = max(x for _, (x, _) in positions) - first_lane
+        turned = _descending(positions, len(part))
         for i, (x, y) in positions:
-            lanes.rank[name[i]], lanes.lane[name[i]] = round(first_rank - y), top + x - first_lane
+            lane = first_lane + height - x if turned else x - first_lane
+            lanes.rank[name[i]], lanes.lane[name[i]] = round(first_rank - y), top + lane
         lanes.chains += _chains([(name[a], name[b]) for a, b in links], count)
         fresh += max(name) + 1
-        top += max(x for _, (x, _) in positions) - first_lane + 1
+        top += height + 1
     return lanes
+
+
+def _descending(positions: list[tuple[int, Point]], count: int) -> bool:
+    """Whether boxes stand rather with the later ones on top, so that the picture is better turned over."""
+    columns = defaultdict[float, list[tuple[float, int]]](list)
+    for i, (x, y) in positions:
+        if i < count:
+            columns[y].append((x, i))
+    pairs = [pair for column in columns.values() for pair in pairwise(sorted(column))]
+    return sum(1 if a > b else -1 for (_, a), (_, b) in pairs) > 0
 
 
 def _chains(links: list[Edge], count: int) -> list[list[int]]:
@@ -240,6 +253,8 @@ def _route(
 ) -> tuple[int, int, list[Point]]:
     a, b = chain[0], chain[-1]
     points: list[Point] = [(left[a][0] + sizes[a][0], centre[a])]
+    if sum(left[a]) > points[0][0]:  # leave the column straight: a wider box above or below is not to be crossed
+        points.append((sum(left[a]), centre[a]))
     for bend in chain[1:-1]:
         x, wide = left[bend]
         points += [(x, centre[bend]), (x + wide, centre[bend])]

@@ -316,8 +316,8 @@ class Picture:
         data = _decode(fact.data)
         if fact.kind == "point":
             self._point(fact.no, data)
-        else:
-            _NOTES[fact.kind](self, fact.no, data, self._clock(fact.t))
+        elif (note := _NOTES.get(fact.kind)) is not None:  # a later version may note what this one does not show
+            note(self, fact.no, data, self._clock(fact.t))
         if fact.no:
             self._changes.nodes.add(fact.no)
 

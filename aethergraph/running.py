@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from . import facts as f
-from . import journal, roster
+from . import hooks, journal, roster
 from .engine import here
 from .errors import RunCancelled, RunFailed, RunPaused, UnknownWait, WouldBlock
 from .failures import rebuild
@@ -41,8 +41,12 @@ class Run:
     async def _wait(self) -> Outputs:
         if self.execution is None:
             return self._ended()
+        ended = asyncio.wrap_future(self.future)
+        ended.add_done_callback(lambda done: done.cancelled() or done.exception())  # asked for, if only here
         try:
-            return await asyncio.shield(asyncio.wrap_future(self.future))
+            while not (await asyncio.wait({ended}, timeout=hooks.wake_s))[0]:
+                pass
+            return ended.result()
         except asyncio.CancelledError:
             if not self.future.done():
                 self.pause("it was interrupted")

@@ -230,9 +230,9 @@ def path(points: list[Point]) -> str:
     """SVG path data: straight along columns, curves between them."""
     (x, y), *rest = points
     data = f"M{x:.0f} {y:.0f}"
-    for i, (to_x, to_y) in enumerate(rest):
+    for to_x, to_y in rest:
         middle = (x + to_x) / 2
-        flat = abs(to_y - y) < 1 or i % 2 == 1
+        flat = abs(to_y - y) < 1
         curve = f"C{middle:.0f} {y:.0f} {middle:.0f} {to_y:.0f} {to_x:.0f} {to_y:.0f}"
         data += f"H{to_x:.0f}" if flat else curve
         x, y = to_x, to_y

@@ -24,7 +24,7 @@ from typing import Any
 
 import msgspec
 
-from .errors import AetherGraphError, DamagedRecord
+from .errors import DamagedRecord, NotLoadable
 from .outputs import Outputs
 from .preview import Text, about_value
 
@@ -54,14 +54,6 @@ pack = msgspec.msgpack.Encoder().encode
 
 class NotATree(Exception):
     """The value has to be pickled as a whole."""
-
-
-class NotLoadable(AetherGraphError, LookupError):
-    """A stored value cannot be made here: its class, or a package it needs, is not loaded."""
-
-    def __init__(self, what: str, why: str) -> None:
-        self.what, self.why = what, why
-        super().__init__(f"a stored {what} cannot be read here: {why}")
 
 
 def home(thing: Any) -> str:

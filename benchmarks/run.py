@@ -45,7 +45,9 @@ def _measure(name: str, given: argparse.Namespace) -> tuple[dict[str, object], i
     sizes = suite.sizes(small=given.small, rounds=given.rounds)
     print(f"{name}: " + ", ".join(f"{what} {value}" for what, value in machine().items()), flush=True)
     with tempfile.TemporaryDirectory(dir=given.folder, prefix="benchmark-") as folder:
-        rows = suite.measure(Path(folder), sizes, lambda row: print(f"measuring {row} ...", file=sys.stderr, flush=True))
+        rows = suite.measure(
+            Path(folder), sizes, lambda row: print(f"measuring {row} ...", file=sys.stderr, flush=True)
+        )
     print(table(rows))
     budgets = [row for row in rows if row.verdict]
     missed = [row for row in budgets if row.verdict == "missed"]

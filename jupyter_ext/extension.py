@@ -79,6 +79,7 @@ class Extension:
             ("blocking_asker", notebook.ask_while_blocked),
             ("origin", notebook.cell),
             ("session", notebook.session),
+            ("wake_s", 0.25),
         ):
             undo.callback(setattr, hooks, name, getattr(hooks, name))
             setattr(hooks, name, hook)

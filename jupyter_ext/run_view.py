@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from aethergraph import facts as f
 from aethergraph import hub
 from aethergraph.errors import AetherGraphError
 from aethergraph.picture import Picture
 from aethergraph.status import RunStatus
 
-from . import lane, notebook
+from . import following, lane, notebook
 from .details import detail
+from .following import Follower, StaticView
 from .patches import Json, Teller
 from .settings import settings
 from .static_copy import bundle
@@ -43,7 +43,6 @@ SETTLED_S = 0.7  # a run that has only waited for so long is parked, as far as t
 BYTES = 32_000_000  # of one figure or file sent to the browser
 _STATIC = Path(__file__).parent / "static"
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-_OVER = (f.RunDone, f.RunFailed, f.RunPaused, f.RunCancelled)
 _RECENT_S = 600.0
 
 THREAD = ViewThread()
@@ -68,9 +67,9 @@ def open_view(run: Run) -> None:
 def publish_static(run: Run) -> None:
     """Show only the static copy of `run` in the current cell, as it is now."""
     picture = Picture()
-    unfollow = run.follow(lambda facts: _fold(picture, facts))
+    unfollow = run.follow(lambda facts: following.fold(picture, facts))
     unfollow()
-    _publish(bundle(picture, live=run.live, small=settings.static == "small"))
+    following.publish(bundle(picture, live=run.live, small=settings.static == "small"))
 
 
 def heard_off_main() -> bool:
@@ -82,98 +81,6 @@ def heard_off_main() -> bool:
 def heard() -> str:
     """On which threads messages of browsers arrived, for `%aether doctor`."""
     return ", ".join(f"{name} ({time.monotonic() - at:.0f} s ago)" for name, at in _heard.items()) or "none yet"
-
-
-def _fold(picture: Picture, facts: Iterable[Any]) -> None:
-    for fact in facts:
-        picture.fold(fact)
-
-
-def _publish(data: dict[str, Any], display_id: str = "", *, update: bool = False) -> None:
-    from IPython.display import publish_display_data
-
-    publish: Any = publish_display_data
-    publish(data, transient={"display_id": display_id} if display_id else {}, update=update)
-
-
-class StaticCopy:
-    """The static copy of one run in one cell, published again when it is worth it. Caller holds the picture's lock."""
-
-    def __init__(self, run: Run, picture: Picture) -> None:
-        self._run, self._picture = run, picture
-        self._id = f"aether-{uuid.uuid4().hex}"
-        self._cell = contextvars.copy_context()  # so that it goes to the cell where the run was shown
-        self._last: dict[str, str] | None = None
-        self.at = 0.0
-
-    def publish(self, *, live: bool) -> None:
-        """Publish it if it differs from the last one."""
-        if settings.static == "off":
-            return
-        data = bundle(self._picture, live=live, small=settings.static == "small")
-        self.at = time.monotonic()
-        if data != self._last:
-            update, self._last = self._last is not None, data
-            self._cell.copy().run(_publish, data, self._id, update=update)
-
-
-class Follower:
-    """Folds the facts of a run into a picture. Facts come on any thread and are folded by whoever looks next."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.picture = Picture()
-        self.picture.run_id, self.picture.name = run.run_id, run.name  # its first fact may not be on disk yet
-        self.lock = threading.RLock()
-        self.ended = False  # no process runs it any more
-        self._inbox: deque[Iterable[Any]] = deque()
-        self.copy = StaticCopy(run, self.picture)
-
-    def take(self, facts: Iterable[Any]) -> bool:
-        """Keep new facts for later; whether the run has come to an end."""
-        self._inbox.append(facts)
-        for fact in facts:
-            if isinstance(fact, _OVER):
-                self.ended = True
-            elif isinstance(fact, f.RunOpened):
-                self.ended = False
-        return self.ended
-
-    def fold(self) -> None:
-        """Fold what came in. Caller holds `lock`."""
-        while self._inbox:
-            for fact in self._inbox.popleft():
-                self.picture.fold(fact)
-
-    @property
-    def live(self) -> bool:
-        """Whether some process runs the run."""
-        return not self.ended and (self.run.live or self.run.status in (RunStatus.RUNNING, RunStatus.WAITING))
-
-    def publish(self) -> None:
-        """Bring the static copy up to date."""
-        with self.lock:
-            self.fold()
-            self.copy.publish(live=self.live)
-
-
-class StaticView:
-    """A run shown where nobody can answer: one output, brought up to date at the end."""
-
-    def __init__(self, run: Run) -> None:
-        self._of = Follower(run)
-        self._shown = False
-
-    def show(self) -> None:
-        """Publish it in the current cell and once more when the run comes to its end."""
-        self._of.run.follow(self._take)
-        self._of.publish()
-        self._shown = True
-
-    def _take(self, facts: Iterable[Any]) -> None:
-        # Not on the view thread: the cell may end, and with it all listening, as soon as this returns.
-        if self._of.take(facts) and self._shown:
-            self._of.publish()
 
 
 class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywidget has no types for mypy
@@ -203,7 +110,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         """Publish widget and static copy in the current cell."""
         run_id = self._of.run.run_id
         view = {"version_major": 2, "version_minor": 1, "model_id": self.model_id}
-        _publish({"text/plain": f"run {run_id}", _WIDGET: view})
+        following.publish({"text/plain": f"run {run_id}", _WIDGET: view})
         self._of.publish()
 
     def shut(self) -> None:

@@ -30,8 +30,8 @@ from hypothesis import strategies as st
 
 from aethergraph import codec as codec_module
 from aethergraph.blobs import DiskBlobs
-from aethergraph.codec import Codec, NotLoadable, about, about_outputs, plain, preview_args
-from aethergraph.errors import DamagedRecord, NotStorable, Untrusted
+from aethergraph.codec import Codec, about, about_outputs, plain, preview_args
+from aethergraph.errors import DamagedRecord, NotLoadable, NotStorable, Untrusted
 from aethergraph.keyring import Keyring
 from aethergraph.outputs import Outputs
 

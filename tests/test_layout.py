@@ -70,6 +70,19 @@ def test_an_edge_over_a_column_goes_through_it_beside_the_boxes(engine: Engine) 
     assert not any(top < y < top + 44 for _, y in long[1:-1])
 
 
+def test_an_edge_leaves_a_column_straight_beside_a_wider_box() -> None:
+    placed = layout([(90, 44), (90, 44), (300, 150), (90, 44)], [(0, 1), (0, 2), (1, 3), (2, 3)])
+    [points] = [points for a, b, points in placed.routes if (a, b) == (1, 3)]
+    wide_right = placed.at[2][0] + 300
+    assert points[1] == (wide_right, points[0][1])
+
+
+@engines
+def test_later_boxes_stand_rather_below(engine: Engine) -> None:
+    placed = layout([(90, 44)] * 4, [(0, 1), (0, 2), (0, 3)], engine=engine)
+    assert [placed.at[i][1] for i in (1, 2, 3)] == sorted(placed.at[i][1] for i in (1, 2, 3))
+
+
 def test_nothing_gives_an_empty_layout() -> None:
     assert layout([], []).width == 0
 

@@ -233,6 +233,11 @@ def test_what_is_shown_and_drawn_is_kept_with_its_node(story: Story) -> None:
     assert picture.drew("cd" * 32) and not picture.drew("ef" * 32)
 
 
+def test_notes_of_a_kind_that_is_not_known_yet_are_left_alone(story: Story) -> None:
+    story.note(0, "hologram", x=1)
+    assert texts(story.picture()) == []
+
+
 def test_log_lines_are_in_the_log_and_the_louder_ones_in_the_transcript(story: Story) -> None:
     no = story.node("fit")
     story.note(no, "log", level="INFO", text="started")

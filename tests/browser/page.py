@@ -12,7 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 if TYPE_CHECKING:
     from .lab import Lab
 
-PATIENCE_MS = 45_000.0
+PATIENCE_MS = 30_000.0
+expect.set_options(timeout=PATIENCE_MS)
 
 # Cells are read from the notebook's model: JupyterLab keeps only visible cells in the document.
 HELPERS = """() => {

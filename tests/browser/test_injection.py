@@ -115,5 +115,5 @@ def test_the_tables_of_runs_and_questions_show_text(lab: Lab) -> None:
         notebook.do(0, 1, 2)
         expect(RunView(notebook, 2).root.locator("form.ask")).to_be_visible()
         notebook.do(3, 4)
-        expect(notebook.cell(4)).to_contain_text(PROBE)
+        expect(notebook.cell(4)).to_contain_text(PROBE[:40])  # long texts are cut in tables
         expect_unhurt(notebook.page)

@@ -311,12 +311,12 @@ def test_a_missed_patch_asks_for_a_snapshot_and_an_old_one_is_ignored(page: Page
 def test_two_views_of_a_run_show_the_same_and_one_that_goes_takes_its_work_along(page: Page) -> None:
     story = Story()
     view = View(page, story)
-    page.evaluate("window.hide2 = window.show()")
+    page.evaluate("() => void window.show()")
     assert page.evaluate("window.listeners.length") == 1
     story.tool("load")
     view.play()
     expect(page.get_by_role("button", name="load: done")).to_have_count(2)
-    page.evaluate("window.hide()")
+    page.evaluate("() => window.hide()")
     story.tool("fit")
     view.play()
     expect(page.get_by_role("button", name="fit: done")).to_have_count(1)

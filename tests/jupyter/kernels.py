@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -42,8 +43,8 @@ class Ran:
 class Kernel:
     """A running kernel. `run` executes a cell and waits for its end."""
 
-    def __init__(self, client: BlockingKernelClient) -> None:
-        self.client = client
+    def __init__(self, client: BlockingKernelClient, manager: KernelManager) -> None:
+        self.client, self.manager = client, manager
 
     def run(self, cell: str, type_in: Callable[[str], str] | None = None, *, fails: bool = False) -> Ran:
         """Execute `cell`; `type_in(prompt)` is the person at its input line, None: there is none."""
@@ -66,6 +67,27 @@ class Kernel:
         return ran
 
 
+    def run_and_interrupt(self, cell: str, when: Callable[[], bool]) -> Ran:
+        """Execute `cell`, interrupt the kernel once `when()` holds, and wait for the cell's end."""
+        ran = Ran()
+        sent = self.client.execute(cell, allow_stdin=False, stop_on_error=False)
+        interrupted = False
+        while True:
+            if not interrupted and when():
+                self.manager.interrupt_kernel()
+                interrupted = True
+            try:
+                message = self.client.get_iopub_msg(timeout=0.05)
+            except queue.Empty:
+                continue
+            if message["parent_header"].get("msg_id") != sent:
+                continue
+            ran.hear(message)
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                ran.status = self.client.get_shell_msg(timeout=30)["content"]["status"]
+                return ran
+
+
 @contextmanager
 def kernel(cwd: Path, ipykernel: Path | None = None) -> Iterator[Kernel]:
     """A kernel that works in `cwd`; `ipykernel`: a folder with another version of it (`pip install --target`)."""
@@ -78,7 +100,7 @@ def kernel(cwd: Path, ipykernel: Path | None = None) -> Iterator[Kernel]:
     client.start_channels()
     try:
         client.wait_for_ready(timeout=60)
-        yield Kernel(client)
+        yield Kernel(client, manager)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aethergraph import hub
-from jupyter_ext import build_js, lane, notebook, run_view
+from jupyter_ext import build_js, following, lane, notebook, run_view
 from jupyter_ext.run_view import RunView
 from jupyter_ext.settings import settings
 from tests.jupyter.fake_run import FakeRun, FakeRuntime
@@ -67,7 +67,7 @@ class Stage:
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     stage = Stage(tmp_path)
     monkeypatch.setattr(hub, "current", lambda: stage.runtime)
-    monkeypatch.setattr(run_view, "_publish", stage.publish)
+    monkeypatch.setattr(following, "publish", stage.publish)
     monkeypatch.setattr(run_view, "SETTLED_S", 0.0)
     monkeypatch.setattr(run_view, "_heard", {})
     monkeypatch.setattr(settings, "static", "full")

@@ -1,0 +1,145 @@
+"""What is left behind: files, disk and memory of finished nodes, and what importing brings."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tracemalloc
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import agents
+from bench import KIB, MIB, MS, Bench
+from measure import Row, interleave, ratios, seconds, take_marks
+
+from aethergraph import Runtime, run, start
+
+
+def artifact(bench: Bench) -> list[Row]:
+    """Saving a file against copying and hashing it. Saving flushes to the disk; copying does not, unless told."""
+    source, copy = bench.folder / "source.bin", bench.folder / "copy.bin"
+
+    def save() -> float:
+        _fresh(source, bench.sizes.file)
+        take_marks()
+        run(agents.saving, path=str(source))
+        began, ended = take_marks()
+        return ended - began
+
+    def plain(*, flushed: bool) -> float:
+        _fresh(source, bench.sizes.file)
+        return seconds(lambda: _copy_and_hash(source, copy, flushed=flushed))
+
+    samples = bench.interleave(
+        {"saved": save, "copied": lambda: plain(flushed=False), "flushed": lambda: plain(flushed=True)}
+    )
+    size = f"{bench.sizes.file / MIB:.3g} MiB"
+    return [
+        Row(f"artifact of {size}", [bench.sizes.file / MIB / s for s in samples["saved"]], "MiB/s"),
+        Row(f"artifact of {size} / copy and sha256", ratios(samples["saved"], samples["copied"]), "x", must=2.0),
+        Row(f"artifact of {size} / copy, sha256 and fsync", ratios(samples["saved"], samples["flushed"]), "x"),
+    ]
+
+
+def _fresh(path: Path, size: int) -> None:
+    """New content each time: what is in the store already is not written again."""
+    with path.open("wb") as file:
+        file.write(os.urandom(size))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _copy_and_hash(source: Path, copy: Path, *, flushed: bool) -> None:
+    shutil.copyfile(source, copy)
+    with copy.open("rb+") as file:
+        hashlib.file_digest(file, "sha256")
+        if flushed:
+            os.fsync(file.fileno())
+
+
+# ------------------------------------------------------------------ memory and disk
+
+
+def left_behind(bench: Bench) -> list[Row]:
+    """What a finished node leaves on disk, and in memory while somebody holds its `Run`; from the growth with n."""
+    small, large = bench.sizes.chains[-2:]
+    rows = []
+    for agent, name, sizes in (
+        (agents.pure_chain, "pure chain", (small, large)),
+        (agents.fan, "fan", (small, large)),
+        (agents.chain, "chain, a commit a step", (bench.sizes.chains[0], small)),
+    ):
+        disk = [_on_disk(bench.folder / f"{agent.name}-{n}", agent, n) for n in sizes]
+        rows.append(Row(f"disk, {name}", [_growth(disk, sizes) / KIB], "KiB a node", must=0.5))
+    memory = [_in_memory(n) for n in (small, large)]
+    name = "memory of finished nodes, pure chain, its Run kept"
+    rows.append(Row(name, [_growth(memory, (small, large)) / KIB], "KiB a node", must=2.0))
+    return rows
+
+
+def _growth(values: list[int], sizes: tuple[int, int]) -> float:
+    return (values[1] - values[0]) / (sizes[1] - sizes[0])
+
+
+def _on_disk(folder: Path, agent: Any, n: int) -> int:
+    """Bytes of a store that holds one run, as its files lie after the process has let go of it."""
+    runtime = Runtime(folder)
+    try:
+        with runtime.use():
+            run(agent, n=n)
+    finally:
+        runtime.close()
+    code = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()"
+    subprocess.run([sys.executable, "-c", code, str(folder / "cache.db")], check=True)
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _in_memory(n: int) -> int:
+    """Bytes that Python holds more after a run of n nodes whose `Run` is kept, its state with it."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        kept = start(agents.pure_chain, n=n)
+        kept.result()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+# ------------------------------------------------------------------ importing
+
+_IMPORTS = {
+    "asyncio": "import asyncio",
+    "aethergraph": "import aethergraph",
+    "names": "from aethergraph import graph_fn, run, tool",
+}
+_TIMED = "import time; began = time.perf_counter(); {}; print(time.perf_counter() - began)"
+_WEIGHED = "{}; import psutil; print(psutil.Process().memory_info().rss)"
+
+
+def imports(bench: Bench) -> list[Row]:
+    """`import aethergraph`, which loads names when they are used, and the import of the names that every user needs."""
+    rounds = bench.sizes.imports
+    timed = interleave({name: partial(_fresh_process, _TIMED, code) for name, code in _IMPORTS.items()}, rounds)
+    weighed = interleave({name: partial(_fresh_process, _WEIGHED, code) for name, code in _IMPORTS.items()}, rounds)
+    rows = [Row("import asyncio", [MS * s for s in timed["asyncio"]], "ms")]
+    for name in ("aethergraph", "names"):
+        what = _IMPORTS[name]
+        more = [(ours - plain) / MIB for ours, plain in zip(weighed[name], weighed["asyncio"], strict=True)]
+        rows.append(Row(f"{what} / import asyncio", ratios(timed[name], timed["asyncio"]), "x", must=3.0))
+        rows.append(Row(f"{what}, more memory than asyncio", more, "MiB", must=15.0))
+    return rows
+
+
+def _fresh_process(template: str, code: str) -> float:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", template.format(code)], check=True, capture_output=True, text=True, env=environment
+    )
+    return float(done.stdout)

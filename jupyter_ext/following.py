@@ -1,0 +1,117 @@
+"""Following a run: its facts folded into a picture, and the static copy of that published where the run was shown."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from aethergraph import facts as f
+from aethergraph.picture import Picture
+from aethergraph.status import RunStatus
+
+from .settings import settings
+from .static_copy import bundle
+
+if TYPE_CHECKING:
+    from aethergraph.running import Run
+
+_OVER = (f.RunDone, f.RunFailed, f.RunPaused, f.RunCancelled)
+
+
+def fold(picture: Picture, facts: Iterable[Any]) -> None:
+    """Take `facts` into `picture`."""
+    for fact in facts:
+        picture.fold(fact)
+
+
+def publish(data: dict[str, Any], display_id: str = "", *, update: bool = False) -> None:
+    """Show `data` in the current cell, or in the place where `display_id` was shown before."""
+    from IPython.display import publish_display_data
+
+    display: Any = publish_display_data
+    display(data, transient={"display_id": display_id} if display_id else {}, update=update)
+
+
+class StaticCopy:
+    """The static copy of one run in one cell, published again when it is worth it. Caller holds the picture's lock."""
+
+    def __init__(self, run: Run, picture: Picture) -> None:
+        self._run, self._picture = run, picture
+        self._id = f"aether-{uuid.uuid4().hex}"
+        self._cell = contextvars.copy_context()  # so that it goes to the cell where the run was shown
+        self._last: dict[str, str] | None = None
+        self.at = 0.0
+
+    def publish(self, *, live: bool) -> None:
+        """Publish it if it differs from the last one."""
+        if settings.static == "off":
+            return
+        data = bundle(self._picture, live=live, small=settings.static == "small")
+        self.at = time.monotonic()
+        if data != self._last:
+            update, self._last = self._last is not None, data
+            self._cell.copy().run(publish, data, self._id, update=update)
+
+
+class Follower:
+    """Folds the facts of a run into a picture. Facts come on any thread and are folded by whoever looks next."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.picture = Picture()
+        self.picture.run_id, self.picture.name = run.run_id, run.name  # its first fact may not be on disk yet
+        self.lock = threading.RLock()
+        self.ended = False  # no process runs it any more
+        self._inbox: deque[Iterable[Any]] = deque()
+        self.copy = StaticCopy(run, self.picture)
+
+    def take(self, facts: Iterable[Any]) -> bool:
+        """Keep new facts for later; whether the run has come to an end."""
+        self._inbox.append(facts)
+        for fact in facts:
+            if isinstance(fact, _OVER):
+                self.ended = True
+            elif isinstance(fact, f.RunOpened):
+                self.ended = False
+        return self.ended
+
+    def fold(self) -> None:
+        """Fold what came in. Caller holds `lock`."""
+        while self._inbox:
+            for fact in self._inbox.popleft():
+                self.picture.fold(fact)
+
+    @property
+    def live(self) -> bool:
+        """Whether some process runs the run."""
+        return not self.ended and (self.run.live or self.run.status in (RunStatus.RUNNING, RunStatus.WAITING))
+
+    def publish(self) -> None:
+        """Bring the static copy up to date."""
+        with self.lock:
+            self.fold()
+            self.copy.publish(live=self.live)
+
+
+class StaticView:
+    """A run shown where nobody can answer: one output, brought up to date at the end."""
+
+    def __init__(self, run: Run) -> None:
+        self._of = Follower(run)
+        self._shown = False
+
+    def show(self) -> None:
+        """Publish it in the current cell and once more when the run comes to its end."""
+        self._of.run.follow(self._take)
+        self._of.publish()
+        self._shown = True
+
+    def _take(self, facts: Iterable[Any]) -> None:
+        # Not on the view thread: the cell may end, and with it all listening, as soon as this returns.
+        if self._of.take(facts) and self._shown:
+            self._of.publish()
