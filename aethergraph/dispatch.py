@@ -61,7 +61,10 @@ class Dispatch:
         waits_for = self._fingerprint(handle)
         if options:
             self._options(handle, options, waits_for)
-        handle.key = place.identity(target.name, handle.fingerprint, options.get("_id"))
+        given = options.get("_id")
+        handle.key = place.identity(target.name, handle.fingerprint, given)
+        if given is not None and handle.key not in run.flow.by_key:
+            handle.node_id = run.flow.name(given)
         place.loose[handle] = None
         same = bool(options.get("_same"))
         if waits_for:

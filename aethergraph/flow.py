@@ -140,8 +140,13 @@ class Flow:
         return node
 
     def _count(self, callee: str, known_id: str) -> None:
-        number = 1 if known_id == callee else int(known_id.rpartition("-")[2])
-        self.counts[callee] = max(self.counts.get(callee, 0), number)
+        if known_id == callee:
+            name, number = callee, 1
+        else:  # "fit-2", or an id that the user gave
+            name, _, tail = known_id.rpartition("-")
+            name, number = (name, int(tail)) if name and tail.isdecimal() else (known_id, 1)
+        if self.counts.get(name, 0) < number:
+            self.counts[name] = number
 
     def _node_done(self, fact: f.NodeDone) -> int:
         node = self.nodes[fact.no - 1]
