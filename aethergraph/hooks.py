@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .running import Run
 
 display_hook: Callable[[Run], None] | None = None  # shows a run in the cell that starts it
+bundle: Callable[[Run], dict[str, Any]] | None = None  # the picture of a run, as a MIME bundle
 blocking_asker: Callable[[Question, str, str], Any] | None = None  # asks from a main thread that blocks
 origin: Callable[[], str] | None = None  # which execution of which cell runs, as CELL#EXECUTION; "nested" in a node
 # ipykernel hands an interrupt of an awaiting cell to the loop without waking it (seen with 7.4.0): wake it, in seconds

@@ -26,6 +26,8 @@ LINGER_S = 0.010  # how long an unhurried group may gather
 INLINE_BELOW_S = 0.001  # commits on the caller's thread only while they take less than this on average
 BATCH_BYTES = 1 << 20  # larger batches are split over rows
 
+_ENDS = (f.RunDone, f.RunFailed, f.RunPaused, f.RunCancelled)
+
 Listener = Callable[[list[f.AnyFact]], None]
 
 
@@ -264,14 +266,21 @@ class Journal:
             ready = [call for n, call in self._waiters if n <= self._committed or self._broken is not None]
             if ready:
                 self._waiters = [w for w in self._waiters if w[0] > self._committed and self._broken is None]
+        # Who waits goes first, but the end of a run is told to those who show it before anyone can act on it.
+        if any(isinstance(batch[-1], _ENDS) for _, _, batch in written):
+            self._tell(written)
+            written = []
         for call in ready:
             call()
+        self._tell(written)
+        for track in fenced:
+            track.fenced()
+
+    def _tell(self, written: list[tuple[str, int, list[f.AnyFact]]]) -> None:
         if self._broken is None:
             for run_id, first, batch in written:
                 for follower in list(self._followers.get(run_id, ())):
                     follower.take(first, batch)
-        for track in fenced:
-            track.fenced()
 
     # ------------------------------------------------------------------ reading along
 

@@ -16,7 +16,7 @@ from .codec import plain
 _encode = msgspec.msgpack.Encoder().encode
 _SHORT = 48  # longer encodings are kept as a hash
 _MEMBERS = 64  # how many members of a container are looked at
-_NOTHING = (None, True, False)
+_PRODUCERS = 4  # how many producers of equal values are remembered
 
 
 def _content(value: Any) -> bytes | int:
@@ -28,21 +28,30 @@ class Origins:
     """The values that the nodes of one run gave, and whose they are."""
 
     def __init__(self) -> None:
-        self._plain: dict[bytes | int, int] = {}
+        self._plain: dict[bytes | int, int | tuple[int, ...]] = {}
         self._objects: dict[int, tuple[weakref.ref[Any], int, bytes]] = {}
 
     def add_plain(self, values: dict[str, Any], no: int) -> None:
         """Node `no` gave these plain values."""
-        known = self._plain
         for value in values.values():
             if value is not None and value is not True and value is not False:
-                known[_content(value)] = no
+                self._add_content(_content(value), no)
+
+    def _add_content(self, content: bytes | int, no: int) -> None:
+        """Several nodes may have given equal values: then it may have come from any of them."""
+        earlier = self._plain.get(content)
+        if earlier is None or earlier == no:
+            self._plain[content] = no
+            return
+        all_ = earlier if isinstance(earlier, tuple) else (earlier,)
+        if no not in all_:
+            self._plain[content] = (*all_, no)[-_PRODUCERS:]
 
     def add(self, value: Any, no: int, digest: bytes) -> None:
         """Node `no` gave `value`, whose content has this hash."""
         if plain(value):
             if value is not None and value is not True and value is not False:
-                self._plain[_content(value)] = no
+                self._add_content(_content(value), no)
             return
         try:
             reference = weakref.ref(value, _Forget(self._objects, id(value)))
@@ -65,8 +74,9 @@ class Origins:
                 continue
             no = known.get(_content(value))
             if no is not None:
-                if no not in found:
-                    found.append(no)
+                for one in no if isinstance(no, tuple) else (no,):
+                    if one not in found:
+                        found.append(one)
             elif type(value) is list:
                 self.of_plain(value[:_MEMBERS], found)
             elif type(value) is dict:

@@ -8,15 +8,18 @@ from collections.abc import AsyncIterator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from . import facts as f
-from . import hooks, journal, roster
+from . import hooks, journal, roster, telling
 from .engine import here
 from .errors import RunCancelled, RunFailed, RunPaused, UnknownWait, WouldBlock
 from .failures import rebuild
 from .flow import Flow, Node
 from .outputs import Outputs
+from .picture import Picture
 from .status import RunStatus
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from .execution import Execution
     from .hub import Runtime
 
@@ -183,6 +186,27 @@ class Run:
         finally:
             unfollow()
 
+    def transcript(self) -> list[str]:
+        """What was said, asked and answered, printed and drawn, a line each, in order."""
+        return telling.transcript(self.picture())
+
+    def timeline(self) -> list[telling.Span]:
+        """When each node ran."""
+        return telling.timeline(self.picture())
+
+    def lineage(self, node_id: str) -> list[str]:
+        """The ids of all nodes that `node_id` depends on, by value or by order, the earliest first."""
+        return telling.lineage(self.picture(), node_id)
+
+    def plot(self, track: str | None = None) -> Figure:
+        """Its live plots as a matplotlib figure; of one track, or of those whose name begins with `track` and `/`."""
+        return telling.plot(self.picture(), track)
+
+    def picture(self) -> Picture:
+        """All there is to see of it, as it is on disk."""
+        batches = journal.read(self.runtime.store, self.run_id)
+        return telling.picture_of(fact for batch in batches for fact in batch)
+
     # ------------------------------------------------------------------ acting on it
 
     def answer(self, value: Any, wait: str | None = None) -> None:
@@ -225,3 +249,9 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<run {self.run_id}: {self.status}>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """In a notebook: the picture of a run that is over; a live one has its view where it was started."""
+        if self.live or hooks.bundle is None:
+            return {"text/plain": repr(self)}
+        return hooks.bundle(self)

@@ -76,6 +76,7 @@ class Extension:
         undo.callback(lane.uninstall)
         for name, hook in (
             ("display_hook", run_view.open_view),
+            ("bundle", run_view.static_bundle),
             ("blocking_asker", notebook.ask_while_blocked),
             ("origin", notebook.cell),
             ("session", notebook.session),

@@ -54,7 +54,7 @@ class Figures(MutableMapping[Any, Any]):
                 png = BytesIO()
                 manager.canvas.figure.savefig(png, format="png", bbox_inches="tight")
                 desk.note("figure", {"png": desk.store.blobs.put(png.getvalue())})
-            except Exception as error:  # drawing runs the user's own formatters and texts
+            except Exception as error:  # noqa: BLE001  # drawing runs the user's own formatters and texts
                 desk.note("out", {"s": f"figure {manager.num} could not be drawn: {error}\n", "err": True})
             finally:
                 manager.destroy()

@@ -39,7 +39,7 @@ def install(kernel: Any, version: str) -> str:
     try:
         _undo = _install_6(kernel) if number < (7, 0) else _install_7(kernel)
         _state = f"open (ipykernel {version})"
-    except Exception as error:  # private parts: anything may be missing, and a kernel without the lane still works
+    except Exception as error:  # noqa: BLE001  # private parts: anything may be missing, and a kernel without the lane still works
         _state = f"could not be opened (ipykernel {version}: {type(error).__name__}: {error})"
     return _state
 

@@ -20,7 +20,6 @@ import traitlets
 
 from aethergraph import hub
 from aethergraph.errors import AetherGraphError
-from aethergraph.picture import Picture
 from aethergraph.status import RunStatus
 
 from . import following, lane, notebook
@@ -66,10 +65,12 @@ def open_view(run: Run) -> None:
 
 def publish_static(run: Run) -> None:
     """Show only the static copy of `run` in the current cell, as it is now."""
-    picture = Picture()
-    unfollow = run.follow(lambda facts: following.fold(picture, facts))
-    unfollow()
-    following.publish(bundle(picture, live=run.live, small=settings.static == "small"))
+    following.publish(static_bundle(run))
+
+
+def static_bundle(run: Run) -> dict[str, str]:
+    """The static copy of `run` as it is now."""
+    return bundle(run.picture(), live=run.live, small=settings.static == "small")
 
 
 def heard_off_main() -> bool:

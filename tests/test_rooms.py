@@ -27,7 +27,7 @@ ROOMS = {
     5: "disk blobs owner journal roster waiting drawing definitions services channels",
     6: "context",
     7: "loop places calls mailbox timers desks effects asking attempts validity dispatch delivery execution running "
-    "resuming hooks inbox launching runlist hub executors",
+    "resuming hooks telling inbox launching runlist hub executors",
     8: "tooling reactive static",
 }
 ROOM_OF = {name: number for number, names in ROOMS.items() for name in names.split()}

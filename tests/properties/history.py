@@ -22,7 +22,6 @@ from aethergraph.reactive import Agent
 from aethergraph.running import Run
 from aethergraph.store import MemoryStore
 
-
 RAN = "tests.ran"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aethergraph.facts import AnyFact, Effect
+from aethergraph.facts import AnyFact
 from aethergraph.flow import Flow
 from aethergraph.ids import Key
 from aethergraph.journal import Journal
