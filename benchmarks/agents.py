@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from measure import mark
+from measure import mark, weigh
 
 from aethergraph import NodeContext, graph_fn, tool
 
@@ -92,6 +92,24 @@ async def stopped_fan(n: int) -> int:
     await asyncio.gather(*[step(i) for i in range(n)])
     mark()
     raise Stopped
+
+
+@graph_fn
+async def weighed_chain(n: int) -> int:
+    """A chain that is weighed when its nodes are done and it still runs."""
+    y = 0
+    for _ in range(n):
+        y = (await pure_step(y))["y"]
+    weigh()
+    return y
+
+
+@graph_fn
+async def weighed_fan(n: int) -> int:
+    """A fan, weighed likewise; its results are dropped before."""
+    await asyncio.gather(*[step(i) for i in range(n)])
+    weigh()
+    return n
 
 
 @graph_fn

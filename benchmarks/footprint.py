@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import agents
 from bench import KIB, MIB, MS, Bench
 from measure import Row, interleave, ratios, seconds, take_marks
 
-from aethergraph import Runtime, run, start
+from aethergraph import Runtime, run
 
 
 def artifact(bench: Bench) -> list[Row]:
@@ -66,7 +67,7 @@ def _copy_and_hash(source: Path, copy: Path, *, flushed: bool) -> None:
 
 
 def left_behind(bench: Bench) -> list[Row]:
-    """What a finished node leaves on disk, and in memory while somebody holds its `Run`; from the growth with n."""
+    """What a finished node leaves on disk, and in memory while its run lives; from the growth with n."""
     small, large = bench.sizes.chains[-2:]
     rows = []
     for agent, name, sizes in (
@@ -76,13 +77,14 @@ def left_behind(bench: Bench) -> list[Row]:
     ):
         disk = [_on_disk(bench.folder / f"{agent.name}-{n}", agent, n) for n in sizes]
         rows.append(Row(f"disk, {name}", [_growth(disk, sizes) / KIB], "KiB a node", must=0.5))
-    memory = [_in_memory(n) for n in (small, large)]
-    name = "memory of finished nodes, pure chain, its Run kept"
-    rows.append(Row(name, [_growth(memory, (small, large)) / KIB], "KiB a node", must=2.0))
+    for agent, name in ((agents.weighed_chain, "pure chain"), (agents.weighed_fan, "fan")):
+        memory = [_in_memory(agent, n) for n in (small, large)]
+        what = f"memory of finished nodes, {name}, live run"
+        rows.append(Row(what, [_growth(memory, (small, large)) / KIB], "KiB a node", must=2.0))
     return rows
 
 
-def _growth(values: list[int], sizes: tuple[int, int]) -> float:
+def _growth(values: Sequence[float], sizes: tuple[int, int]) -> float:
     return (values[1] - values[0]) / (sizes[1] - sizes[0])
 
 
@@ -99,17 +101,16 @@ def _on_disk(folder: Path, agent: Any, n: int) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _in_memory(n: int) -> int:
-    """Bytes that Python holds more after a run of n nodes whose `Run` is kept, its state with it."""
+def _in_memory(agent: Any, n: int) -> float:
+    """Bytes that Python holds more when the n nodes of a run are done and its body still runs."""
+    take_marks()
     gc.collect()
     tracemalloc.start()
     try:
-        kept = start(agents.pure_chain, n=n)
-        kept.result()
-        gc.collect()
-        return tracemalloc.get_traced_memory()[0]
+        run(agent, n=n)
     finally:
         tracemalloc.stop()
+    return take_marks()[0]
 
 
 # ------------------------------------------------------------------ importing

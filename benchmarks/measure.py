@@ -12,6 +12,7 @@ import platform
 import statistics
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -26,8 +27,14 @@ def mark() -> None:
     _marks.append(time.perf_counter())
 
 
+def weigh() -> None:
+    """Note the bytes that Python holds while `tracemalloc` traces, garbage aside."""
+    gc.collect()
+    _marks.append(tracemalloc.get_traced_memory()[0])
+
+
 def take_marks() -> list[float]:
-    """The times noted since the last call, in seconds."""
+    """The times (seconds) and weights (bytes) noted since the last call."""
     taken = _marks[:]
     _marks.clear()
     return taken

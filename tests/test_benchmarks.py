@@ -25,7 +25,8 @@ BUDGETS = [  # how the lines of section "speed" begin
     "artifact of 0.0625 MiB / copy and sha256",
     "disk, pure chain",
     "disk, fan",
-    "memory of finished nodes",
+    "memory of finished nodes, pure chain",
+    "memory of finished nodes, fan",
     "import aethergraph / import asyncio",
     "import aethergraph, more memory than asyncio",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,14 +35,14 @@ async def study(*, context):  # type: ignore[no-untyped-def]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path) -> Iterator[Run]:
     runtime = Runtime(tmp_path / "store", keyring=Keyring(tmp_path / "key"))
     with runtime.use(), ScriptedChannel({"What name?": "Ada"}):
         study.sync()
         done = runtime.load(study.last_run.run_id) if study.last_run else None
     assert done is not None
-    runtime.journal.flush()
-    return done
+    yield done
+    runtime.close()
 
 
 def test_the_transcript_has_messages_questions_and_answers_in_order(run: Run) -> None:

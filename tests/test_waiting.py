@@ -194,6 +194,7 @@ def test_a_damaged_row_is_named(store: Store) -> None:
 
 def test_the_doorbell_is_heard_when_it_is_rung(tmp_path: Path) -> None:
     heard = threading.Semaphore(0)
+    before = set(threading.enumerate())
     bell = Doorbell(tmp_path)
     assert bell.start(lambda: heard.release())
     try:
@@ -202,7 +203,7 @@ def test_the_doorbell_is_heard_when_it_is_rung(tmp_path: Path) -> None:
         assert heard.acquire(timeout=20), "the ring was not heard"
     finally:
         bell.stop()
-    assert not any(thread.name == "aether-doorbell" for thread in threading.enumerate())
+    assert not any(thread.name == "aether-doorbell" for thread in set(threading.enumerate()) - before)
 
 
 def test_a_failing_callback_does_not_deafen_the_doorbell(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 from aethergraph import facts as f
 from aethergraph.blobs import DiskBlobs
+from aethergraph.picture import Picture
 from aethergraph.status import RunStatus
 from aethergraph.store import MemoryStore
+from aethergraph.telling import picture_of
 from tests.story import Story
 
 
@@ -33,6 +35,9 @@ class FakeRun:
         new, self._told = self._story.facts[self._told :], len(self._story.facts)
         for call in list(self._followers):
             call(new)
+
+    def picture(self) -> Picture:
+        return picture_of(self._story.facts)
 
     def cancel(self) -> None:
         self.cancelled = True

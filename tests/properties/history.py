@@ -127,10 +127,16 @@ class History:
                     transaction.delete(waiting.PREFIX + token)
                     waiting.open_op(msgspec.structs.replace(wait, state="open"))(transaction)
 
+    def answered(self) -> set[str]:
+        """The tokens of all questions that have their answer."""
+        return {token for token, row in self._waits() if row.state in ("answered", "timed out")}
+
     def _withdrawn(self, run_id: str) -> list[tuple[str, waiting.WaitRow]]:
+        return [(token, row) for token, row in self._waits() if row.run_id == run_id and row.state == "withdrawn"]
+
+    def _waits(self) -> list[tuple[str, waiting.WaitRow]]:
         tokens = [key.removeprefix(waiting.PREFIX) for key, _ in self.store.scan(waiting.PREFIX)]
-        rows = [(token, waiting.read(self.store, token)) for token in tokens]
-        return [(token, row) for token, row in rows if row and row.run_id == run_id and row.state == "withdrawn"]
+        return [(token, row) for token in tokens if (row := waiting.read(self.store, token)) is not None]
 
     def _end(self, run: Run, limit_s: float) -> Ended:
         assert run.execution is not None, "the run had ended before"
