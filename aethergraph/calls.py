@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # the engine makes handles and handles call the engine: one n
     from .places import BodyPlace
 
 
+_NO_CONTEXT = contextvars.Context()
+
+
 class CallFuture(asyncio.Future[Any]):
     """The result of a call. Cancelling it is the body's own decision, which goes on record."""
 
@@ -42,7 +45,7 @@ class CallHandle(Coroutine[Any, Any, Any]):
     ) -> None:
         self.run, self.place, self.target, self.callee = run, place, target, callee
         self.args, self.kwargs = args, kwargs
-        self.context = contextvars.copy_context()  # the caller's: what the user set there reaches the callee
+        self.context = _NO_CONTEXT  # the caller's, once it is to run: what the user set there reaches the callee
         self.key = Key(b"")
         self.fingerprint = b""
         self.flat = False  # its arguments are numbers and short texts: nothing in them can change or name a file
@@ -70,6 +73,11 @@ class CallHandle(Coroutine[Any, Any, Any]):
             self.place.loose.pop(self, None)
         self.run.dispatch.flush()
         return self.future.__await__()
+
+    def settled(self) -> None:
+        """It has its result: break the reference cycles, or each call would have to wait for the garbage collector."""
+        self.future.handle = None
+        self.task, self.context = None, _NO_CONTEXT
 
     def send(self, value: Any) -> Any:
         """Go on."""

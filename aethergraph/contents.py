@@ -17,18 +17,40 @@ from .codec import canonical
 _PATH_LIMIT = 4096
 UNKNOWN = b""
 
+# Clients of services, and the like: they can be neither stored nor compared, but hold nothing that a run depends on.
+_stateless: set[str] = {"anthropic", "boto3", "botocore", "httpx", "logging", "openai", "requests", "urllib3"}
+
+
+def register_stateless(package: str) -> None:
+    """Promise that objects of `package`'s classes hold nothing that calls change: giving one to a tool is harmless."""
+    _stateless.add(package)
+
+
+def is_stateless(value: Any) -> bool:
+    """Whether `value` is of a class that `register_stateless` knows."""
+    return type(value).__module__.partition(".")[0] in _stateless
+
 
 def content(value: Any) -> bytes:
     """A hash of all that could change in `value`; `UNKNOWN` where it cannot be compared."""
-    form = canonical(value)
+    form = canonical(value, _passed_over)
     if not form.opaque:
         return hashlib.blake2b(form.data, digest_size=16).digest()
     buffer = io.BytesIO()
     try:
-        cloudpickle.Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+        _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
     except Exception:  # noqa: BLE001 (pickling runs the value's own code)
         return UNKNOWN
     return hashlib.blake2b(buffer.getbuffer(), digest_size=16).digest()
+
+
+def _passed_over(value: Any) -> tuple[bytes, int] | None:
+    return (b"stateless", 0) if is_stateless(value) else None
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    def reducer_override(self, value: Any) -> Any:
+        return (object, ()) if is_stateless(value) else super().reducer_override(value)
 
 
 def files_in(value: Any, depth: int = 2) -> list[tuple[str, int, int]]:

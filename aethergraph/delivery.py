@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -58,11 +59,12 @@ class Delivery:
             value, files, hashes = packed.payload, tuple(packed.files), packed.hashes
             volatile = volatile or packed.volatile
         position = self._write(handle, value, None, volatile, files, started, attempt)
-        if hashes:
-            for key, digest in hashes.items():
-                run.origins.add(outputs[key], handle.no, digest)
-        else:
+        if packed is None:
             run.origins.add_plain(outputs, handle.no)
+        for key, output in outputs.items() if packed is not None else ():
+            # what could not be stored is known by who made it, so that calls that are given it keep their identity
+            digest = hashes.get(key) or hashlib.blake2b(handle.key + key.encode(), digest_size=16).digest()
+            run.origins.add(output, handle.no, digest)
         self._hand_over(handle, position, lambda at: self._result(handle, at, outputs), in_place)
 
     def failed(
@@ -153,11 +155,13 @@ class Delivery:
     def _result(self, handle: CallHandle, position: int, outputs: dict[str, Any]) -> None:
         if self._arrive(handle, position):
             handle.future.set_result(Outputs(outputs))
+        handle.settled()
 
     def _failure(self, handle: CallHandle, position: int, error: BaseException) -> None:
         if self._arrive(handle, position):
             self._run.failed[handle.no] = handle
             handle.future.set_exception(error)
+        handle.settled()
 
     # ------------------------------------------------------------------ recorded
 
@@ -178,6 +182,7 @@ class Delivery:
             return
         outputs = run.codec.load_outputs(value, lambda _, loaded, digest: run.origins.add(loaded, node.no, digest))
         handle.future.set_result(outputs)
+        handle.settled()
         if value[:1] == b"m":
             run.origins.add_plain(outputs, node.no)
 

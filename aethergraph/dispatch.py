@@ -7,6 +7,7 @@ serves all that was called together. A default tool starts when its facts are on
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -163,6 +164,7 @@ class Dispatch:
         self._queue(handle)
 
     def _queue(self, handle: CallHandle) -> None:
+        handle.context = contextvars.copy_context()
         self._out.append(handle)
         self._run.mailbox.kick()  # which flushes, at the latest when the body yields
 

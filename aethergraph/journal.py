@@ -57,7 +57,7 @@ class _Track:
 
     batches: int
     epoch: bytes
-    fenced: Callable[[], None]
+    lost: Callable[[JournalBroken | None], None]
 
 
 @dataclass(slots=True)
@@ -97,10 +97,13 @@ class Journal:
 
     # ------------------------------------------------------------------ writing
 
-    def open(self, run_id: str, batches: int, epoch: bytes, fenced: Callable[[], None]) -> None:
-        """Begin to write a run whose `batches` first rows are there; `fenced` is called if another process took it."""
+    def open(self, run_id: str, batches: int, epoch: bytes, lost: Callable[[JournalBroken | None], None]) -> None:
+        """Begin to write a run whose `batches` first rows are there.
+
+        `lost` is called when no more of it can be written: with None if another process took it, else with the reason.
+        """
         with self._lock:
-            self._tracks[run_id] = _Track(batches, epoch, fenced)
+            self._tracks[run_id] = _Track(batches, epoch, lost)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._write, name="aether-journal", daemon=True)
                 self._thread.start()
@@ -274,7 +277,10 @@ class Journal:
             call()
         self._tell(written)
         for track in fenced:
-            track.fenced()
+            track.lost(None)
+        if self._broken is not None:
+            for track in list(self._tracks.values()):
+                track.lost(self._error())
 
     def _tell(self, written: list[tuple[str, int, list[f.AnyFact]]]) -> None:
         if self._broken is None:

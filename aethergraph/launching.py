@@ -13,7 +13,7 @@ import msgspec
 from . import definitions, hooks, ids, journal, owner, roster
 from . import facts as f
 from .codec import canonical
-from .errors import RunCancelled, RunExists, RunIsLive, RunPaused, UnknownRun
+from .errors import AetherGraphError, JournalBroken, RunCancelled, RunExists, RunIsLive, RunPaused, UnknownRun
 from .execution import Execution
 from .flow import Flow
 from .resuming import Plan, agent_of, make_plan
@@ -97,7 +97,7 @@ class Launcher:
         self, run: Run, agent: Agent, flow: Flow, batches: int, epoch: owner.Epoch, facts: list[f.AnyFact]
     ) -> None:
         run_id = run.run_id
-        self._runtime.journal.open(run_id, batches, owner.encode(epoch), lambda: self._fenced(run_id))
+        self._runtime.journal.open(run_id, batches, owner.encode(epoch), lambda broken: self._lost(run_id, broken))
         opened = f.RunOpened(
             epoch.number, self._runtime.clock.now(), epoch.told, agent.validity(), list(agent.outputs or ())
         )
@@ -156,12 +156,16 @@ class Launcher:
                 run.pause("its cell was run again")
                 print(f"paused {run.run_id}, which this cell had started; go on with: %aether resume {run.run_id}")
 
-    def _fenced(self, run_id: str) -> None:
+    def _lost(self, run_id: str, broken: JournalBroken | None) -> None:
+        """Nothing more of a live run can be written: end it here, whatever it waits for."""
         run = self._runtime.live.get(run_id)
-        if run is not None and run.execution is not None:
+        if run is None or run.execution is None:
+            return
+        error: AetherGraphError | None = broken
+        if error is None:
             now = owner.read(self._runtime.store, run_id)
-            taken = RunIsLive(run_id, now.told if now else "another process")
-            self._runtime.thread.call(run.execution.break_off, taken)
+            error = RunIsLive(run_id, now.told if now else "another process")
+        self._runtime.thread.call(run.execution.break_off, error)
 
     # ------------------------------------------------------------------ going on
 

@@ -5,6 +5,7 @@ A scene depends only on the shape of the picture. What changes often, a box's st
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,8 @@ MOST = 400  # of more boxes, all of one callee and scope become one
 DEEPEST = 3
 _MARGIN, _HEAD, _PAD = 12, 30, 12
 
+_ARRAY = re.compile(r"^\w+ \(([\d, ]+)\) \w+$")  # as previews tell an array: only its shape is shown
+_NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 Outputs = Callable[[bytes], dict[str, str]]  # previews of the outputs in a payload, by name
 
 
@@ -311,7 +314,11 @@ def _gave(node: Node, outputs: Outputs) -> str:
     if node.volatile:
         return "not stored"
     previews = outputs(node.value) if node.value else {}
-    return next((text for text in previews.values() if 0 < len(text) <= 24 and text not in ("None", "{}")), "")
+    texts = [
+        _ARRAY.sub(lambda found: found[1].strip(",").replace(", ", " \u00d7 "), text) for text in previews.values()
+    ]
+    short = [text for text in texts if 0 < len(text) <= 24 and text not in ("None", "{}")]
+    return next((text for text in short if _NUMBER.fullmatch(text)), short[0] if short else "")
 
 
 def _doing(node: Node) -> str:

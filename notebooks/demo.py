@@ -1,6 +1,6 @@
 """Run the first notebook in a real kernel, kill that kernel while a question is open, resume, and tell what happened.
 
-`make demo` calls this. The answers are scripted: the first kernel knows only some of them, so it is left with an open
+`make demo` calls this: `demo.py NOTEBOOK [FOLDER]`, with `.demo` as the folder where none is named. The answers are scripted: the first kernel knows only some of them, so it is left with an open
 question; the second kernel knows all.
 """
 
@@ -36,9 +36,9 @@ class Failed(Exception):
     """The demo did not do what it is there to show."""
 
 
-def new_folder() -> Path:
+def new_folder(parent: Path) -> Path:
     """A folder of its own for each demo, so that two never share a store."""
-    folder = ROOT / ".demo" / time.strftime("%Y%m%d-%H%M%S")
+    folder = parent / time.strftime("%Y%m%d-%H%M%S")
     folder.mkdir(parents=True)
     return folder
 
@@ -165,9 +165,9 @@ def account(run_id: str, prompt: str, pid: int, notebook: Path) -> None:
         raise Failed("nodes that were done before the kill ran again")
 
 
-def main(path: Path) -> int:
-    """Play it all; 0 when the run ended as it should."""
-    folder = new_folder()
+def main(path: Path, parent: Path = ROOT / ".demo") -> int:
+    """Play it all in a new folder in `parent`; 0 when the run ended as it should."""
+    folder = new_folder(parent)
     os.environ["AETHERGRAPH_HOME"] = str(folder / "store")  # this process reads what the kernels write
     executed = folder / path.name
     notebook = nbformat.read(path, as_version=4)
@@ -186,4 +186,4 @@ def main(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]).resolve()))
+    sys.exit(main(*(Path(word).resolve() for word in sys.argv[1:])))

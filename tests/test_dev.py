@@ -206,8 +206,9 @@ def test_a_command_that_fails_is_named(dev: ModuleType, capsys: pytest.CaptureFi
 
 
 @pytest.mark.timeout(420)
-def test_the_demo_kills_a_kernel_and_resumes_without_doing_anything_twice() -> None:
-    command = [sys.executable, ROOT / "notebooks" / "demo.py", ROOT / "notebooks" / "01_first_agent.ipynb"]
+def test_the_demo_kills_a_kernel_and_resumes_without_doing_anything_twice(tmp_path: Path) -> None:
+    notebooks = ROOT / "notebooks"
+    command = [sys.executable, notebooks / "demo.py", notebooks / "01_first_agent.ipynb", tmp_path]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     account = done.stdout

@@ -26,12 +26,12 @@ def lines(path: Path) -> list[list[Any]]:
 
 def committed(store: Store, run_id: str) -> set[str]:
     """The nodes whose results are on disk."""
-    return {node.node_id for node in Flow.of(_facts(store, run_id)).nodes if node.outcome is not None}
+    return {node.node_id for node in Flow.of(facts_of(store, run_id)).nodes if node.outcome is not None}
 
 
 def check(store: Store, run_id: str, path: Path) -> None:
     """The end is as it would have been, and nothing happened twice that must not."""
-    history, told = _facts(store, run_id), lines(path)
+    history, told = facts_of(store, run_id), lines(path)
     flow = Flow.of(history)
     assert flow.result is not None
     assert len([node for node in flow.nodes if node.outcome is not None]) >= 15
@@ -61,5 +61,6 @@ def _is_message(fact: f.AnyFact) -> bool:
     return isinstance(fact, f.Effect) and fact.name == "send_text"
 
 
-def _facts(store: Store, run_id: str) -> list[f.AnyFact]:
+def facts_of(store: Store, run_id: str) -> list[f.AnyFact]:
+    """All facts on disk."""
     return [fact for batch in journal.read(store, run_id) for fact in batch]

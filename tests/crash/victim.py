@@ -102,13 +102,12 @@ async def victim(n: int, *, context: NodeContext) -> dict[str, Any]:
     return {"kept": keep, "text": text.text, "receipts": [*(r.receipt for r in reviews), last.receipt]}
 
 
-def live(folder: str) -> None:
-    """One life of the process that runs it; it ends when the run does."""
+def live(folder: str, lines: str) -> None:
+    """One life of a process that runs it; it ends when the run does."""
+    os.environ[LINES] = lines
     runtime = Runtime(folder)
     with runtime.use(), ScriptedChannel(_answer):
-        run = runtime.start(victim, {"n": 4}, run_id=RUN_ID)
-        outputs = dict(run.result())
-        line("ended", outputs)
+        line("ended", dict(runtime.start(victim, {"n": 4}, run_id=RUN_ID).result()))
     runtime.close()
 
 

@@ -1,0 +1,159 @@
+"""A notebook with a store in memory whose kernel can be killed: its rows are kept as they are, all else is gone."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from aethergraph import Run, Runtime, hub, schema
+from aethergraph import facts as f
+from aethergraph.blobs import DiskBlobs
+from aethergraph.clock import Clock
+from aethergraph.resuming import Plan
+from aethergraph.store import MemoryStore
+from tests.cells import Notebook, notebook
+
+RAN = "ran"  # tools tell this logger what they do: a global that changes would count as a change of their code
+LIMIT_S = 20
+
+PRELUDE = """
+import asyncio, logging, os, time
+from aethergraph import NodeContext, graph_fn, tool
+ran = logging.getLogger("ran").info
+def flag(name):
+    return name in os.environ
+"""
+
+
+class _Heard(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.append(record.getMessage())
+
+
+class Lab:
+    """Cells, runs, kills. `ran` holds what tools told the logger since it was last taken."""
+
+    def __init__(self, folder: Path, cells: Notebook, heard: _Heard, clock: Clock | None = None) -> None:
+        self.cells, self.clock, self._heard = cells, clock, heard
+        self._folder = folder
+        self.runtime = self._open(MemoryStore(folder, DiskBlobs(folder / "blobs")))
+
+    def _open(self, store: MemoryStore) -> Runtime:
+        self.store = store
+        hub._current = Runtime(store, clock=self.clock)
+        return hub._current
+
+    # ------------------------------------------------------------------ cells and runs
+
+    def cell(self, text: str) -> None:
+        """Run a cell."""
+        self.cells.run(text)
+
+    def start(self, agent: Any, *, run_id: str | None = None, cap: int | None = None, **inputs: Any) -> Run:
+        """Start a run of `agent`, which may be the name of one in the cells."""
+        target = self.cells[agent] if isinstance(agent, str) else agent
+        return self.runtime.start(target, target.bind((), inputs), run_id=run_id, max_concurrency=cap)
+
+    def run(self, agent: Any, **inputs: Any) -> Any:
+        """Run it to its end; its outputs as a dict."""
+        return dict(self.start(agent, **inputs).result(LIMIT_S))
+
+    def resume(self, run: Run, agent: Any = None) -> Run:
+        """Go on, with what the cells define now."""
+        return self.runtime.resume(run.run_id, namespace=None if agent else self.cells.names, agent=agent)
+
+    def plan(self, run: Run) -> Plan:
+        """What `resume` would do."""
+        return self.runtime.plan(run.run_id, self.cells.names)
+
+    def verdicts(self, run: Run) -> dict[str, str]:
+        """The plan by node."""
+        return {row.node_id: row.verdict for row in self.plan(run).rows}
+
+    def took(self) -> list[str]:
+        """What tools told since the last time."""
+        told, self._heard.told = self._heard.told, []
+        return told
+
+    # ------------------------------------------------------------------ waiting for what happens
+
+    def until(self, run: Run, happened: Callable[[list[f.AnyFact]], bool]) -> list[f.AnyFact]:
+        """The committed facts of `run` once `happened` says so."""
+        seen: list[f.AnyFact] = []
+        yes = threading.Event()
+
+        def look(facts: list[f.AnyFact]) -> None:
+            seen.extend(facts)
+            if happened(seen):
+                yes.set()
+
+        unfollow = run.follow(look)
+        try:
+            assert yes.wait(LIMIT_S), f"it did not happen; the run has: {seen}"
+        finally:
+            unfollow()
+        return seen
+
+    def asked(self, run: Run, prompt: str) -> str:
+        """The token of this question, once it is open."""
+        self.until(run, lambda facts: any(fact.token for fact in _questions(facts, prompt)))
+        return next(wait.token for wait in self.runtime.waits() if wait.run_id == run.run_id and wait.prompt == prompt)
+
+    def answer(self, run: Run, prompt: str, value: Any) -> None:
+        """Answer this question as soon as it is open."""
+        self.runtime.answer(self.asked(run, prompt), value)
+
+    def facts(self, run: Run) -> list[f.AnyFact]:
+        """What is on disk."""
+        from aethergraph import journal
+
+        return [fact for batch in journal.read(self.store, run.run_id) for fact in batch]
+
+    # ------------------------------------------------------------------ kills
+
+    def kill(self) -> None:
+        """What is on disk now stays; a new kernel opens the store. Cells stay as they are."""
+        self.runtime.journal.flush()
+        rows = dict(self.store.scan(""))
+        self.runtime.close()
+        store = MemoryStore(self._folder, DiskBlobs(self._folder / "blobs"))
+        with store.transact() as transaction:
+            for key, row in rows.items():
+                transaction.set(key, row)
+        self.runtime = self._open(store)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.runtime.close()
+        hub._current = None
+
+
+def _questions(facts: list[f.AnyFact], prompt: str) -> list[f.WaitOpened]:
+    opened = (fact for fact in facts if isinstance(fact, f.WaitOpened))
+    return [fact for fact in opened if schema.decode(fact.question).prompt == prompt]
+
+
+@contextmanager
+def laboratory(folder: Path, clock: Clock | None = None) -> Iterator[Lab]:
+    """A lab whose cells have run `PRELUDE`; closed afterwards."""
+    logger, heard = logging.getLogger(RAN), _Heard()
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(heard)
+    try:
+        with notebook(PRELUDE) as cells:
+            lab = Lab(folder, cells, heard, clock)
+            try:
+                yield lab
+            finally:
+                lab.close()
+    finally:
+        logger.removeHandler(heard)
