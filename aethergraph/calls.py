@@ -31,6 +31,30 @@ class CallFuture(asyncio.Future[Any]):
             self.handle.run.dispatch.cancelled(self.handle)
         return done
 
+    # What callers of `create_task` may expect beyond a future.
+
+    def get_name(self) -> str:
+        """The id of the node, where it has one."""
+        return self._name or (self.handle.node_id if self.handle is not None else "") or "call"
+
+    def set_name(self, value: object) -> None:
+        """As `asyncio.Task`."""
+        self._name = str(value)
+
+    _name = ""
+
+    def get_coro(self) -> CallHandle | None:
+        """The call, until it is done."""
+        return self.handle
+
+    def cancelling(self) -> int:
+        """How often it was asked to cancel: a call does so at once."""
+        return int(self.cancelled())
+
+    def uncancel(self) -> int:
+        """A cancelled call stays cancelled."""
+        return self.cancelling()
+
 
 class CallHandle(Coroutine[Any, Any, Any]):
     """One call of a tool, agent or question in a body. Hashable; works wherever a coroutine does."""
@@ -67,12 +91,17 @@ class CallHandle(Coroutine[Any, Any, Any]):
 
     # -- as a coroutine
 
-    def __await__(self) -> Generator[Any, Any, Any]:
+    def as_task(self) -> CallFuture:
+        """Its future: somebody will await it."""
         if not self.awaited:
             self.awaited = True
             self.place.loose.pop(self, None)
+        return self.future
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        future = self.as_task()
         self.run.dispatch.flush()
-        return self.future.__await__()
+        return future.__await__()
 
     def settled(self) -> None:
         """It has its result: break the reference cycles, or each call would have to wait for the garbage collector."""

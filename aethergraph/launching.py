@@ -86,27 +86,25 @@ class Launcher:
                         tags=fact.tags,
                     )  # fmt: skip
                     roster.write_op(row)(rows)
+                    # With the row, so that no kill can leave a run behind of which nothing is known.
+                    rows.set(journal.row_key(run_id, 0), f.encode([fact]))
                     break
             if wanted:
                 raise RunExists(wanted, "was made by another process just now")
         run = Run(self._runtime, run_id, agent.name)
-        self._open(run, agent, Flow(), 0, epoch, [fact])
+        self._open(run, agent, Flow.of([fact]), 1, epoch)
         return run
 
-    def _open(
-        self, run: Run, agent: Agent, flow: Flow, batches: int, epoch: owner.Epoch, facts: list[f.AnyFact]
-    ) -> None:
+    def _open(self, run: Run, agent: Agent, flow: Flow, batches: int, epoch: owner.Epoch) -> None:
         run_id = run.run_id
         self._runtime.journal.open(run_id, batches, owner.encode(epoch), lambda broken: self._lost(run_id, broken))
         opened = f.RunOpened(
             epoch.number, self._runtime.clock.now(), epoch.told, agent.validity(), list(agent.outputs or ())
         )
-        for fact in [*facts, opened]:
-            flow.fold(fact)
+        flow.fold(opened)
         cap = flow.started.cap if flow.started and flow.started.cap else self._runtime.max_concurrency
         run.execution = Execution(self._runtime, run_id, agent, flow, cap)
-        for fact in [*facts, opened]:
-            run.execution.number = self._runtime.journal.append(run_id, fact)
+        run.execution.number = self._runtime.journal.append(run_id, opened)
         self._runtime.live[run_id] = run
         self._runtime.inbox.listen()
 
@@ -211,7 +209,7 @@ class Launcher:
         if len(later) != len(batches):
             flow = Flow.of(fact for batch in later for fact in batch)
         inputs = self._runtime.codec_for(agent).load(flow.started.inputs) if flow.started else {}
-        self._open(run, agent, flow, len(later), epoch, [])
+        self._open(run, agent, flow, len(later), epoch)
         run.origin = hooks.origin() if hooks.origin is not None else ""
         self._launch(run, agent, inputs)
         return run

@@ -61,7 +61,10 @@ class Mailbox:
 
     def push(self, position: int, deliver: Deliver) -> None:
         """A live delivery that was appended just now at `position`."""
-        self._box.append((position, deliver))
+        if self._pumping or self._box or self._recorded or self._pulse.ticks != self._mark:
+            self._box.append((position, deliver))
+        else:  # the last pump found the run quiet, and nothing of it was scheduled since
+            deliver(position)
         self.kick()
 
     def hold(self, key: Key) -> None:

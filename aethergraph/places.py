@@ -57,10 +57,12 @@ class BodyPlace(Lineage):
         """The result of an executor job, through the mailbox."""
         return self.run.timers.foreign(self, job)
 
-    def child(self, coroutine: Coroutine[Any, Any, Any]) -> BodyPlace | None:
-        """The lineage of a task; None for a bare call, which runs no code of the user's."""
-        if type(coroutine) is CallHandle:
-            return None
+    def bare(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Future[Any] | None:
+        """A call that is made a task, as `gather` and `create_task` do, is its own: it runs no code of the user's."""
+        return coroutine.as_task() if type(coroutine) is CallHandle else None
+
+    def child(self, coroutine: Coroutine[Any, Any, Any]) -> BodyPlace:
+        """The lineage of a task."""
         return BodyPlace(self.run, self.scope, self.no, self.child_path(coroutine), self)
 
     def adopt(self, task: asyncio.Task[Any]) -> None:

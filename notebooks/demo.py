@@ -1,7 +1,7 @@
 """Run the first notebook in a real kernel, kill that kernel while a question is open, resume, and tell what happened.
 
-`make demo` calls this: `demo.py NOTEBOOK [FOLDER]`, with `.demo` as the folder where none is named. The answers are scripted: the first kernel knows only some of them, so it is left with an open
-question; the second kernel knows all.
+`make demo` calls this: `demo.py NOTEBOOK [FOLDER]`, with `.demo` as the folder where none is named. The answers are
+scripted: the first kernel knows only some of them, so it is left with an open question; the second kernel knows all.
 """
 
 from __future__ import annotations

@@ -191,6 +191,37 @@ def test_a_killed_kernel_with_a_half_typed_answer_loses_nothing(lab: Lab, kernel
         assert "done" in notebook.do(4)
 
 
+def test_a_view_whose_kernel_is_gone_says_what_to_type(lab: Lab) -> None:
+    with lab.open([LOAD, SURVEY + TITLE, "await titled()"], kernel="new") as notebook:
+        notebook.do(0, 1)
+        notebook.run(2)
+        view = RunView(notebook, 2)
+        view.type("What is the title?", "to nobody")
+        notebook.kill_kernel()
+        form = view.question("What is the title?")
+        form.get_by_role("textbox").press("Enter")
+        expect(form).to_contain_text("Run %aether resume titled-")
+        expect(form.get_by_role("textbox")).to_have_value("to nobody")
+
+
+def test_after_an_edit_only_what_it_touches_runs_again_and_the_plan_says_so(lab: Lab) -> None:
+    edited = SURVEY.replace("sorted(rows)", "sorted(rows, reverse=True)")
+    with lab.open([LOAD, SURVEY, "await survey()", edited, "%aether resume"], kernel="new") as notebook:
+        notebook.do(0, 1)
+        notebook.run(2)
+        expect(RunView(notebook, 2).question("Which row shall I keep?")).to_be_visible()
+        notebook.kill_kernel()
+        notebook.do(0, 3, 4)
+        plan = notebook.text(4)
+        assert "resuming survey-" in plan and "1 reused" in plan and "order" in plan
+        view = RunView(notebook, 4)
+        view.choose("Which row shall I keep?", "1")
+        view.answer("What is the title?", "Edited")
+        view.expect_status("done")
+        assert lines(notebook.path.parent) == ["load", "order", "order", "report"]
+        expect(view.transcript()).to_contain_text("sorted [3, 2, 1]")
+
+
 def test_a_saved_run_is_seen_after_restart_and_reload(lab: Lab) -> None:
     with lab.open([LOAD, SURVEY, "await survey()"], kernel="new") as notebook:
         notebook.do(0, 1)

@@ -81,7 +81,7 @@ def _die(store: MemoryStore, fatal: int, monkeypatch: pytest.MonkeyPatch) -> boo
 
 
 def test_every_fact(tmp_path: Path, lines: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    for fatal in itertools.count(1):
+    for fatal in itertools.count():
         path, store = lines(fatal), _store(tmp_path / str(fatal))
         if not _die(store, fatal, monkeypatch):
             break

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aethergraph import Run, Runtime, hub, schema
+from aethergraph import Run, Runtime, hub, journal
 from aethergraph import facts as f
 from aethergraph.blobs import DiskBlobs
 from aethergraph.clock import Clock
@@ -96,16 +96,23 @@ class Lab:
                 yes.set()
 
         unfollow = run.follow(look)
+        run.future.add_done_callback(lambda _: yes.set())
         try:
-            assert yes.wait(LIMIT_S), f"it did not happen; the run has: {seen}"
+            assert yes.wait(LIMIT_S) and happened(seen), f"it did not happen; {run} has: {seen}"
         finally:
             unfollow()
         return seen
 
     def asked(self, run: Run, prompt: str) -> str:
         """The token of this question, once it is open."""
-        self.until(run, lambda facts: any(fact.token for fact in _questions(facts, prompt)))
-        return next(wait.token for wait in self.runtime.waits() if wait.run_id == run.run_id and wait.prompt == prompt)
+        found: list[str] = []
+
+        def look(_: list[f.AnyFact]) -> bool:
+            found[:] = [wait.token for wait in run.waits if wait.prompt == prompt]
+            return bool(found)
+
+        self.until(run, look)
+        return found[0]
 
     def answer(self, run: Run, prompt: str, value: Any) -> None:
         """Answer this question as soon as it is open."""
@@ -113,8 +120,6 @@ class Lab:
 
     def facts(self, run: Run) -> list[f.AnyFact]:
         """What is on disk."""
-        from aethergraph import journal
-
         return [fact for batch in journal.read(self.store, run.run_id) for fact in batch]
 
     # ------------------------------------------------------------------ kills
@@ -134,11 +139,6 @@ class Lab:
         """Let go of the store."""
         self.runtime.close()
         hub._current = None
-
-
-def _questions(facts: list[f.AnyFact], prompt: str) -> list[f.WaitOpened]:
-    opened = (fact for fact in facts if isinstance(fact, f.WaitOpened))
-    return [fact for fact in opened if schema.decode(fact.question).prompt == prompt]
 
 
 @contextmanager

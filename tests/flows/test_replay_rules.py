@@ -54,12 +54,12 @@ async def agent(*, context):
     tasks = [asyncio.create_task(branch(x, context)) for x in {xs}]
     values = [await task for task in tasks]
     await context.channel().ask_text("go on?")
-    return {{"values": values}}
+    return {{"ys": values}}
 """
     lab.cell(TOOLS + body.format(xs=[1, 2]))
     run = killed_at_its_question(lab, "agent")
     lab.cell(body.format(xs=[0, 1, 2]))
-    assert finished(lab, run) == {"values": [0, 2, 4]}
+    assert finished(lab, run) == {"ys": [0, 2, 4]}
     assert lab.took() == ["double 0"]
 
 
@@ -71,10 +71,10 @@ async def branch(x):
 async def agent(*, context):
     values = [await done for done in asyncio.as_completed([branch(x) for x in range(12)])]
     await context.channel().ask_text("go on?")
-    return {"values": values}
+    return {"ys": values}
 """)
     run = killed_at_its_question(lab, "agent")
-    assert sorted(finished(lab, run)["values"]) == list(range(0, 24, 2))
+    assert sorted(finished(lab, run)["ys"]) == list(range(0, 24, 2))
     assert lab.took() == []
 
 
@@ -88,11 +88,11 @@ async def agent(*, context):
     calls = [double(3) for _ in range(3)]
     values = [(await call).y for call in reversed(calls)]
     await context.channel().ask_text("go on?")
-    return {"values": values}
+    return {"ys": values}
 """)
     run = killed_at_its_question(lab, "agent")
     assert lab.took() == ["double 3"] * 3
-    assert finished(lab, run) == {"values": [6, 6, 6]}
+    assert finished(lab, run) == {"ys": [6, 6, 6]}
     assert lab.took() == []
     assert [node.node_id for node in lab.runtime.load(run.run_id).nodes][:3] == ["double", "double-2", "double-3"]
 
@@ -264,7 +264,7 @@ async def agent(*, context):
     lab.kill()
     lab.cell(tool_.format(more=100))
     assert finished(lab, run) == {"y": 108}
-    assert lab.took() == ["ran consult".removeprefix("ran ")]
+    assert lab.took() == ["consult"]
 
 
 def test_3_an_edited_question_is_asked_again(lab: Lab) -> None:
@@ -272,6 +272,7 @@ def test_3_an_edited_question_is_asked_again(lab: Lab) -> None:
     run = killed_at_its_second_question(lab)
     lab.cell(ASKING.replace('"first?"', '"your name?"'))
     resumed = lab.resume(run)
+    lab.until(resumed, lambda facts: any(isinstance(fact, f.WaitWithdrawn) for fact in facts))
     lab.answer(resumed, "your name?", "Grace")
     lab.answer(resumed, "go on?", "yes")
     assert resumed.result(20)["answer"] == "Grace"
@@ -397,7 +398,8 @@ def test_6_a_changed_file_makes_the_tool_that_was_given_it_run_again(lab: Lab, t
 @tool(outputs=["text"])
 async def load(path):
     ran("load")
-    return open(path).read()
+    with open(path) as file:
+        return file.read()
 @graph_fn
 async def agent(path, *, context):
     text = (await load(path)).text
@@ -451,7 +453,7 @@ def test_8_a_tool_that_changed_its_argument_runs_again_on_the_loaded_one(lab: La
 @tool(outputs=["model"])
 async def make():
     ran("make")
-    return {"weights": [0]}
+    return {"model": {"weights": [0]}}
 @tool(outputs=["loss"])
 async def train(model):
     ran("train")
@@ -605,7 +607,7 @@ async def agent(*, context):
 """)
     run = killed_at_its_question(lab, "agent")
     assert finished(lab, run) == {"seen": [1, 2], "n": 3}
-    assert lab.took() == ["make"][1:]
+    assert lab.took() == []
 
 
 def test_10_replayed_outputs_are_a_whole_dict(lab: Lab) -> None:
@@ -659,7 +661,7 @@ async def agent(*, context):
     c = (await unrelated(77)).y
     d = (await clean(88)).y
     await context.channel().ask_text("go on?")
-    return {"values": [a, b, c, d]}
+    return {"ys": [a, b, c, d]}
 """
 
 
@@ -667,7 +669,7 @@ def test_11_after_an_edit_that_changes_a_value_all_that_uses_it_runs_again(lab: 
     lab.cell(CHAIN.format(first="x") + CHAIN_BODY)
     run = killed_at_its_question(lab, "agent")
     lab.cell(CHAIN.format(first="x + 1"))
-    assert finished(lab, run) == {"values": [11, 12, 77, 88]}
+    assert finished(lab, run) == {"ys": [11, 12, 77, 88]}
     assert lab.took() == ["first", "uses", "unrelated"]  # `unrelated` may read what `first` wrote; `clean` is pure
 
 
@@ -675,7 +677,7 @@ def test_11_after_an_edit_that_changes_no_value_what_uses_it_is_reused(lab: Lab)
     lab.cell(CHAIN.format(first="x") + CHAIN_BODY)
     run = killed_at_its_question(lab, "agent")
     lab.cell(CHAIN.format(first="x + 0"))
-    assert finished(lab, run) == {"values": [10, 11, 77, 88]}
+    assert finished(lab, run) == {"ys": [10, 11, 77, 88]}
     assert lab.took() == ["first", "unrelated"]
     started = [fact for fact in lab.facts(run) if isinstance(fact, f.NodeStarted) and fact.execution == 2]
     assert [fact.why.partition(",")[0] for fact in started] == ["the code of first changed", "it follows first"]
@@ -689,11 +691,11 @@ async def right(): return (await unrelated(77)).y
 async def agent(*, context):
     values = await asyncio.gather(left(), right())
     await context.channel().ask_text("go on?")
-    return {"values": values}
+    return {"ys": values}
 """)
     run = killed_at_its_question(lab, "agent")
     lab.cell(CHAIN.format(first="x + 1"))
-    assert finished(lab, run) == {"values": [12, 77]}
+    assert finished(lab, run) == {"ys": [12, 77]}
     assert lab.took() == ["first", "uses"]
 
 
@@ -704,13 +706,13 @@ async def agent(*, context):
     a = first(10)
     b = (await unrelated(77, _after=a)).y
     await context.channel().ask_text("go on?")
-    return {"values": [(await a).y, b]}
+    return {"ys": [(await a).y, b]}
 """)
     run = killed_at_its_question(lab, "agent")
     nodes = {node.node_id: node for node in lab.runtime.load(run.run_id).nodes}
     assert nodes["unrelated"].deps == (nodes["first"].no,)
     lab.cell(CHAIN.format(first="x + 0"))
-    assert finished(lab, run) == {"values": [10, 77]}
+    assert finished(lab, run) == {"ys": [10, 77]}
     assert lab.took() == ["first"]
 
 
@@ -726,15 +728,15 @@ async def write(path):
 async def agent(folder, *, context):
     path = (await write(folder)).path
     await context.channel().ask_text("go on?")
-    return {"text": open(path).read()}
+    return {"there": os.path.exists(path)}
 """)
     run = killed_at_its_question(lab, "agent", folder=str(tmp_path))
-    assert finished(lab, run) == {"text": "text"}
+    assert finished(lab, run) == {"there": True}
     assert lab.took() == []
     run = killed_at_its_question(lab, "agent", folder=str(tmp_path))
     (tmp_path / "out.txt").unlink()
     assert lab.verdicts(run) == {"write": "runs", "ask": "runs"}
-    assert finished(lab, run) == {"text": "text"}
+    assert finished(lab, run) == {"there": True}
     assert lab.took() == ["write"]
 
 

@@ -1,0 +1,335 @@
+"""When things are on disk: semantics 13 to 16."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from aethergraph import Run, Runtime, graph_fn, journal, tool
+from aethergraph import facts as f
+from aethergraph.blobs import DiskBlobs
+from aethergraph.channels.adapter import Message
+from aethergraph.engine import HERE
+from aethergraph.errors import JournalBroken
+from aethergraph.flow import Flow
+from aethergraph.status import RunStatus
+from aethergraph.store import MemoryStore, Transaction
+from aethergraph.testing import Fragile
+
+from .lab import Lab
+
+LIMIT_S = 20
+
+
+class Gate(MemoryStore):
+    """A store whose commits wait while it is shut."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, DiskBlobs(folder / "blobs"))
+        self.open = threading.Event()
+        self.open.set()
+
+    @contextmanager
+    def transact(self) -> Iterator[Transaction]:
+        """As ever, but at its own time."""
+        with super().transact() as transaction:
+            yield transaction
+            assert self.open.wait(LIMIT_S)
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Runtime]:
+    store = Gate(tmp_path / "store")
+    runtime = Runtime(store)
+    with runtime.use():
+        yield runtime
+    store.open.set()
+    runtime.close()
+
+
+def history(runtime: Runtime, run_id: str) -> list[f.AnyFact]:
+    return [fact for batch in journal.read(runtime.store, run_id) for fact in batch]
+
+
+def _on_disk() -> list[str]:
+    """The facts of the run whose tool asks, as they are on disk now."""
+    place = HERE.get()
+    runtime = place.handle.run.runtime
+    return [type(fact).__name__ for fact in history(runtime, place.handle.run.run_id)]
+
+
+@tool(outputs=["seen"])
+async def look(after=None):
+    return _on_disk()
+
+
+@tool(outputs=["seen"])
+def look_in_thread(after=None):
+    return _on_disk()
+
+
+# ---------------------------------------------------------------------- 13 start after commit
+
+
+def test_13_a_tool_starts_when_all_that_it_follows_is_on_disk(gate: Runtime) -> None:
+    @graph_fn
+    async def agent():
+        first = (await look()).seen
+        second = (await look_in_thread(1)).seen
+        return {"first": first, "second": second}
+
+    out = gate.run(agent, {})
+    assert out.first == ["RunStarted", "RunOpened", "NodeStarted"]
+    assert out.second == ["RunStarted", "RunOpened", "NodeStarted", "NodeDone", "NodeStarted"]
+
+
+def test_13_a_start_and_the_end_before_it_share_one_commit(gate: Runtime) -> None:
+    @graph_fn
+    async def agent():
+        for step in range(5):
+            await look(step)
+
+    gate.run(agent, {})
+    run_id = gate.runs()[0].run_id
+    batches = [[type(fact).__name__ for fact in batch] for batch in journal.read(gate.store, run_id)]
+    assert batches[1:5] == [["NodeDone", "NodeStarted"]] * 4
+
+
+def test_13_a_fan_is_started_by_one_commit(gate: Runtime) -> None:
+    import asyncio
+
+    @graph_fn
+    async def agent():
+        await asyncio.gather(*(look(step) for step in range(20)))
+
+    gate.run(agent, {})
+    first = journal.read(gate.store, gate.runs()[0].run_id)[0]
+    assert [type(fact).__name__ for fact in first] == ["RunStarted", "RunOpened"] + ["NodeStarted"] * 20
+
+
+def test_13_while_the_disk_is_busy_only_pure_tools_start(gate: Runtime) -> None:
+    began = threading.Event()
+    started: list[str] = []
+
+    class Say:  # keeps what tools tell out of their fingerprint
+        def __call__(self, name: str) -> None:
+            started.append(name)
+            if name == "pure":
+                began.set()
+
+    say = Say()
+
+    @tool(pure=True)
+    async def pure():
+        say("pure")
+
+    @tool
+    async def impure():
+        say("impure")
+
+    @graph_fn
+    async def agent():
+        calls = [impure(), pure()]
+        await calls[1]
+        await calls[0]
+
+    store = gate.store
+    assert isinstance(store, Gate)
+    gate.thread  # noqa: B018 (it is there before the gate is shut)
+    run = gate.start(agent, {})
+    run.result(LIMIT_S)
+    started.clear()
+    began.clear()
+    shut = gate.launcher._create  # a run takes its id in a transaction of its own: shut the gate behind it
+
+    def create(*args: object) -> Run:
+        made = shut(*args)
+        store.open.clear()
+        return made
+
+    gate.launcher._create = create  # type: ignore[method-assign]
+    run = gate.start(agent, {})
+    assert began.wait(LIMIT_S)
+    assert started == ["pure"]
+    store.open.set()
+    run.result(LIMIT_S)
+    assert sorted(started) == ["impure", "pure"]
+
+
+# ---------------------------------------------------------------------- 14 the journal
+
+
+def test_14_a_store_that_breaks_stops_the_run_and_leaves_it_resumable(tmp_path: Path) -> None:
+    @tool(outputs=["y"])
+    async def step(x):
+        return x + 1
+
+    @graph_fn
+    async def agent():
+        x = 0
+        for _ in range(6):
+            x = (await step(x)).y
+        return {"x": x}
+
+    store = MemoryStore(tmp_path / "store", DiskBlobs(tmp_path / "blobs"))
+    broken = Runtime(Fragile(store, 6))
+    run = broken.start(agent, {})
+    with pytest.raises(JournalBroken, match="cannot be written"):
+        run.result(LIMIT_S)
+    with pytest.raises(JournalBroken):
+        broken.start(agent, {}).result(LIMIT_S)
+    broken.close()
+    healthy = Runtime(store)
+    try:
+        flow = Flow.of(history(healthy, run.run_id))
+        assert 0 < len(flow.nodes) < 6
+        assert healthy.load(run.run_id).status is RunStatus.PAUSED
+        assert healthy.resume(run.run_id, agent=agent).result(LIMIT_S) == {"x": 6}
+    finally:
+        healthy.close()
+
+
+# ---------------------------------------------------------------------- 16 effects
+
+SENDING = """
+@tool(outputs=["y"])
+async def step(x):
+    ran(f"step {x}")
+    return x
+@graph_fn
+async def agent(*, context):
+    await context.channel("outside").send_text("hello")
+    await step(1)
+    await context.channel().ask_text("go on?")
+    await context.channel("outside").send_text("bye")
+"""
+
+
+class Outside:
+    """A channel to the outside world that counts."""
+
+    stores = False
+    ask = None
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.sent: list[tuple[str, str]] = []
+        self.before: list[list[str]] = []
+        self.dies: threading.Event | None = None
+
+    async def send(self, message: Message, id: str) -> None:
+        self.sent.append((message.text, id))
+        self.before.append([type(fact).__name__ for fact in history(self.runtime, message.run_id)])
+        if self.dies is not None:
+            import asyncio
+
+            self.dies.set()
+            await asyncio.Event().wait()
+
+
+def test_16_a_message_is_sent_after_its_intent_and_not_again(lab: Lab) -> None:
+    lab.cell(SENDING)
+    outside = Outside(lab.runtime)
+    lab.runtime.bus.register("outside", outside)
+    run = lab.start("agent")
+    lab.asked(run, "go on?")
+    assert [text for text, _ in outside.sent] == ["hello"]
+    assert outside.before == [["RunStarted", "RunOpened", "EffectIntended"]]
+    lab.kill()
+    outside = Outside(lab.runtime)
+    lab.runtime.bus.register("outside", outside)
+    resumed = lab.resume(run)
+    lab.answer(resumed, "go on?", "yes")
+    resumed.result(LIMIT_S)
+    assert [text for text, _ in outside.sent] == ["bye"]
+
+
+def test_16_a_message_without_its_done_is_sent_again_under_the_same_id(lab: Lab) -> None:
+    lab.cell(SENDING)
+    outside = Outside(lab.runtime)
+    outside.dies = threading.Event()
+    lab.runtime.bus.register("outside", outside)
+    run = lab.start("agent")
+    assert outside.dies.wait(LIMIT_S)
+    lab.kill()
+    again = Outside(lab.runtime)
+    lab.runtime.bus.register("outside", again)
+    resumed = lab.resume(run)
+    lab.answer(resumed, "go on?", "yes")
+    resumed.result(LIMIT_S)
+    assert [text for text, _ in again.sent] == ["hello", "bye"]
+    assert again.sent[0] == outside.sent[0]
+
+
+def test_16_a_message_that_could_not_be_sent_fails_as_it_did(lab: Lab) -> None:
+    class Down(Outside):
+        async def send(self, message: Message, id: str) -> None:
+            raise ConnectionError("down")
+
+    lab.cell("""
+@graph_fn
+async def agent(*, context):
+    try:
+        await context.channel("outside").send_text("hello")
+        said = "sent"
+    except ConnectionError as error:
+        said = str(error)
+    await context.channel().ask_text("go on?")
+    return {"said": said}
+""")
+    lab.runtime.bus.register("outside", Down(lab.runtime))
+    run = lab.start("agent")
+    lab.asked(run, "go on?")
+    lab.kill()
+    lab.runtime.bus.register("outside", Outside(lab.runtime))
+    resumed = lab.resume(run)
+    lab.answer(resumed, "go on?", "yes")
+    assert resumed.result(LIMIT_S) == {"said": "down"}
+
+
+def test_16_logs_and_plots_of_a_node_that_runs_again_are_those_of_its_last_run(lab: Lab) -> None:
+    lab.cell("""
+@tool
+def fit(*, context):
+    context.viz().scalar("loss", 0, 2.0 if flag("WORSE") else 1.0)
+@graph_fn
+async def agent(*, context):
+    await fit()
+    await context.channel().ask_text("go on?")
+""")
+    run = lab.start("agent")
+    lab.asked(run, "go on?")
+    lab.kill()
+    lab.cell("""
+@tool
+def fit(*, context):
+    context.viz().scalar("loss", 0, 0.5)
+""")
+    resumed = lab.resume(run)
+    lab.answer(resumed, "go on?", "yes")
+    resumed.result(LIMIT_S)
+    (line,) = resumed.plot("loss").axes[0].lines
+    assert list(line.get_ydata()) == [0.5]
+
+
+def test_16_a_saved_artifact_is_there_once_however_often_the_run_dies(lab: Lab) -> None:
+    lab.cell("""
+@graph_fn
+async def agent(*, context):
+    art = await context.artifacts().save_text("text", name="a.txt")
+    await context.channel().ask_text("go on?")
+    return {"uri": art.uri}
+""")
+    run = lab.start("agent")
+    lab.asked(run, "go on?")
+    for _ in range(2):
+        lab.kill()
+        resumed = lab.resume(run)
+        lab.asked(resumed, "go on?")
+    lab.answer(resumed, "go on?", "yes")
+    resumed.result(LIMIT_S)
+    assert [one.name for one in resumed.artifacts] == ["a.txt"]
