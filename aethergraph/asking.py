@@ -76,9 +76,8 @@ class Asking:
         self._run.dispatch.flush()
         decision = self._run.flow.request(handle.key, ASK.validity)
         self._adopt(handle)
-        if decision.todo is Todo.REUSE:
-            self._run.dispatch.reuse(handle)
-        elif decision.todo is Todo.START:
+        reused = decision.todo is Todo.REUSE and self._run.dispatch.reuse(handle)
+        if not reused and decision.todo is not Todo.PENDING:
             self._open(handle, question, asker, in_body=True)
         return await handle.future
 

@@ -93,6 +93,10 @@ class Codec:
         """
         return self._fitted(self._payload(value, what), value)
 
+    def dump_whole(self, value: Any, what: str = "value") -> bytes:
+        """As `dump`, but all in one piece, however large: for what is to be a blob itself."""
+        return _Whole(self._blobs, self._keyring, self._namespace).dump(value, what)
+
     def load(self, payload: bytes, what: str = "value") -> Any:
         """The value of a payload.
 
@@ -261,6 +265,16 @@ class Codec:
             raise NotLoadable(qualname, f"no cell of this kernel defines {qualname!r}: run the cell that does")
         how = f"{module} has no {qualname} now" if loaded else f"run `import {module}` and read it again"
         raise NotLoadable(qualname, how)
+
+
+class _Whole(Codec):
+    """Puts nothing elsewhere."""
+
+    def _fitted(self, payload: bytes, value: Any) -> bytes:
+        return payload
+
+    def _leaf(self, code: int, data: bytes, shown: str) -> Any:
+        return tagged.Ext(code, _encode([shown, data]))
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]

@@ -31,6 +31,8 @@ class Effects:
     def __init__(self, run: Execution) -> None:
         self._run = run
         self._works: set[asyncio.Task[None]] = set()
+        self._entered: set[int] = set()  # bodies that ran in this process
+        self._claimed: set[Key] = set()  # effects that they did, or found done
 
     def _fingerprint(self, args: Any) -> bytes:
         return values.canonical(args, self._run.origins.known).data
@@ -56,6 +58,7 @@ class Effects:
     def _record(self, place: BodyPlace, name: str, args: Any, fn: Callable[[], Any], ops: Sequence[Op]) -> Any:
         run = self._run
         key = place.identity("effect:" + name, self._fingerprint(args))
+        self._claimed.add(key)
         known = run.flow.effects.get(key)
         if known is not None:
             return run.codec.load(known.value)
@@ -75,6 +78,7 @@ class Effects:
         """An effect that takes time: done beside the body, delivered by the mailbox."""
         run = self._run
         key = place.identity("effect:" + name, self._fingerprint(args))
+        self._claimed.add(key)
         future = _EffectFuture(self, key, loop=run.loop)
         if key in run.flow.cancelled_effects:
             return future
@@ -198,6 +202,17 @@ class Effects:
         )
         await run.committed()
         return outcome.value
+
+    def entered(self, no: int) -> None:
+        """The body of node `no` runs in this process."""
+        self._entered.add(no)
+
+    def supersede_unclaimed(self) -> None:
+        """The run is done: what an earlier version of its bodies did, and this one did not, is told of no more."""
+        effects = self._run.flow.effects.items()
+        left = [key for key, e in effects if e.scope in self._entered and key not in self._claimed]
+        if left:
+            self._run.fact(f.EffectsSuperseded(list(left), self._run.clock()))
 
     def close(self) -> None:
         """The run is over here."""

@@ -68,6 +68,7 @@ class Execution:
         self.effects = Effects(self)
         self.root = BodyPlace(self, root_key(run_id), 0)
         self.task: asyncio.Task[Any] | None = None
+        self._begun = False
         self.broken: BaseException | None = None
         self.row_status = RunStatus.RUNNING  # as the run's row says
         self._desks: dict[int, BodyDesk] = {}
@@ -131,6 +132,7 @@ class Execution:
         self, agent: Agent, args: tuple[Any, ...], kwargs: dict[str, Any], place: BodyPlace
     ) -> dict[str, Any]:
         """Run the body of `agent` in `place` to the end of its scope; its outputs."""
+        self.effects.entered(place.no)
         context = self.runtime.make_context(self.body_desk(place)) if agent.context_name else None
         if agent.context_name:
             kwargs = {**kwargs, agent.context_name: context}
@@ -172,8 +174,8 @@ class Execution:
     # ------------------------------------------------------------------ cancelling, pausing, ending
 
     def _quiet(self) -> None:
+        self.asking.quiet()  # may write
         self.journal.nudge()
-        self.asking.quiet()
 
     @property
     def only_waits(self) -> bool:
@@ -188,11 +190,15 @@ class Execution:
             asyncio.CancelledError: the run was cancelled or suspended; `closed` says which.
         """
         HERE.set(self.root)
+        self._begun = True
         try:
+            if self.closed:  # before it began
+                raise asyncio.CancelledError
             outputs = await self.run_body(self.agent, args, kwargs, self.root)
             packed = self.codec.dump_outputs(outputs, f"run {self.run_id}")
             if not self.closed:
                 self.asking.withdraw_all()
+                self.effects.supersede_unclaimed()
                 self._end(f.RunDone(packed.payload, self.clock(), packed.volatile), RunStatus.DONE)
                 self.closed = "it is done"
         except asyncio.CancelledError:
@@ -250,7 +256,7 @@ class Execution:
 
     def _cancel_tasks(self) -> None:
         self.mailbox.closed = True
-        if self.task is not None:
+        if self.task is not None and self._begun:  # a task that is cancelled before its first step tells nobody
             self.task.cancel()
 
     async def _close(self) -> None:

@@ -33,6 +33,7 @@ class Error(msgspec.Struct, frozen=True, array_like=True, gc=False):
     notes: list[str] = []
     traceback: str = ""  # the user's frames, as text
     nodes: list[int] = []  # every recorded failure reachable from this one
+    state: bytes = b""  # codec payload of the attributes that the user's class gave it; empty where there are none
 
 
 class RunStarted(Fact, frozen=True, array_like=True, gc=False, tag=0):
@@ -250,6 +251,13 @@ class RunCancelled(Fact, frozen=True, array_like=True, gc=False, tag=17):
     t: float
 
 
+class EffectsSuperseded(Fact, frozen=True, array_like=True, gc=False, tag=18):
+    """Effects of bodies that the code that finished the run did not claim again: hidden from transcripts and lists."""
+
+    keys: list[bytes]
+    t: float
+
+
 AnyFact = Union[  # noqa: UP007 (msgspec wants a Union at run time; `|` of classes works only inside annotations)
     RunStarted,
     RunOpened,
@@ -269,6 +277,7 @@ AnyFact = Union[  # noqa: UP007 (msgspec wants a Union at run time; `|` of class
     RunFailed,
     RunPaused,
     RunCancelled,
+    EffectsSuperseded,
 ]
 
 _encoder = msgspec.msgpack.Encoder()

@@ -51,11 +51,12 @@ def reachable(error: BaseException) -> list[int]:
 
 
 def describe(error: BaseException, dump: Callable[[Any], bytes]) -> f.Error:
-    """`error` as a fact. Arguments that cannot be stored are left out: such a failure is tried again, not rebuilt."""
+    """`error` as a fact. Where it holds what cannot be stored, it is tried again instead of being built again."""
+    state = {name: value for name, value in vars(error).items() if name not in (_MARK, "__notes__")}
     try:
-        arguments = dump(list(error.args))
+        arguments, attributes = dump(list(error.args)), dump(state) if state else b""
     except NotStorable:
-        arguments = b""
+        arguments, attributes = b"", b""
     return f.Error(
         module=type(error).__module__,
         qualname=type(error).__qualname__,
@@ -64,6 +65,7 @@ def describe(error: BaseException, dump: Callable[[Any], bytes]) -> f.Error:
         notes=[str(note) for note in getattr(error, "__notes__", [])],
         traceback=user_traceback(error),
         nodes=reachable(error),
+        state=attributes,
     )
 
 
@@ -81,16 +83,29 @@ def rebuild(
         kind = home
         for name in error.qualname.split("."):
             kind = getattr(kind, name)
-        built = kind(*load(error.args))
+        built = _built(kind, load(error.args), load(error.state) if error.state else {}, error.message)
     except Exception:  # noqa: BLE001 (the class is the user's: a failure that cannot be rebuilt is retried)
         return None
-    if not isinstance(built, BaseException) or str(built)[:2_000] != error.message:
+    if built is None:
         return None
     for note in error.notes:
         built.add_note(note)
     if error.nodes:
         setattr(built, _MARK, tuple(error.nodes))
     return built
+
+
+def _built(kind: type, arguments: list[Any], state: dict[str, Any], message: str) -> BaseException | None:
+    try:
+        built = kind(*arguments)
+        if str(built)[:2_000] != message:
+            raise ValueError(message)
+    except Exception:  # noqa: BLE001 (its `__init__` takes other arguments than those that it keeps)
+        built = kind.__new__(kind, *arguments)
+    if not isinstance(built, BaseException):
+        return None
+    vars(built).update(state)
+    return built if str(built)[:2_000] == message else None
 
 
 class _Names:

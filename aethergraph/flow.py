@@ -252,6 +252,11 @@ class Flow:
         self.status, self.why = RunStatus.CANCELLED, fact.by
         return -1
 
+    def _superseded(self, fact: f.EffectsSuperseded) -> int:
+        for key in fact.keys:
+            self.effects.pop(Key(key), None)
+        return -1
+
     def _ignore(self, fact: f.AnyFact) -> int:
         return -1
 
@@ -377,4 +382,5 @@ _FOLD: dict[type, Callable[..., int]] = {
     f.RunFailed: Flow._run_failed,
     f.RunPaused: Flow._run_paused,
     f.RunCancelled: Flow._run_cancelled,
+    f.EffectsSuperseded: Flow._superseded,
 }

@@ -312,6 +312,12 @@ class Picture:
             kind = "say" if fact.name == "send_text" else "phase"
             self.transcript.add(t, kind, _message(fact), fact.scope, key=fact.key, execution=fact.execution)
 
+    def _superseded(self, fact: f.EffectsSuperseded) -> None:
+        for key in fact.keys:
+            self.transcript.supersede_key(key)
+            if self.artifacts.pop(key, None) is not None:
+                self._changes.artifacts = True
+
     def _noted(self, fact: f.Noted) -> None:
         data = _decode(fact.data)
         if fact.kind == "point":
@@ -556,6 +562,7 @@ _FOLD: dict[type[f.Fact], Callable[[Picture, Any], None]] = {
     f.WaitRefused: Picture._wait_refused,
     f.WaitWithdrawn: Picture._wait_withdrawn,
     f.Noted: Picture._noted,
+    f.EffectsSuperseded: Picture._superseded,
     f.RunDone: Picture._run_done,
     f.RunFailed: Picture._run_failed,
     f.RunPaused: Picture._run_paused,

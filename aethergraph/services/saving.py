@@ -8,8 +8,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from ..codec import about_value, plain
 from ..engine import Outcome
 from ..store import Blobs, Transaction
@@ -171,10 +169,7 @@ class Saving:
         value = contents.fingerprint(obj) if plain(obj) else obj
 
         async def content() -> tuple[str, int, str]:
-            payload = await asyncio.to_thread(self._scope.codec.dump, obj, f"artifact {name!r}")
-            if payload[:1] == b"b":  # the codec has put it into the blobs already: the artifact is that blob
-                digest, size, _ = msgspec.msgpack.decode(payload[1:])
-                return digest, size, about_value(obj)
+            payload = await asyncio.to_thread(self._scope.codec.dump_whole, obj, f"artifact {name!r}")
             return (await self._put(payload, ""))[:2] + (about_value(obj),)
 
         return await self._save(content, kind, name, OBJECT, labels, metrics, tags, pin, value=value)

@@ -370,3 +370,12 @@ def test_a_real_figure_is_saved_from_several_threads(place: Room) -> None:
     contents = asyncio.run(body())
     assert all(content.startswith(b"\x89PNG") for content in contents)
     assert contents[0] == contents[3] and len(set(contents)) == 3
+
+
+def test_an_object_is_one_blob_of_its_own_however_large(place: Room) -> None:
+    artifacts, _ = saver(place)
+    big = {"weights": np.arange(100_000, dtype="float64"), "name": "big"}
+    artifact = asyncio.run(artifacts.save_object(big, name="model"))
+    assert artifact.size > 800_000
+    loaded = asyncio.run(artifacts.load_object(artifact))
+    assert loaded["name"] == "big" and (loaded["weights"] == big["weights"]).all()
