@@ -77,7 +77,9 @@ class Asking:
         decision = self._run.flow.request(handle.key, ASK.validity)
         self._adopt(handle)
         reused = decision.todo is Todo.REUSE and self._run.dispatch.reuse(handle)
-        if not reused and decision.todo is not Todo.PENDING:
+        if decision.todo is Todo.PENDING:
+            self._run.pending[handle.key] = lambda: self._open(handle, question, asker, in_body=True)
+        elif not reused:
             self._open(handle, question, asker, in_body=True)
         return await handle.future
 
@@ -117,6 +119,7 @@ class Asking:
         self._claimed.add(handle.no)
         one = _Open(handle, question, asker, in_body)
         self.open[token] = one
+        run.mailbox.kick()  # it may be the last that happens for now
         run.when_committed(lambda: self._opened(token, one))
 
     def _write(self, handle: CallHandle, question: Question, token: Token, round_: int) -> None:

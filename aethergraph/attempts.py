@@ -13,7 +13,7 @@ import itertools
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from . import codec as values
 from . import contents
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .execution import Execution
     from .tooling import Tool
 
+_T = TypeVar("_T")
 _Result = tuple[dict[str, Any], values.Packed | None, str]  # outputs, as they are stored, why they are volatile
 
 LAZY_START_S = 0.05  # a pure tool that runs for longer is shown as running
@@ -50,6 +51,7 @@ class Attempts:
         self.threads = 0  # worker threads that have not ended
         self._ready: deque[CallHandle] = deque()
         self._returning: deque[asyncio.Future[None]] = deque()  # parked attempts that want their slot back go first
+        self._blocked: set[concurrent.futures.Future[Any]] = set()  # what worker threads wait for
         self._watch: asyncio.TimerHandle | None = None  # looks for pure tools that take long
 
     @property
@@ -208,6 +210,14 @@ class Attempts:
         await asyncio.wait([job])
         raise TimeoutError(f"{tool.name} took longer than {tool.timeout_s:g} s")
 
+    def blocked(self, job: concurrent.futures.Future[_T]) -> concurrent.futures.Future[_T]:
+        """A worker thread is about to wait for `job`: it must not wait longer than the run is here."""
+        self._blocked.add(job)
+        job.add_done_callback(self._blocked.discard)
+        if self._run.closed:
+            job.cancel()
+        return job
+
     def _thread_ended(self, job: asyncio.Future[Any]) -> None:
         self.threads -= 1
         if not job.cancelled():
@@ -295,6 +305,8 @@ class Attempts:
             self._watch.cancel()
         for waiter in self._returning:
             waiter.cancel()
+        for job in list(self._blocked):
+            job.cancel()
 
 
 def _still(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

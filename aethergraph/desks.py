@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -164,7 +165,12 @@ class AttemptDesk(_Desk):
         if self.run.runtime.thread.is_current:
             why = "it runs in place, since its output was read before it was awaited"
             raise WouldBlock(f"a blocking call of {self.node_id} ({why})", f"`await {self.place.handle.callee}(...)`")
-        return self.run.runtime.thread.submit(_awaited(awaitable, self.place)).result()
+        self.check()
+        job = self.run.runtime.thread.submit(_awaited(awaitable, self.place))
+        try:
+            return self.run.attempts.blocked(job).result()
+        except concurrent.futures.CancelledError:
+            raise RunSuspended(self.run_id, self.place.closed or self.run.closed or "it was cancelled") from None
 
     def seed(self, name: str = "") -> bytes:
         """The same in each attempt."""

@@ -152,7 +152,10 @@ class Dispatch:
             same=same,
             independent=lambda known: run.validity.independent(handle, known),
         )
-        if decision.todo is Todo.PENDING or (decision.todo is Todo.REUSE and self.reuse(handle)):
+        if decision.todo is Todo.PENDING:
+            run.pending[handle.key] = lambda: self._start_again(handle, node)
+            return
+        if decision.todo is Todo.REUSE and self.reuse(handle):
             return
         handle.why = decision.why or "its failure cannot be built again"
         unfinished = node.outcome is None
@@ -162,6 +165,12 @@ class Dispatch:
             handle.redo = True  # it keeps its place in the order, so that races come out as they did
             run.mailbox.hold(handle.key)
         self._queue(handle)
+
+    def _start_again(self, handle: CallHandle, node: Node) -> None:
+        """The body cancelled it before, and does not now: after an edit, or since what failed then did not fail now."""
+        if not handle.future.done():
+            handle.execution, handle.why = node.execution, "it was cancelled, and now it is not"
+            self._queue(handle)
 
     def _queue(self, handle: CallHandle) -> None:
         handle.context = contextvars.copy_context()
@@ -299,6 +308,7 @@ class Dispatch:
         """The body cancelled a call itself: on replay it stays pending until the body cancels it again."""
         run = self._run
         handle.place.loose.pop(handle, None)
+        run.pending.pop(handle.key, None)
         if run.closed:
             return
         if handle.task is not None:
@@ -318,10 +328,17 @@ class Dispatch:
 
 
 def preview(handle: CallHandle) -> bytes:
-    """The arguments as its fact keeps them."""
-    if handle.flat and len(handle.fingerprint) <= values.ARGS_LIMIT:
-        return b"m" + handle.fingerprint  # the fingerprint of plain arguments is just their encoding
-    return values.preview_args(handle.args, handle.kwargs)
+    """The arguments as its fact keeps them, for a person to look at."""
+    target = handle.target
+    if handle.flat and len(handle.fingerprint) <= values.ARGS_LIMIT and (target.pure or not handle.args):
+        return b"m" + handle.fingerprint  # what is at hand: plain arguments are fingerprinted by their encoding
+    names = getattr(target, "inputs", ())
+    named = dict(zip(names, handle.args, strict=False)) | handle.kwargs
+    rest = handle.args[len(names) :]
+    if handle.flat:
+        return values.preview_args(rest, named)
+    told = {name: values.about_value(value) for name, value in named.items()}
+    return b"n" + _stable([[values.about_value(value) for value in rest], told])
 
 
 def _is_flat(arguments: Any) -> bool:

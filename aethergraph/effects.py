@@ -80,7 +80,18 @@ class Effects:
         key = place.identity("effect:" + name, self._fingerprint(args))
         self._claimed.add(key)
         future = _EffectFuture(self, key, loop=run.loop)
+        context = contextvars.copy_context()
+        context.run(HERE.set, None)
+
+        def begin() -> None:
+            if not future.done():
+                job = self._work(place, key, name, args, work, intent, future)
+                future.task = asyncio.Task(job, loop=run.loop, context=context)
+                self._works.add(future.task)
+                future.task.add_done_callback(self._works.discard, context=EMPTY)
+
         if key in run.flow.cancelled_effects:
+            run.pending[key] = begin
             return future
         known = run.flow.effects.get(key)
         if known is not None and not known.queued:  # recorded at once by the code of an earlier day
@@ -89,13 +100,7 @@ class Effects:
         if known is not None and (known.ok or self._rebuilt(known) is not None):
             run.mailbox.claim(key, lambda position: self._deliver(position, future, known, None, None))
             return future
-        job = self._work(place, key, name, args, work, intent, future)
-        context = contextvars.copy_context()
-        context.run(HERE.set, None)
-        task = asyncio.Task(job, loop=run.loop, context=context)
-        future.task = task
-        self._works.add(task)
-        task.add_done_callback(self._works.discard, context=EMPTY)
+        begin()
         return future
 
     async def _work(
@@ -156,6 +161,7 @@ class Effects:
     def cancelled(self, key: Key, task: asyncio.Task[None] | None) -> None:
         """The body cancelled an effect that it had begun."""
         run = self._run
+        run.pending.pop(key, None)
         if run.closed:
             return
         if task is not None:

@@ -58,6 +58,7 @@ class Execution:
         self.tasks: dict[Key, set[asyncio.Task[Any]]] = {}
         self.live: set[CallHandle] = set()
         self.failed: dict[int, CallHandle] = {}
+        self.pending: dict[Key, Callable[[], None]] = {}  # what the body cancelled before; by what would start it
         self.dispatch = Dispatch(self)
         self.mailbox = Mailbox(self.loop, self.pulse, flow, self.dispatch.flush, self._quiet)
         self.validity = Validity(self)
@@ -174,8 +175,16 @@ class Execution:
     # ------------------------------------------------------------------ cancelling, pausing, ending
 
     def _quiet(self) -> None:
+        if self.pending and not self.mailbox.replaying:
+            self._start_pending()
         self.asking.quiet()  # may write
         self.journal.nudge()
+
+    def _start_pending(self) -> None:
+        """All that was recorded is delivered, and the body did not cancel these again: what made it do so is gone."""
+        pending, self.pending = self.pending, {}
+        for start in pending.values():
+            start()
 
     @property
     def only_waits(self) -> bool:

@@ -75,7 +75,7 @@ class NodeStarted(Fact, frozen=True, array_like=True, gc=False, tag=2):
     kind: str
     validity: bytes
     t: float
-    args: bytes = b""  # b"m" + msgpack of [args, kwargs] where small and plain, else b"t" + a preview
+    args: bytes = b""  # msgpack of [args, kwargs]: b"m" + the values where small and plain, b"n" + a preview of each
     deps: tuple[int, ...] = ()  # nodes whose values it was given
     after: tuple[int, ...] = ()  # nodes it follows in control order, where no value says so
     execution: int = 1

@@ -52,9 +52,9 @@ def reachable(error: BaseException) -> list[int]:
 
 def describe(error: BaseException, dump: Callable[[Any], bytes]) -> f.Error:
     """`error` as a fact. Where it holds what cannot be stored, it is tried again instead of being built again."""
-    state = {name: value for name, value in vars(error).items() if name not in (_MARK, "__notes__")}
+    made_of, state = _made_of(error)
     try:
-        arguments, attributes = dump(list(error.args)), dump(state) if state else b""
+        arguments, attributes = dump(made_of), dump(state) if state else b""
     except NotStorable:
         arguments, attributes = b"", b""
     return f.Error(
@@ -67,6 +67,18 @@ def describe(error: BaseException, dump: Callable[[Any], bytes]) -> f.Error:
         nodes=reachable(error),
         state=attributes,
     )
+
+
+def _made_of(error: BaseException) -> tuple[list[Any], dict[str, Any]]:
+    """Arguments and attributes, as pickle would keep them: an `OSError` has a file name that is not in its `args`."""
+    arguments, state = error.args, vars(error)
+    try:
+        reduced: Any = error.__reduce__()
+        if reduced[0] is type(error):
+            arguments, state = reduced[1], (*reduced, None)[2] or {}
+    except Exception:  # noqa: BLE001 (the class is the user's)
+        arguments = error.args
+    return list(arguments), {name: value for name, value in state.items() if name not in (_MARK, "__notes__")}
 
 
 def rebuild(
@@ -102,9 +114,11 @@ def _built(kind: type, arguments: list[Any], state: dict[str, Any], message: str
             raise ValueError(message)
     except Exception:  # noqa: BLE001 (its `__init__` takes other arguments than those that it keeps)
         built = kind.__new__(kind, *arguments)
+        plain: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+        plain.__init__(built, *arguments)
     if not isinstance(built, BaseException):
         return None
-    vars(built).update(state)
+    built.__setstate__(state)
     return built if str(built)[:2_000] == message else None
 
 

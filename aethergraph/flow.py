@@ -197,6 +197,7 @@ class Flow:
         key = Key(fact.key)
         self.effects[key] = fact
         self.intents.pop(key, None)
+        self.cancelled_effects.discard(key)
         return self._deliver(key, fact.scope) if fact.queued else -1
 
     def _intended(self, fact: f.EffectIntended) -> int:

@@ -6,6 +6,7 @@ import atexit
 import concurrent.futures
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,7 +70,8 @@ class Runtime:
         self._lock = threading.RLock()
         self._thread: LoopThread | None = None
         self._owner: Owner | None = None
-        atexit.register(self.close)
+        self._closed = False
+        _close_at_exit(self)
 
     # ------------------------------------------------------------------ parts made when needed
 
@@ -178,7 +180,9 @@ class Runtime:
 
     def close(self) -> None:
         """Pause what runs here, write everything, and let go of the store."""
-        atexit.unregister(self.close)
+        if self._closed:
+            return
+        self._closed = True
         for run in list(self.live.values()):
             run.pause("its process ended")
             if not self.on_loop():
@@ -190,6 +194,23 @@ class Runtime:
         if self._owner is not None:
             self._owner.close()
         self.store.close()
+
+
+_open: weakref.WeakSet[Runtime] = weakref.WeakSet()
+
+
+def _close_at_exit(runtime: Runtime) -> None:
+    """Close it before the interpreter joins worker threads: one may be blocked until its run is paused."""
+    if not _open:
+        # `atexit` comes after that join. concurrent.futures uses this hook of the standard library too.
+        register = getattr(threading, "_register_atexit", atexit.register)
+        register(_close_all)
+    _open.add(runtime)
+
+
+def _close_all() -> None:
+    for runtime in list(_open):
+        runtime.close()
 
 
 _current: Runtime | None = None

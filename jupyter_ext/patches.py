@@ -137,12 +137,13 @@ def arguments(payload: bytes) -> list[list[str]]:
     """(name, preview) of what a node was given."""
     if payload[:1] == b"t":
         return [["", clean(payload[1:].decode("utf-8", "replace"))[:_PREVIEW]]]
-    value = plain(payload)
+    told = payload[:1] == b"n"  # texts already
+    value = plain(b"m" + payload[1:]) if told else plain(payload)
     if not isinstance(value, list) or len(value) != 2:
         return []
     args, kwargs = value
-    rows = [["", clean(repr(one))[:_PREVIEW]] for one in args]
-    return rows + [[line(name)[:60], clean(repr(one))[:_PREVIEW]] for name, one in kwargs.items()]
+    rows = [("", one) for one in args] + [(line(name)[:60], one) for name, one in kwargs.items()]
+    return [[name, clean(one if told else repr(one))[:_PREVIEW]] for name, one in rows]
 
 
 def outputs(payload: bytes) -> list[list[str]]:

@@ -59,6 +59,7 @@ function render({ model, el }) {
   }
 
   function drawTab() {
+    body.classList.toggle("alone", ["Plots", "Artifacts"].includes(tabs.chosen()));
     if (tabs.chosen() === "Timeline") timeline.draw();
     if (tabs.chosen() === "Plots") plots.draw();
   }

@@ -183,6 +183,40 @@ async def agent():
     assert _resumed(failing, run, monkeypatch) == ({"result": ["first", [2, 2]]}, ["bad 2"])
 
 
+def test_17_what_was_cancelled_because_another_failed_runs_on_resume(
+    failing: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing.cell("""
+@tool
+async def stuck(x):
+    ran(f"stuck {x}")
+    if flag("BAD"):
+        await asyncio.Event().wait()
+    return x
+
+@graph_fn
+async def nested(x):
+    return (await stuck(x)).result
+
+@graph_fn
+async def agent(*, context):
+    async with asyncio.TaskGroup() as group:
+        left = group.create_task(stuck(1))
+        inner = group.create_task(nested(2))
+        asked = group.create_task(context.channel().ask_text("Go on?"))
+        group.create_task(bad(3))
+    return [left.result().result, inner.result().result, asked.result()]
+""")
+    run = _fails(failing, "agent")
+    monkeypatch.delenv("BAD")
+    failing.kill()
+    failing.took()
+    run = failing.resume(run)
+    failing.answer(run, "Go on?", "yes")
+    assert run.result(LIMIT_S) == {"result": [1, 2, "yes"]}
+    assert sorted(failing.took()) == ["bad 3", "stuck 1", "stuck 2"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
