@@ -78,7 +78,7 @@ class Asking:
         self._adopt(handle)
         reused = decision.todo is Todo.REUSE and self._run.dispatch.reuse(handle)
         if decision.todo is Todo.PENDING:
-            self._run.pending[handle.key] = lambda: self._open(handle, question, asker, in_body=True)
+            self._run.hold_back(handle.key, lambda: self._open(handle, question, asker, in_body=True))
         elif not reused:
             self._open(handle, question, asker, in_body=True)
         return await handle.future
@@ -210,7 +210,7 @@ class Asking:
         if self.open.pop(token, None) is not None:
             self._stop(one)
             if not one.handle.future.done():
-                one.handle.future.set_exception(error)
+                one.handle.future.fail(error)
 
     # ------------------------------------------------------------------ closing
 

@@ -142,6 +142,8 @@ class Attempts:
         except asyncio.CancelledError as error:
             if not handle.future.done() and not run.closed:
                 run.delivery.failed(handle, error, started=started)
+        except BaseException as error:  # noqa: BLE001 (an exit, or what could not be recorded: it goes to who waits)
+            handle.pass_on(error)
         finally:
             run.live.discard(handle)
             self._release()
@@ -230,6 +232,8 @@ class Attempts:
         before = self._content(handle)
         try:
             value = tool.fn(*handle.args, **self._context(handle, place)[1])
+        except StopIteration as error:  # no future takes it, and in a coroutine Python does the same
+            raise RuntimeError(f"{tool.name} raised StopIteration") from error
         finally:
             run.runtime.attempt_ended(place)
         outputs = shape(value, tool.outputs, tool.name)

@@ -31,6 +31,11 @@ class CallFuture(asyncio.Future[Any]):
             self.handle.run.dispatch.cancelled(self.handle)
         return done
 
+    def fail(self, error: BaseException) -> None:
+        """End with `error`. The engine sees to failures that nobody awaits: asyncio need not complain of them."""
+        self.set_exception(error)
+        self.exception()
+
     # What callers of `create_task` may expect beyond a future.
 
     def get_name(self) -> str:
@@ -88,6 +93,11 @@ class CallHandle(Coroutine[Any, Any, Any]):
         self.future = CallFuture(loop=run.loop)
         self.future.handle = self
         self._iterator: Iterator[Any] | None = None
+
+    def pass_on(self, error: BaseException) -> None:
+        """Raise `error` where the call is awaited, with nothing on record: it runs again on resume."""
+        if not self.future.done():
+            self.future.set_exception(error)
 
     # -- as a coroutine
 

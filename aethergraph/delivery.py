@@ -81,7 +81,7 @@ class Delivery:
         if run.closed or handle.future.done():
             return
         if isinstance(error, NoOneToAsk):  # recorded as nothing: the question stays open, and is asked again on resume
-            handle.future.set_exception(error)
+            handle.future.fail(error)
             return
         mark(error, handle.no or len(run.flow.nodes) + 1, f"in node {handle.node_id} of run {run.run_id}")
         failure = describe(error, run.codec.dump)
@@ -160,7 +160,7 @@ class Delivery:
     def _failure(self, handle: CallHandle, position: int, error: BaseException) -> None:
         if self._arrive(handle, position):
             self._run.failed[handle.no] = handle
-            handle.future.set_exception(error)
+            handle.future.fail(error)
         handle.settled()
 
     # ------------------------------------------------------------------ recorded
@@ -174,7 +174,7 @@ class Delivery:
         handle.place.delivered(handle, rerun=False)
         if error is not None:
             run.failed[handle.no] = handle
-            handle.future.set_exception(error)
+            handle.future.fail(error)
             return
         value = outcome_of(node).value
         if node.kind == f.WAIT:
@@ -205,7 +205,7 @@ class Delivery:
             if handle.future.done():
                 return
             if error is not None:
-                handle.future.set_exception(error)
+                handle.future.fail(error)
             else:
                 handle.future.set_result(value)
 

@@ -124,7 +124,7 @@ class Dispatch:
             if future.cancelled():
                 handle.future.cancel()
             elif (error := future.exception()) is not None:
-                handle.future.set_exception(error)
+                handle.future.fail(error)
             elif not left:
                 handle.at = self._run.at
                 handle.deps = list(dict.fromkeys(other.no for other in upstream))
@@ -153,7 +153,7 @@ class Dispatch:
             independent=lambda known: run.validity.independent(handle, known),
         )
         if decision.todo is Todo.PENDING:
-            run.pending[handle.key] = lambda: self._start_again(handle, node)
+            run.hold_back(handle.key, lambda: self._start_again(handle, node))
             return
         if decision.todo is Todo.REUSE and self.reuse(handle):
             return
@@ -254,6 +254,9 @@ class Dispatch:
                 there = run.journal.barrier(number, self._committed, inline=True)
             except JournalBroken as error:
                 run.break_off(error)
+                return
+            if run.journal.was_taken(run.run_id):
+                run.break_off(run.taken())
                 return
             if not there:
                 self._gate_armed = True

@@ -91,7 +91,7 @@ class Effects:
                 future.task.add_done_callback(self._works.discard, context=EMPTY)
 
         if key in run.flow.cancelled_effects:
-            run.pending[key] = begin
+            run.hold_back(key, begin)
             return future
         known = run.flow.effects.get(key)
         if known is not None and not known.queued:  # recorded at once by the code of an earlier day
@@ -111,7 +111,7 @@ class Effects:
         args: Any,
         work: Callable[[], Awaitable[Outcome]],
         intent: bool,
-        future: asyncio.Future[Any],
+        future: CallFuture,
     ) -> None:
         run = self._run
         asked = self._args(args)
@@ -142,7 +142,7 @@ class Effects:
     def _deliver(
         self,
         position: int,
-        future: asyncio.Future[Any],
+        future: CallFuture,
         known: f.Effect | None,
         value: Any,
         error: BaseException | None,
@@ -154,7 +154,7 @@ class Effects:
             error = None if known.ok else self._rebuilt(known)
             value = self._run.codec.load(known.value) if known.ok else None
         if error is not None:
-            future.set_exception(error)
+            future.fail(error)
         else:
             future.set_result(value)
 

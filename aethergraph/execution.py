@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import facts as f
+from . import owner
 from .asking import Asking
 from .attempts import Attempts
 from .calls import CallHandle, Reference, resolve, unresolved
@@ -20,7 +21,7 @@ from .desks import BodyDesk
 from .dispatch import Dispatch
 from .effects import Effects
 from .engine import HERE, Desk, Op
-from .errors import NoOneToAsk
+from .errors import NoOneToAsk, RunIsLive
 from .failures import describe, reachable
 from .flow import Flow
 from .identity import root_key
@@ -54,6 +55,7 @@ class Execution:
         self.at = -1  # the position of the last delivery
         self.number = 0  # of the last fact appended
         self.closed = ""  # why no more calls are taken
+        self.leaving = False  # it was told to stop, and will be closed in a moment; set by any thread
         self.origins = Origins()
         self.tasks: dict[Key, set[asyncio.Task[Any]]] = {}
         self.live: set[CallHandle] = set()
@@ -91,6 +93,13 @@ class Execution:
         if not self.journal.barrier(self.number if number is None else number, tell):
             await done
             self.journal.barrier(0, tell)  # raises if the journal broke meanwhile
+        if self.journal.was_taken(self.run_id):
+            raise self.taken()
+
+    def taken(self) -> RunIsLive:
+        """The error where another process took the run over, so that nothing more of it was written here."""
+        now = owner.read(self.runtime.store, self.run_id)
+        return RunIsLive(self.run_id, now.told if now else "another process")
 
     def when_committed(self, call: Callable[[], None]) -> None:
         """Call on the loop once all that was appended so far is on disk."""
@@ -118,14 +127,17 @@ class Execution:
 
     async def _graph(self, handle: CallHandle, place: BodyPlace) -> None:
         try:
-            outputs = await self.run_body(handle.target, handle.args, handle.kwargs, place)
-        except asyncio.CancelledError as error:
-            if not handle.future.done() and not self.closed:
+            try:
+                outputs = await self.run_body(handle.target, handle.args, handle.kwargs, place)
+            except asyncio.CancelledError as error:
+                if not handle.future.done() and not self.closed:
+                    self.delivery.failed(handle, error)
+            except Exception as error:  # noqa: BLE001 (the body is the user's)
                 self.delivery.failed(handle, error)
-        except Exception as error:  # noqa: BLE001 (the body is the user's)
-            self.delivery.failed(handle, error)
-        else:
-            self.delivery.done(handle, outputs)
+            else:
+                self.delivery.done(handle, outputs)
+        except BaseException as error:  # noqa: BLE001 (an exit, or what could not be recorded: it goes to who waits)
+            handle.pass_on(error)
         finally:
             self.live.discard(handle)
 
@@ -142,7 +154,6 @@ class Execution:
             if inspect.isawaitable(value) and not isinstance(value, (CallHandle, Reference, Outputs)):
                 value = await value
             await self._join_loose(place, value)
-            value = resolve(value)
         except BaseException:
             for loose in list(place.loose):
                 if not loose.future.done() and not self.closed:
@@ -153,7 +164,7 @@ class Execution:
             self.runtime.scope_ended(self._desks.pop(place.no, None))
         if context is not None:
             context.close()
-        return shape(value, agent.outputs, agent.name)
+        return shape(resolve(value), agent.outputs, agent.name)
 
     async def _join_loose(self, place: BodyPlace, value: Any) -> None:
         """Calls that nobody awaited still run; their errors count."""
@@ -179,6 +190,11 @@ class Execution:
             self._start_pending()
         self.asking.quiet()  # may write
         self.journal.nudge()
+
+    def hold_back(self, key: Key, start: Callable[[], None]) -> None:
+        """The body cancelled this before: it waits for that to happen again."""
+        self.pending[key] = start
+        self.mailbox.kick()
 
     def _start_pending(self) -> None:
         """All that was recorded is delivered, and the body did not cancel these again: what made it do so is gone."""
@@ -219,6 +235,10 @@ class Execution:
             raise
         except Exception as error:
             self._failed(error)
+            raise
+        except BaseException as error:
+            if not self.closed:
+                self._suspend(f"its code raised {type(error).__name__}")
             raise
         finally:
             HERE.set(None)

@@ -58,6 +58,7 @@ class _Track:
     batches: int
     epoch: bytes
     lost: Callable[[JournalBroken | None], None]
+    taken: bool = False
 
 
 @dataclass(slots=True)
@@ -112,6 +113,11 @@ class Journal:
         """No more facts will come for this run."""
         with self._lock:
             self._tracks.pop(run_id, None)
+
+    def was_taken(self, run_id: str) -> bool:
+        """Whether another process took this run: what was appended since is not on disk, whatever a barrier says."""
+        track = self._tracks.get(run_id)
+        return track is not None and track.taken
 
     def append(self, run_id: str, fact: f.AnyFact | None, ops: Sequence[Op] = ()) -> int:
         """Queue a fact, with rows that belong into its transaction; return its number, for `barrier`.
@@ -243,6 +249,7 @@ class Journal:
                 if track is not None and rows.get(f"e:{run_id}") != track.epoch:
                     out.add(run_id)
                     fenced.append(track)
+                    track.taken = True
             if run_id in out:
                 continue
             if fact is not None:
@@ -269,6 +276,12 @@ class Journal:
             ready = [call for n, call in self._waiters if n <= self._committed or self._broken is not None]
             if ready:
                 self._waiters = [w for w in self._waiters if w[0] > self._committed and self._broken is None]
+        # A run that is lost hears of it before its waiters go on as if all were well.
+        for track in fenced:
+            track.lost(None)
+        if self._broken is not None:
+            for track in list(self._tracks.values()):
+                track.lost(self._error())
         # Who waits goes first, but the end of a run is told to those who show it before anyone can act on it.
         if any(isinstance(batch[-1], _ENDS) for _, _, batch in written):
             self._tell(written)
@@ -276,11 +289,6 @@ class Journal:
         for call in ready:
             call()
         self._tell(written)
-        for track in fenced:
-            track.lost(None)
-        if self._broken is not None:
-            for track in list(self._tracks.values()):
-                track.lost(self._error())
 
     def _tell(self, written: list[tuple[str, int, list[f.AnyFact]]]) -> None:
         if self._broken is None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 import secrets
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ import msgspec
 from . import definitions, hooks, ids, journal, owner, roster
 from . import facts as f
 from .codec import canonical
-from .errors import AetherGraphError, JournalBroken, RunCancelled, RunExists, RunIsLive, RunPaused, UnknownRun
+from .errors import JournalBroken, RunCancelled, RunExists, RunPaused, UnknownRun
 from .execution import Execution
 from .flow import Flow
 from .resuming import Plan, agent_of, make_plan
@@ -25,11 +27,15 @@ if TYPE_CHECKING:
     from .reactive import Agent
 
 
+LETTING_GO_S = 5.0  # how long a run that was paused may take to end its tasks
+
+
 class Launcher:
     """Makes the runs of one runtime live."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._one_at_a_time = threading.RLock()  # two threads that resume one run get the same live run
 
     # ------------------------------------------------------------------ starting
 
@@ -159,11 +165,7 @@ class Launcher:
         run = self._runtime.live.get(run_id)
         if run is None or run.execution is None:
             return
-        error: AetherGraphError | None = broken
-        if error is None:
-            now = owner.read(self._runtime.store, run_id)
-            error = RunIsLive(run_id, now.told if now else "another process")
-        self._runtime.thread.call(run.execution.break_off, error)
+        self._runtime.thread.call(run.execution.break_off, broken or run.execution.taken())
 
     # ------------------------------------------------------------------ going on
 
@@ -190,9 +192,15 @@ class Launcher:
             RunCancelled: it was cancelled, which is final.
             Untrusted: its stored source is not signed with this user's key.
         """
-        run_id = run_id or self._latest()
+        with self._one_at_a_time:
+            return self._resume(run_id or self._latest(), namespace, agent)
+
+    def _resume(self, run_id: str, namespace: Mapping[str, Any] | None, agent: Agent | None) -> Run:
         row = roster.read(self._runtime.store, run_id)
         live = self._runtime.live.get(run_id)
+        if live is not None and live.leaving and not self._runtime.on_loop():
+            concurrent.futures.wait([live.future], LETTING_GO_S)
+            live = self._runtime.live.get(run_id)
         if live is not None:
             return live
         batches = journal.read(self._runtime.store, run_id)

@@ -177,7 +177,14 @@ class LoopThread:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+        while True:
+            try:
+                self.loop.run_forever()
+                return
+            except (SystemExit, KeyboardInterrupt):
+                # asyncio lets these through a task to whoever runs the loop, after telling the task's waiters:
+                # one agent's `sys.exit()` must not end the others.
+                continue
 
     @property
     def is_current(self) -> bool:

@@ -35,6 +35,7 @@ class Mailbox:
         self._claimed: dict[Key, Deliver] = {}
         self._skipped: dict[Key, int] = {}
         self._box: deque[tuple[int, Deliver]] = deque()
+        self._late: deque[tuple[int, Deliver]] = deque()
         self._held: set[Key] = set()
         self._taken: set[Key] = set()
         self._dead: set[int] = set()
@@ -49,8 +50,8 @@ class Mailbox:
     def claim(self, key: Key, deliver: Deliver) -> None:
         """Somebody is there for the recorded delivery `key`."""
         position = self._skipped.pop(key, None)
-        if position is not None:  # it came late: it is next in line
-            self._box.appendleft((position, deliver))
+        if position is not None:  # it came late: it is next in line, now and on every later replay
+            self._late.append((position, deliver))
         else:
             self._claimed[key] = deliver
         self.kick()

@@ -56,6 +56,9 @@ class Agent:
         self.max_concurrency, self.tags, self.metadata = max_concurrency, tuple(tags or ()), metadata
         self.description = description or inspect.getdoc(fn) or ""
         self.last_run: Run | None = None
+        self.missing: list[
+            tuple[str, str]
+        ] = []  # names that it uses and that its stored source lacks, with the reasons
         self.names: Callable[[], Mapping[str, Any]] = lambda: getattr(fn, "__globals__", {})
         self._checks: list[Check] = checks(self.signature)
         register(self)

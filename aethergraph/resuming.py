@@ -103,6 +103,7 @@ def agent_of(runtime: Runtime, run_id: str, flow: Flow, namespace: Mapping[str, 
     for value in made.values():
         if _is_agent(value) and value.name == started.name:
             value.names = lambda: made
+            value.missing = [(one.name, one.why) for one in stored.missing if one.name not in names]
             return value
     raise UnknownRun(f"{run_id} (its stored source does not define the agent {started.name!r})")
 
@@ -153,6 +154,9 @@ def make_plan(flow: Flow, agent: Agent) -> Plan:
     body = flow.opened.validity if flow.opened else b""
     if body and body != agent.validity():
         notes.append(f"the code of {agent.name}, or of something that it uses, changed since it last ran")
+    notes += [
+        f"{name!r} is not stored with the agent ({why}): run the cell that makes it" for name, why in agent.missing
+    ]
     return Plan(rows, notes)
 
 

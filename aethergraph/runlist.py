@@ -62,6 +62,7 @@ class RunList:
         by = by or "a user"
         run = self._runtime.live.get(run_id)
         if run is not None and run.execution is not None:
+            run.execution.leaving = True
             self._runtime.thread.call(run.execution.cancel, by)
             return
         row = roster.read(self._runtime.store, run_id)

@@ -104,6 +104,11 @@ class Run:
         return self.execution is not None and not self.future.done()
 
     @property
+    def leaving(self) -> bool:
+        """Whether it runs in this process, but not for long: it was paused, cancelled or taken."""
+        return self.live and self.execution is not None and (self.execution.leaving or bool(self.execution.closed))
+
+    @property
     def status(self) -> RunStatus:
         """Where it is."""
         if self.live and self.execution is not None:
@@ -229,6 +234,7 @@ class Run:
     def pause(self, why: str = "it was paused") -> None:
         """Let go of it here; it can be resumed."""
         if self.execution is not None and not self.future.done():
+            self.execution.leaving = True
             self.runtime.thread.call(self.execution.suspend, why)
 
     def retry(self) -> Run:

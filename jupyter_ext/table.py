@@ -26,6 +26,7 @@ COLOURS = {
     RunStatus.FAILED: "#c24e00",
     RunStatus.CANCELLED: "#6b6b6b",
 }  # Okabe-Ito, darkened where light and dark pages both have to be readable
+PLANNED = 30  # rows of a plan that are shown
 STEPS = ((90, "s", 1), (5400, "min", 60), (129_600, "h", 3600), (float("inf"), "d", 86_400))
 
 
@@ -40,11 +41,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a head, with a line above; shows itself in a notebook. Everything in it is data, never markup."""
+    """Rows under a head, with lines above and below; shows itself in a notebook. All of it is data, never markup."""
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+    notes: Sequence[str] = ()
 
     def __str__(self) -> str:
         texts = [list(self.head), *([cell.text for cell in row] for row in self.rows)]
@@ -52,19 +54,21 @@ class Table:
         lines = [
             "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in texts
         ]
-        return "\n".join([self.title, *lines] if self.rows else [self.title])
+        return "\n".join([self.title, *(lines if self.rows else ()), *self.notes])
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": str(self), "text/html": self._html()}
 
     def _html(self) -> str:
-        title = f'<div style="opacity:.75;margin:2px 0 4px">{html.escape(self.title)}</div>'
+        quiet = '<div style="opacity:.75;margin:2px 0 4px">'
+        title = f"{quiet}{html.escape(self.title)}</div>"
+        notes = "".join(f"{quiet}{html.escape(note)}</div>" for note in self.notes)
         if not self.rows:
-            return title
+            return title + notes
         left = 'style="text-align:left"'
         head = "".join(f"<th {left}>{html.escape(text)}</th>" for text in self.head)
         rows = "".join(f"<tr>{''.join(f'<td {left}>{_cell(cell)}</td>' for cell in row)}</tr>" for row in self.rows)
-        return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{notes}"
 
 
 def _cell(cell: Cell) -> str:
@@ -139,8 +143,9 @@ def plan_table(run_id: str, plan: Any) -> Table:
     ]
     title = f"resuming {line(run_id)}: {', '.join(counts) or 'nothing has run yet'}"
     rows = [row for row in plan.rows if row.verdict != "reused"]
-    cells = [[Cell(line(row.node_id)), Cell(row.verdict), Cell(cut(row.why, 520))] for row in rows]
-    return Table(title, ("node", "plan", "why"), cells)
+    cells = [[Cell(line(row.node_id)), Cell(row.verdict), Cell(cut(row.why, 520))] for row in rows[:PLANNED]]
+    more = [f"and {len(rows) - PLANNED} more nodes"] if len(rows) > PLANNED else []
+    return Table(title, ("node", "plan", "why"), cells, [*more, *map(line, plan.notes)])
 
 
 def age(seconds: float) -> str:

@@ -2,95 +2,119 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from aethergraph import Runtime, journal
-from aethergraph import facts as f
 from aethergraph.blobs import DiskBlobs
-from aethergraph.engine import Op
 from aethergraph.errors import JournalBroken
-from aethergraph.store import MemoryStore, Store, Transaction
+from aethergraph.facts import AnyFact
+from aethergraph.journal import Journal
+from aethergraph.store import MemoryStore
 from aethergraph.testing import PowerCut, ScriptedChannel
 
-from . import account, victim
+from .account import Life, facts_of
+from .victim import LINES, RUN_ID, victim
+
+LIMIT_S = 30
 
 
-class OneByOne(journal.Journal):
-    """A journal on a machine that loses power when exactly `fatal` facts are on disk; the writer is never told."""
+class OneByOne(Journal):
+    """Commits one fact at a time, until the power goes: after `fatal` facts of this process.
+
+    `told`: whether those who waited for the last fact still learned that it was on disk, and acted on it.
+    """
 
     fatal = 0
+    told = True
 
-    def __init__(self, store: Store) -> None:
-        super().__init__(store)
-        self.written = 0
+    def _commit(self) -> None:
+        with self._lock:
+            buffer, self._buffer = self._buffer, []
+            number = self._appended - len(buffer)
+        for entry in buffer:
+            is_fact = entry[1] is not None
+            if self.fatal == 0 and is_fact:
+                self._broken = PowerCut("before the next fact")
+                break
+            with self.store.transact() as rows:
+                written, fenced = self._put(rows, [entry])
+            self.fatal -= is_fact
+            number += 1
+            if self.fatal == 0 and not self.told:
+                self._broken = PowerCut("before anyone was told of the last fact")
+                break
+            self._acknowledge(number, written, fenced)
+        if self._broken is not None:
+            self._acknowledge(number, [], [])
 
-    def _put(self, rows: Transaction, buffer: list[tuple[str, f.AnyFact | None, Sequence[Op]]]) -> Any:
-        left = self.fatal - self.written
-        before = [sum(entry[1] is not None for entry in buffer[:n]) for n in range(len(buffer) + 1)]
-        if before[-1] >= left:
-            buffer = buffer[: before.index(left)]
-        self.written += min(left, before[-1])
-        return super()._put(rows, buffer)
 
-    def _acknowledge(self, *told: Any) -> None:
-        if self.written == self.fatal and self._broken is None:
-            self._broken = PowerCut(f"after {self.fatal} facts")
-        super()._acknowledge(*told)
+class Mortal(Life):
+    """A run in this process, on a store in memory."""
+
+    def live(self) -> None:
+        """Run it to its end, if it is not there."""
+        runtime = Runtime(self.store)
+        with (
+            contextlib.closing(runtime),
+            runtime.use(),
+            ScriptedChannel(lambda asked: self.answer(asked.name, asked.token)),
+        ):
+            known = self.store.get(f"r:{RUN_ID}") is not None
+            run = runtime.resume(RUN_ID) if known else runtime.start(victim, {"n": 4}, run_id=RUN_ID)
+            run.result(LIMIT_S)
+
+    def die(self, fatal: int, *, told: bool) -> bool:
+        """Live until `fatal` more facts are on disk; False if the run was over before."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(journal, "Journal", OneByOne)
+            patch.setattr(OneByOne, "fatal", fatal)
+            patch.setattr(OneByOne, "told", told)
+            try:
+                self.live()
+            except JournalBroken:
+                self.died()
+                return True
+        return False
 
 
 @pytest.fixture
-def lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Path]:
-    """The file of lines of each case."""
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Mortal]:
+    """Make a run that has not begun."""
 
-    def of(case: int) -> Path:
-        path = tmp_path / f"lines-{case}"
-        monkeypatch.setenv(victim.LINES, str(path))
-        return path
+    def one(name: str) -> Mortal:
+        folder = tmp_path / name
+        folder.mkdir()
+        monkeypatch.setenv(LINES, str(folder / "lines"))
+        return Mortal(MemoryStore(folder, DiskBlobs(folder / "blobs")), folder / "lines")
 
-    return of
-
-
-def _store(folder: Path) -> MemoryStore:
-    return MemoryStore(folder, DiskBlobs(folder / "blobs"))
+    return one
 
 
-def _live(store: MemoryStore) -> None:
-    runtime = Runtime(store)
-    try:
-        with runtime.use(), ScriptedChannel(victim._answer):
-            victim.line("ended", dict(runtime.start(victim.victim, {"n": 4}, run_id=victim.RUN_ID).result(30)))
-    finally:
-        runtime.close()
+@pytest.fixture
+def alone(make: Callable[[str], Mortal]) -> list[AnyFact]:
+    """The facts of a run that nothing disturbed."""
+    life = make("alone")
+    life.live()
+    life.check(facts_of(life.store))
+    return facts_of(life.store)
 
 
-def _die(store: MemoryStore, fatal: int, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Live until `fatal` facts are on disk; False if the run was done before that."""
-    monkeypatch.setattr(OneByOne, "fatal", fatal)
-    with monkeypatch.context() as patch:
-        patch.setattr(journal, "Journal", OneByOne)
+@pytest.mark.parametrize("told", [True, False])
+def test_cut_off_at_every_fact(make: Callable[[str], Mortal], alone: list[AnyFact], told: bool) -> None:
+    for fatal in itertools.count(0 if told else 1):
+        life = make(str(fatal))
         try:
-            _live(store)
-        except JournalBroken:
-            return True
-    return False
-
-
-def test_every_fact(tmp_path: Path, lines: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    for fatal in itertools.count():
-        path, store = lines(fatal), _store(tmp_path / str(fatal))
-        if not _die(store, fatal, monkeypatch):
-            break
-        done, told = account.committed(store, victim.RUN_ID), len(account.lines(path))
-        if any(isinstance(fact, f.RunDone) for fact in account.facts_of(store, victim.RUN_ID)):
-            victim.line("ended", account.EXPECTED)  # it was over; nobody had been told
-        else:
-            _live(store)
-        again = [line[1] for line in account.lines(path)[told:] if line[0] == "ran" and line[1] in done]
-        assert not again, f"after a cut at fact {fatal} these ran again: {again}"
-        account.check(store, victim.RUN_ID, path)
-    assert fatal > 40, "the run has far fewer facts than it should"
+            if not life.die(fatal, told=told):
+                break
+            life.die(1 + fatal % 11, told=not told)  # and again, soon after
+            life.live()
+            life.check(alone)
+        except Exception as error:
+            error.add_note(f"cut off after {fatal} facts")
+            raise
+    assert fatal > 40, f"the run has far fewer facts than it should: {fatal}"

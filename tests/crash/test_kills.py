@@ -1,78 +1,91 @@
-"""A process killed with SIGKILL at random instants, on a real disk: the run goes on to the same end."""
+"""A process killed with SIGKILL at random instants, on a real disk: new processes bring the run to the same end."""
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
 import random
+import subprocess
 import sys
-from contextlib import closing
-from multiprocessing.process import BaseProcess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from aethergraph.disk import DiskStore
+from aethergraph import Runtime
+from aethergraph.facts import AnyFact
 
-from . import account, victim
+from .account import Life, facts_of
+from .victim import LINES, RUN_ID
 
 KILLS = 60
-LONGEST_S = 0.25  # an undisturbed life takes about so long
-MOST = 12  # kills of one run; then it may end
+MOST = 6  # kills of one run; then it may end
+LIMIT_S = 60
+VICTIM, HEIR = (str(Path(__file__).with_name(name)) for name in ("victim.py", "heir.py"))
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+
+class Killed(Life):
+    """A run in other processes, whose questions this one answers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.runtime = folder, Runtime(folder)
+        super().__init__(self.runtime.store, folder / "lines")
+
+    def live(self, program: str, for_s: float = LIMIT_S) -> bool:
+        """Run it in a new process for so long, then kill that; True if it came to its end before."""
+        with (self.folder / "errors").open("w+") as errors:
+            command = [sys.executable, program, str(self.folder), RUN_ID]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+            with process:
+                assert process.stdout is not None and process.stdout.readline() == "up\n"
+                end = time.monotonic() + for_s
+                while process.poll() is None and time.monotonic() < end:
+                    self.look()
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(0.002)
+                ended = process.poll()
+                process.kill()
+            errors.seek(0)
+            assert ended in (0, None), f"the process failed: {errors.read()}"
+        if process.returncode != 0:
+            self.died()
+        return process.returncode == 0
+
+    def look(self) -> None:
+        """Answer what is asked."""
+        for wait in self.runtime.waits():
+            self.runtime.answer(wait.token, self.answer(wait.schema.name, wait.token))
+
+
+@contextlib.contextmanager
+def killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Killed]:
+    """A run that has not begun."""
+    life = Killed(folder)
+    monkeypatch.setenv(LINES, str(life.path))
+    with contextlib.closing(life.runtime):
+        yield life
 
 
 @pytest.fixture
-def processes(monkeypatch: pytest.MonkeyPatch) -> multiprocessing.context.ForkServerContext:
-    """Processes that are made from one which has imported everything and started nothing: each lives a moment."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[victim.__name__.count(".")]))
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([victim.__name__])
-    return context
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[AnyFact]:
+    """The facts of a run that nothing disturbed."""
+    with killed(tmp_path / "alone", monkeypatch) as life:
+        assert life.live(VICTIM)
+        life.check(facts_of(life.store))
+        return facts_of(life.store)
 
 
-def test_kills_at_random_instants(tmp_path: Path, processes: multiprocessing.context.ForkServerContext) -> None:
+def test_killed_at_random_instants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: list[AnyFact]) -> None:
+    most_s = 0.6 * (alone[-1].t - alone[0].t)  # type: ignore[union-attr]  # start and end of a run have times
     kills = runs = 0
     while kills < KILLS:
         runs += 1
-        folder, path = tmp_path / f"store-{runs}", tmp_path / f"lines-{runs}"
-        kills += _one_run(folder, path, processes, min(MOST, KILLS - kills))
-        assert runs < KILLS, "runs end before they are killed: the instants are badly chosen"
-
-
-def _one_run(folder: Path, path: Path, processes: multiprocessing.context.ForkServerContext, most: int) -> int:
-    """Kill one run over and over, at most `most` times, then let it end; how often it was killed."""
-    kills = 0
-    while True:
-        done, told = _state(folder, path)
-        life = processes.Process(target=victim.live, args=(str(folder), str(path)))
-        life.start()
-        killed = kills < most and _kill(life, random.uniform(0.02, LONGEST_S))
-        life.join(60)
-        assert killed or life.exitcode == 0, f"the process ended with {life.exitcode}"
-        kills += killed
-        again = [line[1] for line in account.lines(path)[told:] if line[0] == "ran" and line[1] in done]
-        assert not again, f"committed nodes ran again: {again}"
-        if not killed:
-            break
-    with closing(DiskStore(folder)) as store:
-        account.check(store, victim.RUN_ID, path)
-    return kills
-
-
-def _kill(life: BaseProcess, after_s: float) -> bool:
-    """Kill it unless it ends first; whether it was killed."""
-    life.join(after_s)
-    if life.exitcode is not None:
-        return False
-    life.kill()
-    life.join(60)
-    return life.exitcode != 0
-
-
-def _state(folder: Path, path: Path) -> tuple[set[str], int]:
-    """The nodes that are committed, and how many lines there are."""
-    if not folder.exists():
-        return set(), 0
-    with closing(DiskStore(folder)) as store:
-        return account.committed(store, victim.RUN_ID), len(account.lines(path))
+        with killed(tmp_path / f"run-{runs}", monkeypatch) as life:
+            most, program = min(MOST, KILLS - kills), VICTIM
+            while not life.live(program, random.uniform(0, most_s) if len(life.deaths) < most else LIMIT_S):
+                if random.random() < 0.5:
+                    life.look()  # answered while nobody runs it
+                if facts_of(life.store):
+                    program = random.choice([VICTIM, HEIR])
+            life.check(alone)
+            kills += len(life.deaths)

@@ -1,6 +1,7 @@
-"""A run that is killed: 18 nodes, two questions, an id that is made in one node and used in the next, messages.
+"""An agent that is killed: 18 nodes, two questions, ids that are made in one node and used in the next.
 
-What its tools do outside is a line in a file, flushed to disk, named by the environment.
+What its tools do outside is a line in a file, flushed to disk. As a script it is the process that is killed: it starts
+the run in the store that it is given, or goes on with it.
 """
 
 from __future__ import annotations
@@ -9,21 +10,21 @@ import asyncio
 import json
 import os
 import secrets
+import sys
 import time
+from contextlib import closing
 from typing import Any
 
 from aethergraph import NodeContext, Runtime, graph_fn, tool
-from aethergraph.testing import ScriptedChannel
 
-LINES = "CRASH_LINES"  # the variable that names the file
 RUN_ID = "victim"
-ANSWERS = {"keep": "two", "Which name?": "Ada"}
+LINES = "CRASH_LINES"  # the variable that names the file
 
 
 def line(what: str, *told: Any) -> None:
     """Do something outside that can be counted."""
     data = json.dumps([what, *told]).encode() + b"\n"
-    file = os.open(os.environ[LINES], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    file = os.open(os.environ[LINES], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(file, data)
         os.fsync(file)
@@ -34,16 +35,14 @@ def line(what: str, *told: Any) -> None:
 @tool(outputs=["id"])
 async def reserve(name: str, *, context: NodeContext) -> str:
     line("ran", context.node_id)
-    made = secrets.token_hex(8)
-    line("made", name, made)
     await asyncio.sleep(0.002)
-    return made
+    return secrets.token_hex(8)
 
 
 @tool(outputs=["receipt"])
 async def submit(name: str, id: str, *, context: NodeContext) -> str:
     line("ran", context.node_id)
-    line("used", name, id, context.idempotency_key())
+    line("used", name, [id, context.idempotency_key()])
     await asyncio.sleep(0.001)
     return f"receipt for {name}"
 
@@ -69,6 +68,22 @@ def shaky(x: int, *, context: NodeContext) -> int:
     return x + 1
 
 
+@tool(outputs=["stamp"])
+async def stamp(draw: float, at: float, *, context: NodeContext) -> str:
+    line("ran", context.node_id)
+    line("used", "stamp", [draw, at])
+    line("used", "clock", await context.clock().now())
+    return f"{draw:.6f}"
+
+
+@tool(outputs=["name"])
+def christen(what: str, *, context: NodeContext) -> str:
+    line("ran", context.node_id)
+    name = context.channel("inbox").ask_text(f"Which name for {what}?", name="name")
+    line("used", "name", name)
+    return name
+
+
 @tool(outputs=["text"])
 async def report(name: str, n: int, *, context: NodeContext) -> str:
     line("ran", context.node_id)
@@ -87,7 +102,7 @@ async def review(name: str, *, context: NodeContext) -> dict[str, Any]:
 @graph_fn
 async def victim(n: int, *, context: NodeContext) -> dict[str, Any]:
     reviews = await asyncio.gather(*[review(f"paper {i}") for i in range(2)])
-    keep = await context.channel().ask_choice("Which to keep?", ["one", "two"], name="keep")
+    keep = await context.channel("inbox").ask_choice("Which to keep?", ["one", "two"], name="keep")
     measured = await asyncio.gather(*[measure(i) for i in range(n)])
     try:
         async with asyncio.timeout(0.002):
@@ -95,23 +110,15 @@ async def victim(n: int, *, context: NodeContext) -> dict[str, Any]:
     except TimeoutError:
         await context.channel("inbox").send_text("waited")
     found = await shaky((await total([out.n for out in measured])).n)
-    name = await context.channel().ask_text("Which name?")
-    first = await reserve("last")
-    last = await submit("last", first.id)
-    text = await report(name, found.n)
-    return {"kept": keep, "text": text.text, "receipts": [*(r.receipt for r in reviews), last.receipt]}
+    stamped = await stamp(context.random().random(), await context.clock().now())
+    named = await christen("the last")
+    last = await submit("last", (await reserve("last")).id)
+    text = await report(named.name, found.n)
+    receipts = [*(reviewed.receipt for reviewed in reviews), last.receipt]
+    return {"kept": keep, "text": text.text, "receipts": receipts, "stamp": stamped.stamp}
 
 
-def live(folder: str, lines: str) -> None:
-    """One life of a process that runs it; it ends when the run does."""
-    os.environ[LINES] = lines
-    runtime = Runtime(folder)
-    with runtime.use(), ScriptedChannel(_answer):
-        line("ended", dict(runtime.start(victim, {"n": 4}, run_id=RUN_ID).result()))
-    runtime.close()
-
-
-def _answer(asked: Any) -> str:
-    line("asked", asked.token)
-    time.sleep(0.002)
-    return ANSWERS[asked.name or asked.prompt]
+if __name__ == "__main__":
+    print("up", flush=True)
+    with closing(Runtime(sys.argv[1])) as runtime:
+        runtime.start(victim, {"n": 4}, run_id=sys.argv[2]).result()

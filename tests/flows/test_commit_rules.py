@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import Run, Runtime, graph_fn, journal, tool
+from aethergraph import Runtime, graph_fn, journal, tool
 from aethergraph import facts as f
 from aethergraph.blobs import DiskBlobs
 from aethergraph.channels.adapter import Message
 from aethergraph.engine import HERE
 from aethergraph.errors import JournalBroken
+from aethergraph.execution import Execution
 from aethergraph.flow import Flow
+from aethergraph.places import AttemptPlace
 from aethergraph.status import RunStatus
 from aethergraph.store import MemoryStore, Transaction
 from aethergraph.testing import Fragile
 
-from .lab import Lab
-
-LIMIT_S = 20
+from .lab import LIMIT_S, Lab
 
 
 class Gate(MemoryStore):
@@ -30,6 +32,7 @@ class Gate(MemoryStore):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, DiskBlobs(folder / "blobs"))
+        self.began: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.open = threading.Event()
         self.open.set()
 
@@ -55,11 +58,22 @@ def history(runtime: Runtime, run_id: str) -> list[f.AnyFact]:
     return [fact for batch in journal.read(runtime.store, run_id) for fact in batch]
 
 
+def _run() -> Execution:
+    """The run whose tool asks."""
+    place = HERE.get()
+    assert isinstance(place, AttemptPlace)
+    return place.handle.run
+
+
+def _gate() -> Gate:
+    store = _run().runtime.store
+    assert isinstance(store, Gate)
+    return store
+
+
 def _on_disk() -> list[str]:
     """The facts of the run whose tool asks, as they are on disk now."""
-    place = HERE.get()
-    runtime = place.handle.run.runtime
-    return [type(fact).__name__ for fact in history(runtime, place.handle.run.run_id)]
+    return [type(fact).__name__ for fact in history(_run().runtime, _run().run_id)]
 
 
 @tool(outputs=["seen"])
@@ -100,8 +114,6 @@ def test_13_a_start_and_the_end_before_it_share_one_commit(gate: Runtime) -> Non
 
 
 def test_13_a_fan_is_started_by_one_commit(gate: Runtime) -> None:
-    import asyncio
-
     @graph_fn
     async def agent():
         await asyncio.gather(*(look(step) for step in range(20)))
@@ -112,23 +124,35 @@ def test_13_a_fan_is_started_by_one_commit(gate: Runtime) -> None:
     assert [count for count in starts if count] == [20]
 
 
-def test_13_while_the_disk_is_busy_only_pure_tools_start(lab: Lab, tmp_path: Path) -> None:
-    lab.cell("""
-@tool(pure=True)
-async def pure():
-    ran("pure")
-    await asyncio.to_thread(opened.wait, 20)
-@tool
-async def impure():
-    ran("impure")
-@graph_fn
-async def agent():
-    calls = [impure(), pure()]
-    await calls[1]
-    await calls[0]
-""")
-    lab.cells.names["opened"] = threading.Event()  # a global that has no content to be compared
-    assert lab.took() == []
+def test_13_while_the_disk_is_busy_only_pure_tools_start(gate: Runtime) -> None:
+    store = gate.store
+    assert isinstance(store, Gate)
+
+    @tool(pure=True)
+    async def pure():
+        _gate().began.put("pure")
+
+    @tool
+    async def impure():
+        _gate().began.put("impure")
+
+    @tool(pure=True)
+    async def shut():
+        _gate().open.clear()
+
+    @graph_fn
+    async def agent():
+        await shut()
+        calls = [impure(), pure()]
+        await calls[1]
+        await calls[0]
+
+    gate.journal._average_s = 1.0  # a slow disk, so commits are left to the writer's thread
+    run = gate.start(agent, {})
+    assert store.began.get(timeout=LIMIT_S) == "pure"
+    store.open.set()
+    run.result(LIMIT_S)
+    assert store.began.get(timeout=LIMIT_S) == "impure"
 
 
 # ---------------------------------------------------------------------- 14 the journal
@@ -194,8 +218,6 @@ class Outside:
         self.sent.append((message.text, id))
         self.before.append([type(fact).__name__ for fact in history(self.runtime, message.run_id)])
         if self.dies is not None:
-            import asyncio
-
             self.dies.set()
             await asyncio.Event().wait()
 

@@ -1,20 +1,14 @@
-"""What fails, and what is tried again: semantics 17 and 19."""
+"""What fails, and what is tried again: semantics 17."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from typing import Any
 
 import pytest
 
-from aethergraph import NodeContext, RunStatus, graph_fn, tool
-from aethergraph import facts as f
-from aethergraph.errors import RunSuspended
+from aethergraph import RunStatus
 
 from .lab import LIMIT_S, Lab
-
-# ---------------------------------------------------------------------- 17 failures
 
 FAILING = """
 class Odd(Exception):
@@ -68,7 +62,8 @@ def test_17_an_exception_arrives_as_it_was_raised_and_says_where(failing: Lab) -
     assert raised.value.__notes__ == [f"in node bad of run {run.run_id}"]
     failing.kill()
     again = failing.runtime.load(run.run_id).error
-    assert type(again) is failing.cells["Odd"] and again.args == (2, "no") and again.__notes__ == raised.value.__notes__
+    assert isinstance(again, failing.cells["Odd"]) and again.args == (2, "no")
+    assert again.__notes__ == raised.value.__notes__
 
 
 def test_17_a_failed_run_tries_again_what_failed_and_reuses_the_rest(
@@ -102,21 +97,17 @@ async def agent(*, context):
 
 def test_17_a_failure_that_cannot_be_built_again_is_tried_again(failing: Lab) -> None:
     failing.cell("""
-class Particular(Exception):
-    def __init__(self, *, why):
-        super().__init__(why)
-
 @tool
 async def particular():
     ran("particular")
-    raise Particular(why="because")
+    raise Odd(letter for letter in "it holds what cannot be stored")
 
 @graph_fn
 async def agent(*, context):
     try:
         await particular()
-    except Particular as error:
-        told = str(error)
+    except Odd as error:
+        told = next(error.args[0])
     return [told, await context.channel().ask_text("Go on?")]
 """)
     run = failing.start("agent")
@@ -125,7 +116,7 @@ async def agent(*, context):
     failing.took()
     run = failing.resume(run)
     failing.runtime.answer(token, "yes")
-    assert run.result(LIMIT_S) == {"result": ["because", "yes"]}
+    assert run.result(LIMIT_S) == {"result": ["i", "yes"]}
     assert failing.took() == ["particular"]
 
 
@@ -220,7 +211,7 @@ async def agent(*, context):
 @pytest.mark.parametrize(
     "body",
     [
-        "    async with asyncio.TaskGroup() as group:\n        group.create_task(bad(1))\n        group.create_task(bad(2))",
+        "    async with asyncio.TaskGroup() as g:\n        g.create_task(bad(1))\n        g.create_task(bad(2))",
         "    try:\n        await bad(1)\n    except Odd:\n        await bad(2)",
         "    try:\n        await bad(1)\n    except Odd as error:\n        raise ValueError('because') from error",
     ],
@@ -255,158 +246,3 @@ async def agent():
 """)
     run = _fails(failing, "agent")
     assert _resumed(failing, run, monkeypatch) == ({"result": ["1", 2]}, ["bad 2"])
-
-
-# ---------------------------------------------------------------------- 19 retries
-
-attempts_seen = threading.local()
-
-
-@tool(retries=3, backoff_s=0.001)
-async def shaky(x: int, *, context: NodeContext) -> Any:
-    if context.attempt < 3:
-        raise ConnectionError(f"attempt {context.attempt}")
-    return [context.attempt, context.idempotency_key()]
-
-
-@tool(retries=3, backoff_s=0.001, retry_on=ConnectionError)
-async def picky(context: NodeContext) -> None:
-    raise KeyError(context.attempt)
-
-
-@tool(retries=1, backoff_s=0.001)
-def hopeless(context: NodeContext) -> None:
-    raise ConnectionError(context.attempt)
-
-
-@graph_fn
-async def retrying() -> Any:
-    return (await shaky(1)).result
-
-
-@graph_fn
-async def giving_up() -> Any:
-    told = []
-    for call in (picky, hopeless):
-        try:
-            await call()
-        except (KeyError, ConnectionError) as error:
-            told.append(error.args[0])
-    return told
-
-
-def test_19_a_tool_is_tried_again_and_each_attempt_is_on_record(lab: Lab) -> None:
-    run = lab.start(retrying)
-    assert run.result(LIMIT_S)["result"][0] == 3
-    failed = [fact for fact in lab.facts(run) if isinstance(fact, f.AttemptFailed)]
-    assert [(fact.attempt, fact.error.qualname) for fact in failed] == [(1, "ConnectionError"), (2, "ConnectionError")]
-    assert 0.0005 <= failed[0].retry_in_s <= 0.0015 and 0.001 <= failed[1].retry_in_s <= 0.003
-
-
-def test_19_only_what_was_said_is_tried_again_and_only_so_often(lab: Lab) -> None:
-    assert lab.run(giving_up) == {"result": [1, 2]}
-
-
-def test_19_the_idempotency_key_is_the_same_for_all_attempts_and_after_a_kill(lab: Lab) -> None:
-    lab.cell("""
-@tool(retries=2, backoff_s=0.001)
-async def call(x, *, context):
-    ran(context.idempotency_key())
-    if context.attempt == 1:
-        raise ConnectionError("no")
-    await context.channel().ask_text("Go on?")
-
-@graph_fn
-async def agent():
-    await call(1)
-    await call(2)
-""")
-    run = lab.start("agent")
-    lab.asked(run, "Go on?")
-    first = lab.took()
-    lab.kill()
-    run = lab.resume(run)
-    lab.until(run, lambda facts: sum(isinstance(fact, f.AttemptFailed) for fact in facts) == 2)
-    lab.answer(run, "Go on?", "yes")
-    lab.until(run, lambda facts: any(isinstance(fact, f.NodeDone) and fact.no == 1 for fact in facts))
-    lab.answer(run, "Go on?", "yes")
-    run.result(LIMIT_S)
-    later = lab.took()
-    assert len(set(first)) == 1 and set(later[:2]) == set(first)
-    assert len(set(later)) == 2
-
-
-kept: list[NodeContext] = []
-
-
-@tool
-async def leaks(context: NodeContext) -> None:
-    kept.append(context)
-
-
-@tool
-async def uses_what_leaked(after: Any) -> str:
-    try:
-        await kept.pop().channel("inbox").send_text("late")
-    except RunSuspended as error:
-        return str(error)
-    return "it was let through"
-
-
-@graph_fn
-async def leaking() -> Any:
-    return (await uses_what_leaked(await leaks())).result
-
-
-def test_19_a_finished_attempt_is_fenced(lab: Lab) -> None:
-    assert "its attempt has ended" in lab.run(leaking)["result"]
-
-
-SLOW = """
-@tool(timeout_s=0.02, retries=1, backoff_s=0.001)
-def slow(*, context):
-    if context.attempt == 2:
-        ran("second attempt")
-        return "done"
-    try:
-        while True:
-            context.channel("inbox").send_text("still here")
-    except Exception as error:
-        ran(type(error).__name__)
-    ran("first attempt ends")
-
-@tool
-async def other():
-    ran("other")
-
-@graph_fn
-async def agent():
-    done, _ = await asyncio.gather(slow(), other())
-    return done.result
-"""
-
-
-def test_19_a_thread_that_took_too_long_is_fenced_and_keeps_its_slot_until_it_ends(lab: Lab) -> None:
-    lab.cell(SLOW)
-    assert dict(lab.start("agent", cap=1).result(LIMIT_S)) == {"result": "done"}
-    told = lab.took()
-    assert told[:2] == ["RunSuspended", "first attempt ends"]
-    assert sorted(told[2:]) == ["other", "second attempt"]
-
-
-@tool(timeout_s=0.01)
-async def sleeps() -> None:
-    await asyncio.Event().wait()
-
-
-@graph_fn
-async def impatient() -> str:
-    try:
-        await sleeps()
-    except TimeoutError as error:
-        return str(error)
-    return "it ended"
-
-
-def test_19_an_async_tool_that_takes_too_long_is_stopped(lab: Lab) -> None:
-    assert lab.run(impatient) == {"result": "sleeps took longer than 0.01 s"}

@@ -1,4 +1,4 @@
-"""Identity, validity and replay: semantics 1 to 12, a rule at a time. Each run is killed at its question and resumed."""
+"""Identity, validity and replay: semantics 1 to 12. Each run is killed at its question and resumed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ async def agent(*, context):
 
 
 def test_1_tasks_are_told_apart_in_whatever_order_as_completed_makes_them(lab: Lab) -> None:
-    lab.cell(TOOLS + """
+    lab.cell(
+        TOOLS
+        + """
 async def branch(x):
     return (await double(x)).y
 @graph_fn
@@ -72,7 +74,8 @@ async def agent(*, context):
     values = [await done for done in asyncio.as_completed([branch(x) for x in range(12)])]
     await context.channel().ask_text("go on?")
     return {"ys": values}
-""")
+"""
+    )
     run = killed_at_its_question(lab, "agent")
     assert sorted(finished(lab, run)["ys"]) == list(range(0, 24, 2))
     assert lab.took() == []
@@ -82,14 +85,17 @@ async def agent(*, context):
 
 
 def test_2_equal_calls_are_counted_at_the_call(lab: Lab) -> None:
-    lab.cell(TOOLS + """
+    lab.cell(
+        TOOLS
+        + """
 @graph_fn
 async def agent(*, context):
     calls = [double(3) for _ in range(3)]
     values = [(await call).y for call in reversed(calls)]
     await context.channel().ask_text("go on?")
     return {"ys": values}
-""")
+"""
+    )
     run = killed_at_its_question(lab, "agent")
     assert lab.took() == ["double 3"] * 3
     assert finished(lab, run) == {"ys": [6, 6, 6]}
@@ -98,13 +104,16 @@ async def agent(*, context):
 
 
 def test_2_an_id_finds_its_call_again_wherever_an_edit_moves_it(lab: Lab) -> None:
-    lab.cell(TOOLS + """
+    lab.cell(
+        TOOLS
+        + """
 @graph_fn
 async def agent(*, context):
     y = (await double(1, _id="mine")).y
     await context.channel().ask_text("go on?")
     return {"y": y}
-""")
+"""
+    )
     run = killed_at_its_question(lab, "agent")
     lab.cell("""
 async def moved():
@@ -121,12 +130,15 @@ async def agent(*, context):
 
 
 def test_2_the_same_id_twice_in_a_body_is_an_error(lab: Lab) -> None:
-    lab.cell(TOOLS + """
+    lab.cell(
+        TOOLS
+        + """
 @graph_fn
 async def agent():
     await double(1, _id="mine")
     await double(2, _id="mine")
-""")
+"""
+    )
     with pytest.raises(ValueError, match="_id='mine' was used twice"):
         lab.run("agent")
 
@@ -195,14 +207,17 @@ async def other(x):
     ran(f"other {{x}}")
     return x
 """
-    lab.cell(tools.format(factor=2) + """
+    lab.cell(
+        tools.format(factor=2)
+        + """
 @graph_fn
 async def agent(*, context):
     z = (await other(1)).y
     y = (await scale(5)).y
     await context.channel().ask_text("go on?")
     return {"y": y, "z": z}
-""")
+"""
+    )
     run = killed_at_its_question(lab, "agent")
     lab.cell("FACTOR = 7")
     assert finished(lab, run) == {"y": 35, "z": 1}
@@ -210,13 +225,16 @@ async def agent(*, context):
 
 
 def test_3_same_at_a_call_ignores_an_edit(lab: Lab) -> None:
-    lab.cell(TOOLS + """
+    lab.cell(
+        TOOLS
+        + """
 @graph_fn
 async def agent(*, context):
     y = (await double(5, _same=True)).y
     await context.channel().ask_text("go on?")
     return {"y": y}
-""")
+"""
+    )
     run = killed_at_its_question(lab, "agent")
     lab.cell(TOOLS.replace("2 * x", "3 * x"))
     assert finished(lab, run) == {"y": 10}
@@ -231,13 +249,17 @@ async def inner(x, *, context):
     answer = await context.channel().ask_text("first?")
     return {{"y": y + {more}, "answer": answer}}
 """
-    lab.cell(TOOLS + inner.format(more=0) + """
+    lab.cell(
+        TOOLS
+        + inner.format(more=0)
+        + """
 @graph_fn
 async def agent(*, context):
     made = await inner(4)
     await context.channel().ask_text("go on?")
     return {"y": made.y, "answer": made.answer}
-""")
+"""
+    )
     run = killed_at_its_second_question(lab)
     lab.cell(inner.format(more=100))
     assert finished(lab, run) == {"y": 108, "answer": "Ada"}
@@ -251,13 +273,16 @@ async def consult(x, *, context):
     ran("consult")
     return {more} + await context.channel().ask_number("first?")
 """
-    lab.cell(tool_.format(more=0) + """
+    lab.cell(
+        tool_.format(more=0)
+        + """
 @graph_fn
 async def agent(*, context):
     y = (await consult(4)).y
     await context.channel().ask_text("go on?")
     return {"y": y}
-""")
+"""
+    )
     run = lab.start("agent")
     lab.answer(run, "first?", 8)
     lab.asked(run, "go on?")
@@ -282,7 +307,9 @@ def test_3_an_edited_question_is_asked_again(lab: Lab) -> None:
 
 
 def test_4_a_race_ends_as_it_did(lab: Lab) -> None:
-    lab.cell(TOOLS + """
+    lab.cell(
+        TOOLS
+        + """
 @tool(outputs=["y"])
 async def slow(x):
     if not flag("QUICK"):
@@ -297,7 +324,8 @@ async def agent(*, context):
     winner = [task.result() for task in done]
     await context.channel().ask_text("go on?")
     return {"winner": winner, "left": len(left)}
-""")
+"""
+    )
     run = killed_at_its_question(lab, "agent")
     os.environ["QUICK"] = "1"  # what lost the race is done at once now
     try:
@@ -329,7 +357,9 @@ async def agent(*, context):
 
 
 def test_4_a_recorded_timer_is_not_waited_for(lab: Lab) -> None:
-    lab.cell(TOOLS + """
+    lab.cell(
+        TOOLS
+        + """
 @graph_fn
 async def agent(*, context):
     loop = asyncio.get_running_loop()
@@ -339,13 +369,16 @@ async def agent(*, context):
     took = time.perf_counter() - before
     await context.channel().ask_text("go on?")
     return {"took": took}
-""")
+"""
+    )
     run = killed_at_its_question(lab, "agent")
     assert finished(lab, run)["took"] < 0.25
 
 
 def test_4_time_stands_still_between_deliveries(lab: Lab) -> None:
-    lab.cell(TOOLS + """
+    lab.cell(
+        TOOLS
+        + """
 @graph_fn
 async def agent():
     loop = asyncio.get_running_loop()
@@ -354,7 +387,8 @@ async def agent():
     same = loop.time() == first
     await double(1)
     return {"same": same, "later": loop.time() > first}
-""")
+"""
+    )
     assert lab.run("agent") == {"same": True, "later": True}
 
 
@@ -369,7 +403,9 @@ async def agent(*, context):
     await context.channel().ask_text("go on?")
     return {{"y": y}}
 """
-    lab.cell("@tool(outputs=['y'])\nasync def show(x):\n    ran('show')\n    return repr(x)" + body.format(value="[1, 2]"))
+    lab.cell(
+        "@tool(outputs=['y'])\nasync def show(x):\n    ran('show')\n    return repr(x)" + body.format(value="[1, 2]")
+    )
     run = killed_at_its_question(lab, "agent")
     lab.cell(body.format(value="(1, 2)"))
     assert finished(lab, run) == {"y": "(1, 2)"}
@@ -384,7 +420,10 @@ async def agent(*, context):
     await context.channel().ask_text("go on?")
     return {{"y": y}}
 """
-    lab.cell("@tool(outputs=['y'])\nasync def size(x):\n    ran('size')\n    return len(x)\n" + body.format(value="{'a': {1, 2}, 'b': 2}"))
+    lab.cell(
+        "@tool(outputs=['y'])\nasync def size(x):\n    ran('size')\n    return len(x)\n"
+        + body.format(value="{'a': {1, 2}, 'b': 2}")
+    )
     run = killed_at_its_question(lab, "agent")
     lab.cell(body.format(value="{'b': 2, 'a': {2, 1}}"))
     assert finished(lab, run) == {"y": 2}
@@ -527,13 +566,16 @@ async def insert(connection, row):
 
 
 def test_9_a_value_that_cannot_be_stored_makes_its_node_run_again(lab: Lab) -> None:
-    lab.cell(CONNECTION + """
+    lab.cell(
+        CONNECTION
+        + """
 @graph_fn
 async def agent(*, context):
     made = await connect()
     await context.channel().ask_text("go on?")
     return {"rows": made.connection.rows, "port": made.port}
-""")
+"""
+    )
     run = killed_at_its_question(lab, "agent")
     (row, _) = lab.plan(run).rows
     assert row.verdict == "runs"
@@ -544,14 +586,17 @@ async def agent(*, context):
 
 
 def test_9_earlier_calls_with_a_value_that_was_made_again_run_again_too(lab: Lab) -> None:
-    lab.cell(CONNECTION + """
+    lab.cell(
+        CONNECTION
+        + """
 @graph_fn
 async def agent(*, context):
     connection = (await connect()).connection
     await insert(connection, "a")
     await context.channel().ask_text("go on?")
     return {"n": (await insert(connection, "b")).n}
-""")
+"""
+    )
     run = killed_at_its_question(lab, "agent")
     assert finished(lab, run) == {"n": 2}
     assert lab.took() == ["connect", "insert a", "insert b"]
@@ -684,7 +729,9 @@ def test_11_after_an_edit_that_changes_no_value_what_uses_it_is_reused(lab: Lab)
 
 
 def test_11_a_sibling_branch_is_not_touched_by_an_edit(lab: Lab) -> None:
-    lab.cell(CHAIN.format(first="x") + """
+    lab.cell(
+        CHAIN.format(first="x")
+        + """
 async def left(): return (await uses((await first(10)).y)).y
 async def right(): return (await unrelated(77)).y
 @graph_fn
@@ -692,7 +739,8 @@ async def agent(*, context):
     values = await asyncio.gather(left(), right())
     await context.channel().ask_text("go on?")
     return {"ys": values}
-""")
+"""
+    )
     run = killed_at_its_question(lab, "agent")
     lab.cell(CHAIN.format(first="x + 1"))
     assert finished(lab, run) == {"ys": [12, 77]}
@@ -700,14 +748,17 @@ async def agent(*, context):
 
 
 def test_11_after_is_an_edge(lab: Lab) -> None:
-    lab.cell(CHAIN.format(first="x") + """
+    lab.cell(
+        CHAIN.format(first="x")
+        + """
 @graph_fn
 async def agent(*, context):
     a = first(10)
     b = (await unrelated(77, _after=a)).y
     await context.channel().ask_text("go on?")
     return {"ys": [(await a).y, b]}
-""")
+"""
+    )
     run = killed_at_its_question(lab, "agent")
     nodes = {node.node_id: node for node in lab.runtime.load(run.run_id).nodes}
     assert nodes["unrelated"].deps == (nodes["first"].no,)
@@ -767,7 +818,9 @@ def test_12_the_plan_of_an_edited_body_says_so(lab: Lab) -> None:
 
 
 def test_12_the_plan_of_a_failed_run_names_what_failed(lab: Lab) -> None:
-    lab.cell(TOOLS + """
+    lab.cell(
+        TOOLS
+        + """
 @tool
 async def breaks():
     raise RuntimeError("no")
@@ -775,7 +828,8 @@ async def breaks():
 async def agent():
     await double(1)
     await breaks()
-""")
+"""
+    )
     run = lab.start("agent")
     with pytest.raises(RuntimeError, match="no"):
         run.result(20)

@@ -13,9 +13,9 @@ from aethergraph.errors import AlreadyAnswered, BadAnswer, NoOneToAsk, UnknownWa
 from aethergraph.status import NodeStatus, RunStatus
 from aethergraph.testing import FakeClock, ScriptedChannel
 
-from .lab import Lab, laboratory
+from .lab import LIMIT_S, Lab, laboratory
 
-LIMIT_S = 20
+
 ASKING = """
 @tool(outputs=["y"])
 async def double(x):

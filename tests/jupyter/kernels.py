@@ -66,7 +66,6 @@ class Kernel:
         assert (ran.status == "error") is fails, ran.text
         return ran
 
-
     def run_and_interrupt(self, cell: str, when: Callable[[], bool]) -> Ran:
         """Execute `cell`, interrupt the kernel once `when()` holds, and wait for the cell's end."""
         ran = Ran()

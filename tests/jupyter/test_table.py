@@ -71,7 +71,7 @@ def test_nothing_in_a_table_is_markup() -> None:
         created_at=0.0, deadline=None, token=EVIL,
     )  # fmt: skip
     row = SimpleNamespace(node_id=EVIL, verdict="runs", why=EVIL)
-    for table in (runs, wait_table([wait], 0.0), plan_table(EVIL, SimpleNamespace(rows=[row]))):
+    for table in (runs, wait_table([wait], 0.0), plan_table(EVIL, SimpleNamespace(rows=[row], notes=[EVIL]))):
         page = table._repr_mimebundle_()["text/html"]
         assert "<img" not in page and "&lt;img src=x" in page
 
@@ -97,12 +97,19 @@ def test_a_plan_counts_what_is_reused_and_lists_the_rest() -> None:
     rows = [SimpleNamespace(node_id=f"n{i}", verdict="reused", why="") for i in range(3)]
     rows.append(SimpleNamespace(node_id="fit", verdict="runs", why="its code changed"))
     rows.append(SimpleNamespace(node_id="report", verdict="may run", why="it uses fit"))
-    assert str(plan_table("r-1", SimpleNamespace(rows=rows))).splitlines() == [
+    assert str(plan_table("r-1", SimpleNamespace(rows=rows, notes=["the code of study changed"]))).splitlines() == [
         "resuming r-1: 3 reused, 1 runs, 1 may run",
         "node    plan     why",
         "fit     runs     its code changed",
         "report  may run  it uses fit",
+        "the code of study changed",
     ]
+
+
+def test_a_long_plan_is_cut() -> None:
+    rows = [SimpleNamespace(node_id=f"n{i}", verdict="runs", why="") for i in range(50)]
+    lines = str(plan_table("r-1", SimpleNamespace(rows=rows, notes=[]))).splitlines()
+    assert lines[-1] == "and 20 more nodes" and len(lines) == 33
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import logging
 import os
 import random
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from aethergraph import NodeContext, graph_fn, tool
@@ -22,12 +23,12 @@ ran = logging.getLogger(RAN)
 logs: list[list[str]] = []  # the log of each root body, in the order in which they began
 
 Step = list[Any]  # kind, then what it takes: plain data, so that nested agents can be given theirs
-_LEAVES = [
+LEAVES = [
     "work", "work", "quick", "bad", "draw", "clock", "nap", "thread", "blocking", "send", "ask", "hurry", "consult",
 ]  # fmt: skip
 _BRANCHES = [
     "seq", "seq", "gather", "gather", "race", "timeout", "wait_for", "ascomp", "nested", "group", "equal", "bare",
-    "forgotten",
+    "forgotten", "guarded",
 ]  # fmt: skip
 
 
@@ -77,15 +78,24 @@ def consult(x: Any, *, context: NodeContext) -> str:
     return f"{answer} {_random_text()}"
 
 
-def generate(rng: random.Random, depth: int = 0) -> Step:
+@tool
+async def risky(x: Any) -> str:
+    ran.info("")
+    await asyncio.sleep(random.random() * SLOW_S)
+    if os.urandom(1)[0] < 80:
+        raise Odd(x, _random_text())
+    return "safe" + _random_text()
+
+
+def generate(rng: random.Random, depth: int = 0, leaves: Sequence[str] = LEAVES) -> Step:
     """A random program."""
-    kind = rng.choice(_LEAVES if depth > 2 else _BRANCHES + _LEAVES)
+    kind = rng.choice([*leaves] if depth > 2 else [*_BRANCHES, *leaves])
     if kind in ("seq", "gather", "race", "ascomp", "group", "equal", "bare"):
-        return [kind, [generate(rng, depth + 1) for _ in range(rng.randint(2, 3))], rng.random() < 0.5]
+        return [kind, [generate(rng, depth + 1, leaves) for _ in range(rng.randint(2, 3))], rng.random() < 0.5]
     if kind in ("timeout", "wait_for"):
-        return [kind, generate(rng, depth + 1), rng.choice([0.0003, 0.001, 0.002])]
-    if kind == "nested":
-        return [kind, generate(rng, depth + 1)]
+        return [kind, generate(rng, depth + 1, leaves), rng.choice([0.0003, 0.001, 0.002])]
+    if kind in ("nested", "guarded"):
+        return [kind, generate(rng, depth + 1, leaves)]
     return [kind, rng.randint(0, 2)]
 
 
@@ -122,6 +132,11 @@ async def _bad(step: Step, log: list[str], context: NodeContext) -> Any:
         return (await bad(step[1])).result
     except Odd as error:
         return ["odd", *error.args]
+
+
+async def _risky(step: Step, log: list[str], context: NodeContext) -> Any:
+    """Its failure is caught by nobody, or whoever caught it raises it again."""
+    return (await risky(step[1])).result
 
 
 async def _blocking(step: Step, log: list[str], context: NodeContext) -> Any:
@@ -189,6 +204,15 @@ async def _group(step: Step, log: list[str], context: NodeContext) -> Any:
     return [*(task.result() for task in tasks), handle.result().result]
 
 
+async def _guarded(step: Step, log: list[str], context: NodeContext) -> Any:
+    """What was taken is released, whatever happens."""
+    await work("take")
+    try:
+        return await perform(step[1], log, context)
+    finally:
+        await work("release")
+
+
 async def _bare(step: Step, log: list[str], context: NodeContext) -> Any:
     """Calls without tasks around them."""
     found = await asyncio.gather(work(1), work(1), quick(1), bad(5), blocking(5), return_exceptions=True)
@@ -208,7 +232,10 @@ async def _race(step: Step, log: list[str], context: NodeContext) -> Any:
     if step[2]:
         for task in rest:
             task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, Exception):
+            raise error
     return ["first", *first, "cancelled", *[no for no, task in enumerate(tasks) if task.cancelled()]]
 
 
@@ -249,5 +276,5 @@ _KINDS = {
     "work": _work, "quick": _quick, "bad": _bad, "blocking": _blocking, "draw": _draw, "clock": _clock, "send": _send,
     "nap": _nap, "thread": _thread, "seq": _seq, "gather": _gather, "equal": _equal, "group": _group, "bare": _bare,
     "forgotten": _forgotten, "race": _race, "ascomp": _ascomp, "timeout": _timeout, "wait_for": _wait_for,
-    "nested": _nested, "ask": _ask, "hurry": _hurry, "consult": _consult,
+    "nested": _nested, "ask": _ask, "hurry": _hurry, "consult": _consult, "risky": _risky, "guarded": _guarded,
 }  # fmt: skip

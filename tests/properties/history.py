@@ -77,7 +77,7 @@ def facts_of(runtime: Runtime, run_id: str) -> list[AnyFact]:
 
 
 def state(value: Any) -> Any:
-    """All that a flow knows, as plain data. (A list of a live fact is a tuple once it was read again: here it is not.)"""
+    """All that a flow knows, as plain data: a list of a live fact is a tuple once it was read again."""
     if dataclasses.is_dataclass(value):
         return {field.name: state(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, msgspec.Struct):

@@ -63,8 +63,17 @@ class Writer:
         else:
             self.write(
                 f.NodeStarted(
-                    node.no, node.key, node.scope, node.path, self.flow.deliveries - 1, node.callee, node.node_id,
-                    node.kind, b"v", 0.0, execution=node.execution + 1,
+                    node.no,
+                    node.key,
+                    node.scope,
+                    node.path,
+                    self.flow.deliveries - 1,
+                    node.callee,
+                    node.node_id,
+                    node.kind,
+                    b"v",
+                    0.0,
+                    execution=node.execution + 1,
                 )  # fmt: skip
             )
 

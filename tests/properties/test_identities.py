@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = '''
+SCRIPT = """
 import asyncio, sys
 from pathlib import Path
 from aethergraph import Runtime, graph_fn, tool
@@ -48,7 +48,7 @@ with runtime.use():
     for line in sorted(f"{node.callee} {node.key.hex()} {node.path}" for node in run.nodes):
         print(line)
 runtime.close()
-'''
+"""
 
 
 def _identities(folder: Path, seed: str) -> list[str]:

@@ -1,0 +1,246 @@
+"""What goes in wrongly is refused with what would be right, and nothing is lost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aethergraph import Runtime, graph_fn, tool
+from aethergraph import facts as f
+from aethergraph.disk import DiskStore
+from aethergraph.errors import (
+    GraphBuildError,
+    MissingInput,
+    MissingOutput,
+    NotStorable,
+    RunCancelled,
+    RunExists,
+    RunIsLive,
+    UnknownRun,
+    Untrusted,
+)
+from aethergraph.keyring import Keyring
+from aethergraph.status import RunStatus
+
+from .lab import LIMIT_S, Lab
+
+# ---------------------------------------------------------------------- run ids
+
+ADDING = """
+@tool(outputs=["y"])
+async def add(x, y):
+    ran(f"add {x} {y}")
+    return x + y
+@graph_fn
+async def agent(x, y=1, *, context):
+    return {"y": (await add(x, y)).y}
+@graph_fn
+async def other(x, y=1):
+    return {"y": 0}
+"""
+
+
+def test_a_known_run_id_with_the_same_inputs_is_that_run(lab: Lab) -> None:
+    lab.cell(ADDING)
+    for _ in range(2):
+        assert lab.start("agent", run_id="mine", x=2).result(LIMIT_S) == {"y": 3}
+    assert lab.took() == ["add 2 1"]
+
+
+def test_a_known_run_id_with_other_inputs_is_refused(lab: Lab) -> None:
+    lab.cell(ADDING)
+    lab.start("agent", run_id="mine", x=2).result(LIMIT_S)
+    with pytest.raises(RunExists, match="run 'mine' exists already and has other inputs; leave out run_id="):
+        lab.start("agent", run_id="mine", x=3)
+    with pytest.raises(RunExists, match="is a run of 'agent', not of 'other'"):
+        lab.start("other", run_id="mine", x=2)
+
+
+def test_an_unknown_run_is_named_with_those_that_are_near(lab: Lab) -> None:
+    lab.cell(ADDING)
+    lab.start("agent", run_id="my-run", x=2).result(LIMIT_S)
+    for look in (lab.runtime.load, lab.runtime.resume, lab.runtime.plan, lab.runtime.cancel):
+        with pytest.raises(UnknownRun, match="no run 'my-rnu'; did you mean my-run"):
+            look("my-rnu")
+
+
+def test_there_may_be_nothing_to_resume(lab: Lab) -> None:
+    lab.cell(ADDING)
+    lab.run("agent", x=1)
+    with pytest.raises(UnknownRun, match="no run 'unfinished'"):
+        lab.runtime.resume()
+
+
+def test_a_cancelled_run_cannot_be_resumed(lab: Lab) -> None:
+    lab.cell("@graph_fn\nasync def agent(*, context):\n    await context.channel().ask_text('go on?')")
+    run = lab.start("agent")
+    lab.asked(run, "go on?")
+    lab.kill()
+    lab.runtime.cancel(run.run_id)
+    assert lab.runtime.load(run.run_id).status is RunStatus.CANCELLED
+    assert lab.runtime.waits() == []
+    with pytest.raises(RunCancelled, match="cancelled, which is final"):
+        lab.resume(run)
+
+
+def test_a_finished_run_gives_its_outputs_again(lab: Lab) -> None:
+    lab.cell(ADDING)
+    run = lab.start("agent", x=2)
+    run.result(LIMIT_S)
+    lab.kill()
+    assert lab.resume(run).result(LIMIT_S) == {"y": 3}
+    assert lab.took() == ["add 2 1"]
+
+
+def test_30_a_run_that_another_owner_runs_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AETHERGRAPH_CHANNEL", "inbox")
+
+    @graph_fn
+    async def agent(*, context):
+        return {"name": await context.channel().ask_text("name?")}
+
+    first, second = (Runtime(DiskStore(tmp_path / "store"), keyring=Keyring(tmp_path / "key")) for _ in range(2))
+    try:
+        run = first.start(agent, {})
+        first.journal.flush()
+        with pytest.raises(RunIsLive, match=r"is being run by process \d+ on .*answer\(token, value\)"):
+            second.resume(run.run_id)
+        assert second.load(run.run_id).status in (RunStatus.RUNNING, RunStatus.WAITING)
+        first.close()
+        resumed = second.resume(run.run_id, agent=agent)
+        resumed.cancel()
+        with pytest.raises(RunCancelled):
+            resumed.result(LIMIT_S)
+    finally:
+        first.close()
+        second.close()
+
+
+# ---------------------------------------------------------------------- inputs and outputs
+
+
+def test_inputs_are_checked_before_anything_starts(lab: Lab) -> None:
+    lab.cell("@graph_fn\nasync def agent(x: int, names: list = ()):\n    return x")
+    agent = lab.cells["agent"]
+    with pytest.raises(MissingInput, match="'agent' needs x; its inputs are: x, names"):
+        agent.bind((), {})
+    with pytest.raises(TypeError, match="agent: .*'z'.*; its inputs are: x, names"):
+        agent.bind((), {"x": 1, "z": 2})
+    with pytest.raises(TypeError, match=r"agent\(x=...\) takes int, got str: 'three'"):
+        agent.bind((), {"x": "three"})
+    assert lab.runtime.runs() == []
+
+
+def test_an_input_that_cannot_be_stored_starts_nothing(lab: Lab) -> None:
+    lab.cell("@graph_fn\nasync def agent(lines):\n    return 1")
+    with pytest.raises(NotStorable, match="the inputs of agent"):
+        lab.start("agent", lines=(line for line in ()))
+    assert lab.runtime.runs() == []
+
+
+@pytest.mark.parametrize(
+    ("returned", "got"),
+    [
+        ("{'a': 1}", "a dict with the keys a"),
+        ("(1, 2, 3)", "a tuple of 3"),
+        ("None", "None (is there a `return`?)"),
+        ("'text'", "one str"),
+    ],
+)
+def test_outputs_that_do_not_fit_name_tool_outputs_and_what_was_returned(lab: Lab, returned: str, got: str) -> None:
+    missing = "b" if returned.startswith("{") else "a, b"
+    text = f"'bad' declares the outputs a, b but did not give {missing}; it returned {got}"
+    lab.cell(f"@tool(outputs=['a', 'b'])\ndef bad():\n    return {returned}\n")
+    lab.cell("@graph_fn\nasync def agent():\n    await bad()")
+    run = lab.start("agent")
+    with pytest.raises(MissingOutput, match=re.escape(text)) as told:
+        run.result(LIMIT_S)
+    assert told.value.__notes__ == [f"in node bad of run {run.run_id}"]
+    assert isinstance(told.value, ValueError)
+    lab.cell(f"@graph_fn(outputs=['a', 'b'])\nasync def bad():\n    return {returned}")
+    with pytest.raises(MissingOutput, match=re.escape(text)):
+        lab.run("bad")
+
+
+def test_what_a_generator_gives_is_not_outputs() -> None:
+    with pytest.raises(GraphBuildError, match=r"test_bad_input.py:\d+: lines is a generator"):
+
+        @tool
+        def lines():
+            yield 1
+
+    with pytest.raises(GraphBuildError, match="agent is a generator"):
+
+        @graph_fn
+        async def agent():
+            yield 1
+
+
+def test_a_result_that_cannot_be_stored_is_named_and_the_run_goes_on(lab: Lab) -> None:
+    lab.cell("""
+@tool(outputs=["lines", "n"])
+async def read():
+    ran("read")
+    return {"lines": (line for line in "abc"), "n": 3}
+@graph_fn
+async def agent(*, context):
+    out = await read()
+    await context.channel().ask_text("go on?")
+    return {"text": "".join(out.lines), "n": out.n}
+""")
+    run = lab.start("agent")
+    lab.asked(run, "go on?")
+    (done,) = [fact for fact in lab.facts(run) if isinstance(fact, f.NodeDone)]
+    assert done.ok
+    assert all(word in done.volatile for word in ("read", "lines", "generator"))
+    assert lab.verdicts(run)["read"] == "runs"
+    lab.kill()
+    resumed = lab.resume(run)
+    lab.answer(resumed, "go on?", "yes")
+    assert resumed.result(LIMIT_S) == {"text": "abc", "n": 3}
+    assert lab.took() == ["read", "read"]
+
+
+# ---------------------------------------------------------------------- trust
+
+TRUSTING = """
+class Point:
+    def __init__(self, x): self.x = x
+@tool(outputs=["point"])
+async def make():
+    return Point(3)
+@graph_fn
+async def agent(*, context):
+    point = (await make()).point
+    await context.channel().ask_text("go on?")
+    return {"x": point.x}
+"""
+
+
+@pytest.fixture
+def stranger(lab: Lab, tmp_path: Path) -> Iterator[tuple[Runtime, str]]:
+    """Somebody with another key, and a run that is not theirs."""
+    lab.cell(TRUSTING)
+    run = lab.start("agent")
+    lab.asked(run, "go on?")
+    lab.kill()
+    runtime = Runtime(lab.store, keyring=Keyring(tmp_path / "other-key"))
+    yield runtime, run.run_id
+    runtime.close()
+
+
+def test_a_pickle_of_another_key_is_not_loaded(lab: Lab, stranger: tuple[Runtime, str]) -> None:
+    runtime, run_id = stranger
+    resumed = runtime.resume(run_id, agent=lab.cells["agent"])
+    with pytest.raises(Untrusted, match="was not loaded: .*; `%aether trust` shows and accepts it"):
+        resumed.result(LIMIT_S)
+
+
+def test_source_of_another_key_is_not_run(stranger: tuple[Runtime, str]) -> None:
+    runtime, run_id = stranger
+    with pytest.raises(Untrusted, match="was not loaded"):
+        runtime.resume(run_id, namespace={})
+    assert runtime.load(run_id).status is RunStatus.PAUSED

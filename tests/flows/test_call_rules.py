@@ -1,0 +1,202 @@
+"""Calls in bodies: semantics 27, and arguments that are plainly wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from aethergraph import Outputs, graph_fn, tool
+from aethergraph import facts as f
+from aethergraph.errors import NotAwaited
+
+from .lab import LIMIT_S, Lab
+
+
+@tool(outputs=["y"])
+async def inc(x: int) -> int:
+    return x + 1
+
+
+@tool(outputs=["y"])
+def inc_sync(x: int) -> int:
+    return x + 1
+
+
+@tool
+def fails_sync() -> None:
+    raise KeyError("no")
+
+
+@graph_fn
+async def every_way() -> Any:
+    handle = inc(1)
+    assert isinstance(handle, Coroutine) and hash(handle) == hash(handle)
+    task = asyncio.create_task(inc(2))
+    async with asyncio.TaskGroup() as group:
+        grouped = group.create_task(inc(3))
+    gathered = await asyncio.gather(inc(4), inc(5))
+    done, _ = await asyncio.wait([asyncio.ensure_future(inc(6))])
+    found = [await handle, await task, grouped.result(), *gathered, *(one.result() for one in done)]
+    found += [await asyncio.wait_for(inc(7), 5), await asyncio.shield(inc(8))]
+    return [outputs.y for outputs in found]
+
+
+def test_27_a_call_works_wherever_a_coroutine_does(lab: Lab) -> None:
+    assert lab.run(every_way) == {"result": [2, 3, 4, 5, 6, 7, 8, 9]}
+
+
+@graph_fn
+async def hashes() -> Any:
+    first, second = await inc(1), await inc(1)
+    assert first == second
+    return [len({first, second}), isinstance(first, Outputs), await first is first]
+
+
+def test_27_outputs_hash_by_identity_and_can_be_awaited(lab: Lab) -> None:
+    assert lab.run(hashes) == {"result": [2, True, True]}
+
+
+@graph_fn
+def plain() -> Any:
+    first = inc_sync(1)
+    return [first.y, first["y"], inc_sync(first.y).y]
+
+
+def test_27_reading_a_sync_tools_output_runs_it_in_place_once(lab: Lab) -> None:
+    started = lab.start(plain)
+    assert started.result(LIMIT_S) == {"result": [2, 2, 3]}
+    assert [(node.node_id, node.deps) for node in started.nodes] == [("inc_sync", ()), ("inc_sync-2", (1,))]
+    lab.kill()
+    facts = [fact for fact in lab.facts(started) if isinstance(fact, f.NodeStarted | f.NodeRan)]
+    assert len(facts) == 2
+
+
+@graph_fn
+def plain_failing() -> Any:
+    try:
+        return fails_sync().result
+    except KeyError as error:
+        return ["caught", *error.args]
+
+
+def test_27_its_exception_is_raised_at_the_read(lab: Lab) -> None:
+    assert lab.run(plain_failing) == {"result": ["caught", "no"]}
+
+
+@graph_fn
+def plain_reading_async() -> Any:
+    return inc(1).y + 1
+
+
+@graph_fn
+def plain_printing_async() -> Any:
+    return f"it is {inc(1).y}"
+
+
+@pytest.mark.parametrize("agent", [plain_reading_async, plain_printing_async], ids=lambda a: a.name)
+def test_27_using_an_async_tools_output_without_await_says_what_to_write(lab: Lab, agent: Any) -> None:
+    with pytest.raises(NotAwaited, match=r"inc\(\.\.\.\)\.y was read before .*out = await inc\(\.\.\.\)"):
+        lab.run(agent)
+
+
+@graph_fn
+def plain_passing_on() -> Any:
+    return {"out": inc(inc(inc(1).y))}
+
+
+def test_27_an_async_tools_output_can_be_passed_on_and_returned(lab: Lab) -> None:
+    started = lab.start(plain_passing_on)
+    assert started.result(LIMIT_S) == {"out": 4}
+    assert [node.deps for node in started.nodes] == [(), (1,), (2,)]
+
+
+@graph_fn
+async def claimed() -> Any:
+    task = asyncio.ensure_future(inc_sync(1))
+    await asyncio.sleep(0)
+    handle = inc_sync(2)
+    other = asyncio.ensure_future(handle)
+    await asyncio.sleep(0)
+    try:
+        return handle.y
+    except NotAwaited as error:
+        await asyncio.wait([task, other])
+        return str(error)
+
+
+def test_27_a_read_of_a_call_that_is_already_running_says_await_it(lab: Lab) -> None:
+    assert "await" in lab.run(claimed)["result"]
+
+
+LOOSE = """
+@tool
+async def write(x):
+    ran(x)
+
+@tool
+async def waits():
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        ran("cancelled")
+        raise
+
+@graph_fn
+async def forgets():
+    write("forgotten")
+    return 1
+
+@graph_fn
+async def raises():
+    waits()
+    await write("first")
+    raise KeyError("no")
+
+@graph_fn
+async def leaves_a_task():
+    found = []
+
+    async def beside():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            found.append("ended")
+
+    task = asyncio.create_task(beside())
+    await write("first")
+    return {"found": found}
+"""
+
+
+def test_27_a_call_that_nobody_awaited_is_made_and_joined(lab: Lab) -> None:
+    lab.cell(LOOSE)
+    assert lab.run("forgets") == {"result": 1}
+    assert lab.took() == ["forgotten"]
+
+
+def test_27_when_a_body_raises_the_calls_that_nobody_awaited_are_cancelled(lab: Lab) -> None:
+    lab.cell(LOOSE)
+    with pytest.raises(KeyError):
+        lab.run("raises")
+    assert lab.took() == ["first", "cancelled"]
+
+
+def test_27_other_tasks_of_a_body_end_before_its_outputs_are_taken(lab: Lab) -> None:
+    lab.cell(LOOSE)
+    assert lab.run("leaves_a_task") == {"found": ["ended"]}
+
+
+# ---------------------------------------------------------------------- plainly wrong
+
+
+@graph_fn
+async def wrong_type() -> Any:
+    await inc("three")
+
+
+def test_an_argument_of_a_wrong_type_is_named(lab: Lab) -> None:
+    with pytest.raises(TypeError, match=r"inc\(x=\.\.\.\) takes int, got str: 'three'"):
+        lab.run(wrong_type)

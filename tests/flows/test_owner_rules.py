@@ -1,0 +1,89 @@
+"""One process runs a run: semantics 30."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aethergraph import NodeContext, RunStatus, Runtime, graph_fn
+from aethergraph import facts as f
+from aethergraph import owner as owners
+from aethergraph.disk import DiskStore
+from aethergraph.errors import RunIsLive
+
+from .lab import LIMIT_S, Lab
+
+
+@graph_fn
+async def patient(x: int = 0, *, context: NodeContext) -> Any:
+    return await context.channel().ask_text("Go on?")
+
+
+@pytest.fixture
+def folder(lab: Lab, tmp_path: Path) -> Path:
+    """Of a store on disk; questions wait in the inbox."""
+    return tmp_path / "disk"
+
+
+def _open(folder: Path) -> Runtime:
+    return Runtime(DiskStore(folder, durability="process"))
+
+
+def _asked(runtime: Runtime, started: Any) -> str:
+    opened = threading.Event()
+
+    def look(facts: list[f.AnyFact]) -> None:
+        if any(isinstance(fact, f.WaitOpened) for fact in facts):
+            opened.set()
+
+    started.follow(look)
+    assert opened.wait(LIMIT_S)
+    return runtime.waits()[0].token
+
+
+def test_30_a_run_belongs_to_one_process_and_is_read_and_answered_by_all(folder: Path) -> None:
+    first, second = _open(folder), _open(folder)
+    try:
+        started = first.start(patient, {"x": 1})
+        token = _asked(first, started)
+        with pytest.raises(RunIsLive, match=f"run {started.run_id} is being run by process"):
+            second.resume(started.run_id, agent=patient)
+        seen = second.load(started.run_id)
+        assert seen.status is RunStatus.WAITING and seen.inputs == {"x": 1}
+        assert [info.live_elsewhere for info in second.runs()] == [True]
+        second.answer(token, "yes")
+        assert started.result(LIMIT_S) == {"result": "yes"}
+        assert seen.result() == {"result": "yes"}
+    finally:
+        first.close()
+        second.close()
+
+
+def test_30_a_run_is_free_when_its_process_has_let_go(folder: Path) -> None:
+    first = _open(folder)
+    started = first.start(patient, {"x": 1})
+    token = _asked(first, started)
+    first.close()
+    second = _open(folder)
+    try:
+        assert second.load(started.run_id).status is RunStatus.PAUSED
+        again = second.resume(started.run_id, agent=patient)
+        second.answer(token, "yes")
+        assert again.result(LIMIT_S) == {"result": "yes"}
+    finally:
+        second.close()
+
+
+def test_30_a_process_that_was_taken_for_dead_writes_nothing_more(lab: Lab) -> None:
+    started = lab.start(patient)
+    token = lab.asked(started, "Go on?")
+    before = lab.facts(started)
+    with lab.store.transact() as rows:
+        rows.set(owners.row_key(started.run_id), owners.encode(owners.Epoch(9, "another", "process 1 on other")))
+    lab.runtime.answer(token, "yes")
+    with pytest.raises(RunIsLive, match="process 1 on other"):
+        started.result(LIMIT_S)
+    assert lab.facts(started) == before

@@ -1,0 +1,240 @@
+"""Facts on their way to the disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from aethergraph import facts as f
+from aethergraph import journal
+from aethergraph.blobs import DiskBlobs
+from aethergraph.errors import DamagedRecord, JournalBroken
+from aethergraph.journal import Journal, row_key
+from aethergraph.store import MemoryStore, Transaction
+from aethergraph.testing import Fragile, PowerCut
+
+LIMIT_S = 20
+EPOCH = b"1"
+
+
+def paused(why: str) -> f.RunPaused:
+    return f.RunPaused(why, 0.0)
+
+
+def noted(text: str) -> f.Noted:
+    return f.Noted(0, "log", text.encode(), 0.0)
+
+
+def texts(store: MemoryStore, run_id: str = "r") -> list[str]:
+    return [fact.data.decode() for batch in journal.read(store, run_id) for fact in batch if isinstance(fact, f.Noted)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> MemoryStore:
+    made = MemoryStore(tmp_path, DiskBlobs(tmp_path / "blobs"))
+    with made.transact() as rows:
+        rows.set("e:r", EPOCH)
+    return made
+
+
+@pytest.fixture
+def lost() -> list[object]:
+    return []
+
+
+@pytest.fixture
+def written(store: MemoryStore, lost: list[object]) -> Iterator[Journal]:
+    """A journal that writes run "r"."""
+    made = Journal(store)
+    made.open("r", 0, EPOCH, lost.append)
+    yield made
+    made.close()
+
+
+def test_what_was_appended_is_there_in_order_after_a_flush(written: Journal, store: MemoryStore) -> None:
+    for number in range(50):
+        written.append("r", noted(str(number)))
+    written.flush()
+    assert texts(store) == [str(number) for number in range(50)]
+
+
+def test_appending_alone_does_not_wake_the_writer(written: Journal, store: MemoryStore) -> None:
+    for number in range(200):
+        written.append("r", noted(str(number)))
+    assert written.commits == 0
+    written.flush()
+    assert written.commits == 1
+
+
+def test_a_barrier_calls_once_its_own_fact_is_on_disk(written: Journal, store: MemoryStore) -> None:
+    number = written.append("r", noted("mine"))
+    there = threading.Event()
+    seen: list[list[str]] = []
+    assert not written.barrier(number, lambda: (seen.append(texts(store)), there.set()))  # type: ignore[func-returns-value]
+    assert there.wait(LIMIT_S)
+    assert seen == [["mine"]]
+    assert written.barrier(number, lambda: pytest.fail("it was there already"))
+
+
+def test_an_idle_writer_on_a_fast_disk_lets_the_caller_commit(written: Journal, store: MemoryStore) -> None:
+    number = written.append("r", noted("mine"))
+    assert written.barrier(number, lambda: pytest.fail("it was committed at once"), inline=True)
+    assert texts(store) == ["mine"]
+
+
+def test_rows_are_written_with_their_fact_or_not_at_all(store: MemoryStore) -> None:
+    fragile = Fragile(store, 2)
+    broken = Journal(fragile)
+    broken.open("r", 0, EPOCH, lambda why: None)
+    broken.append("r", noted("first"), [lambda rows: rows.set("k:1", b"1")])
+    broken.flush()
+    broken.append("r", noted("second"), [lambda rows: rows.set("k:2", b"2")])
+    with pytest.raises(JournalBroken):
+        broken.flush()
+    broken.close()
+    assert texts(store) == ["first"]
+    assert [key for key, _ in store.scan("k:")] == ["k:1"]
+
+
+def test_a_broken_journal_takes_nothing_more_and_tells_each_run(store: MemoryStore, lost: list[object]) -> None:
+    broken = Journal(Fragile(store, 1))
+    broken.open("r", 0, EPOCH, lost.append)
+    number = broken.append("r", noted("first"))
+    told = threading.Event()
+    broken.barrier(number, told.set)
+    assert told.wait(LIMIT_S)
+    for act in (lambda: broken.append("r", noted("more")), lambda: broken.barrier(number, told.set), broken.flush):
+        with pytest.raises(JournalBroken, match="cannot be written .*PowerCut") as raised:
+            act()
+        assert isinstance(raised.value.__cause__, PowerCut)
+    broken.close()
+    assert len(lost) == 1
+    assert isinstance(lost[0], JournalBroken)
+
+
+def test_a_run_that_another_process_took_is_not_written_any_more(
+    written: Journal, store: MemoryStore, lost: list[object]
+) -> None:
+    with store.transact() as rows:
+        rows.set("e:r", b"2")
+    written.append("r", noted("late"), [lambda rows: rows.set("k:1", b"1")])
+    written.flush()
+    assert lost == [None]
+    assert written.was_taken("r")
+    assert list(store.scan("j:")) == []
+    assert list(store.scan("k:")) == []
+
+
+def test_the_other_runs_of_a_commit_are_written_all_the_same(written: Journal, store: MemoryStore) -> None:
+    with store.transact() as rows:
+        rows.set("e:r", b"2")
+        rows.set("e:s", EPOCH)
+    written.open("s", 0, EPOCH, lambda why: None)
+    written.append("r", noted("late"))
+    written.append("s", noted("fine"))
+    written.flush()
+    assert texts(store, "r") == []
+    assert texts(store, "s") == ["fine"]
+
+
+def test_rows_go_on_after_those_that_are_there(store: MemoryStore) -> None:
+    made = Journal(store)
+    made.open("r", 7, EPOCH, lambda why: None)
+    made.append("r", noted("more"))
+    made.close()
+    assert [key for key, _ in store.scan("j:")] == [row_key("r", 7)]
+
+
+def test_a_large_batch_is_split_over_rows(written: Journal, store: MemoryStore) -> None:
+    for number in range(6):
+        written.append("r", noted(str(number) * 400_000))
+    written.flush()
+    assert [text[0] for text in texts(store)] == list("012345")
+    sizes = [len(row) for _, row in store.scan("j:")]
+    assert len(sizes) > 1
+    assert max(sizes) <= journal.BATCH_BYTES
+
+
+def test_a_damaged_row_is_named(store: MemoryStore) -> None:
+    with store.transact() as rows:
+        rows.set(row_key("r", 0), b"\xc1nonsense")
+    with pytest.raises(DamagedRecord, match="row j:r:000000000 of run r in the store is damaged"):
+        journal.read(store, "r")
+
+
+# ---------------------------------------------------------------------- following
+
+
+def test_a_follower_gets_everything_once_and_in_order(written: Journal) -> None:
+    seen: list[str] = []
+
+    def follow(facts: list[f.AnyFact]) -> None:
+        seen.extend(fact.data.decode() for fact in facts if isinstance(fact, f.Noted))
+
+    expected = []
+    for number in range(20):
+        written.append("r", noted(str(number)))
+        expected.append(str(number))
+        if number == 5:
+            written.flush()
+        if number == 10:
+            unfollow = written.follow("r", follow)
+    written.flush()
+    assert seen == expected
+    unfollow()
+    unfollow()
+    written.append("r", noted("more"))
+    written.flush()
+    assert seen == expected
+
+
+def test_a_follower_misses_nothing_that_is_committed_while_it_reads(tmp_path: Path) -> None:
+    class Late(MemoryStore):
+        """A store where something is committed between a follower's registration and its reading."""
+
+        meanwhile: Callable[[], None] | None = None
+
+        def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+            if self.meanwhile is not None:
+                meanwhile, self.meanwhile = self.meanwhile, None
+                meanwhile()
+            return super().scan(prefix)
+
+        @contextmanager
+        def transact(self) -> Iterator[Transaction]:
+            with super().transact() as rows:
+                yield rows
+
+    store = Late(tmp_path, DiskBlobs(tmp_path / "blobs"))
+    with store.transact() as rows:
+        rows.set("e:r", EPOCH)
+    made = Journal(store)
+    made.open("r", 0, EPOCH, lambda why: None)
+    made.append("r", noted("before"))
+    made.flush()
+
+    def meanwhile() -> None:
+        made.append("r", noted("meanwhile"))
+        made.flush()
+
+    store.meanwhile = meanwhile
+    seen: list[f.AnyFact] = []
+    made.follow("r", seen.extend)
+    made.append("r", noted("after"))
+    made.close()
+    assert [fact.data for fact in seen if isinstance(fact, f.Noted)] == [b"before", b"meanwhile", b"after"]
+
+
+def test_the_end_of_a_run_is_told_before_anyone_who_waits_for_it_goes_on(written: Journal) -> None:
+    order: list[str] = []
+    done = threading.Event()
+    written.follow("r", lambda facts: order.append("shown"))
+    number = written.append("r", paused("its process ended"))
+    written.barrier(number, lambda: (order.append("waited"), done.set()))  # type: ignore[func-returns-value]
+    assert done.wait(LIMIT_S)
+    written.flush()
+    assert order == ["shown", "waited"]
