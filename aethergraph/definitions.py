@@ -67,6 +67,18 @@ def gather(agent: Any) -> Definition:
     return Definition(gathering.text(), name, gathering.missing)
 
 
+def unbound(agent: Any) -> set[str]:
+    """Names that an agent (tool, function), or something that it uses, refers to and that nothing here defines."""
+    gathering = _Gathering()
+    gathering.need(_name_of(agent), agent)
+    return gathering.unbound
+
+
+def bound_by(statement: ast.stmt) -> set[str]:
+    """The names that a statement of a definition's source gives."""
+    return set(_bound_by(statement))
+
+
 def _name_of(agent: Any) -> str:
     """What an agent is called where it was defined."""
     thing = source.unwrap(agent)
@@ -184,6 +196,7 @@ class _Gathering:
         self.homes: dict[str, Any] = {}  # name -> the value that it stands for
         self.made: dict[int, str] = {}  # id of a function, class or tool -> its first name
         self.future = False
+        self.unbound: set[str] = set()
 
     @property
     def missing(self) -> list[Missing]:
@@ -323,7 +336,8 @@ class _Gathering:
             try:
                 value = resolve(name)
             except LookupError:
-                continue  # bound nowhere here either
+                self.unbound.add(name)
+                continue
             if vars(builtins).get(name, item) is value:
                 continue
             self.need(name, value)

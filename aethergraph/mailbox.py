@@ -62,7 +62,7 @@ class Mailbox:
 
     def push(self, position: int, deliver: Deliver) -> None:
         """A live delivery that was appended just now at `position`."""
-        if self._pumping or self._box or self._recorded or self._pulse.ticks != self._mark:
+        if self._pumping or self._late or self._box or self._recorded or self._pulse.ticks != self._mark:
             self._box.append((position, deliver))
         else:  # the last pump found the run quiet, and nothing of it was scheduled since
             deliver(position)
@@ -98,6 +98,11 @@ class Mailbox:
             self._loop.call_soon(self._pump, context=EMPTY)
             return
         self._pumping = False
+        if self._late:
+            position, deliver = self._late.popleft()
+            deliver(position)
+            self.kick()
+            return
         entry = self._next_recorded()
         if entry is not None and entry.key in self._held:
             self._quiet()  # live mail waits behind it

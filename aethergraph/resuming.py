@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from . import contents, definitions
+from . import contents, definitions, merging
 from . import facts as f
 from .errors import UnknownRun
 from .flow import Flow, Node
@@ -91,19 +91,18 @@ def agent_of(runtime: Runtime, run_id: str, flow: Flow, namespace: Mapping[str, 
     here = next((v for v in names.values() if _is_agent(v) and v.name == started.name), None)
     if here is None and namespace is None:
         here = find(started.name)
-    if here is not None and not definitions.gather(here).missing:
+    if here is not None and not (definitions.unbound(here) and started.definition):
         return here
     if not started.definition:
-        if here is not None:
-            return here
         how = "run the cell or import the module that defines it"
         raise UnknownRun(f"{run_id} (its agent {started.name!r} is not stored: {how})")
     stored = definitions.load_definition(runtime.store, runtime.keyring, started.definition)
-    made = definitions.materialise(stored, f"aethergraph_run_{run_id.replace('-', '_').replace('.', '_')}", names)
+    whole, values = merging.merged(stored, names)
+    made = definitions.materialise(whole, f"aethergraph_run_{run_id.replace('-', '_').replace('.', '_')}", values)
     for value in made.values():
         if _is_agent(value) and value.name == started.name:
             value.names = lambda: made
-            value.missing = [(one.name, one.why) for one in stored.missing if one.name not in names]
+            value.missing = [(one.name, one.why) for one in whole.missing if one.name not in values]
             return value
     raise UnknownRun(f"{run_id} (its stored source does not define the agent {started.name!r})")
 

@@ -15,7 +15,6 @@ from aethergraph.testing import FakeClock, ScriptedChannel
 
 from .lab import LIMIT_S, Lab, laboratory
 
-
 ASKING = """
 @tool(outputs=["y"])
 async def double(x):

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from aethergraph.facts import AnyFact, RunOpened
+from aethergraph.facts import AnyFact, NodeStarted, RunOpened
 from aethergraph.flow import Flow
+from aethergraph.ids import Key
 from aethergraph.journal import Journal
 from aethergraph.testing import ScriptedChannel
 
@@ -22,7 +23,7 @@ from .history import Ended, Executions, History, executions_counted, history, se
 PARTS = 40 if os.environ.get("AETHERGRAPH_LONG") == "1" else 4
 CASES = 500  # in each part: resumes of a history that was cut off
 MOST_CUTS = 17  # of one body
-RISKY, TRIES = 25, 200  # in each part: bodies that may fail; how often each is tried again
+RISKY, TRIES = 60, 200  # in each part: bodies that may fail; how often each is tried again
 TWICE = 0.15  # of the cases: what was resumed is resumed once more
 
 
@@ -86,6 +87,8 @@ class Case:
         self.forget()
         resumed = self.runs.resume(run_id, program, before)
         known = settled(Flow.of([*before, RunOpened(0, 0.0)]))  # a failed run forgets what led to its failure
+        for key in _follow_what_ran_again(before, resumed):
+            known.pop(key, None)
         assert not {key for key, _ in self.executions.take()} & set(known), "a committed call ran again"
         assert not {asked.token for asked in self.script.questions} & answered, "an answered question was asked again"
         assert logs[-1][: len(told)] == told, "the body saw another story"
@@ -95,6 +98,14 @@ class Case:
             assert outcome is None or outcome.value == value, "a committed result changed"
         assert state(after) == state(resumed.live), "the journal does not tell what the process knew"
         return resumed
+
+
+def _follow_what_ran_again(before: Sequence[AnyFact], resumed: Ended) -> set[Key]:
+    """Calls that follow what a failure had cancelled, so that they are made again with it."""
+    if Flow.of(before).failure is None:
+        return set()
+    later = [fact for fact in resumed.facts[len(before) :] if isinstance(fact, NodeStarted)]
+    return {Key(fact.key) for fact in later if fact.why.startswith("it follows ")}
 
 
 @pytest.fixture
