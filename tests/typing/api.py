@@ -1,0 +1,68 @@
+"""The public surface as a type checker sees it. Never run: `test_typing.py` checks it with mypy."""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+import aethergraph as ag
+from aethergraph import NodeContext, Outputs, Run, RunInfo, RunStatus, Runtime, WaitInfo, graph_fn, tool
+from aethergraph.reactive import Agent
+from aethergraph.tooling import Tool
+
+
+@tool
+def bare(x: int) -> int:
+    return x
+
+
+@tool(outputs=["y"], retries=2, backoff_s=0.1, timeout_s=3.0, pure=True)
+async def double(x: int) -> dict[str, int]:
+    return {"y": 2 * x}
+
+
+@graph_fn(outputs=["y", "name"], max_concurrency=4, tags=["test"])
+async def agent(x: int = 3, *, context: NodeContext) -> dict[str, Any]:
+    out = await double(x)
+    channel = context.channel()
+    await channel.send_text("hello")
+    assert_type(await channel.ask_text("Name?"), str)
+    async with channel.progress(title="work", total=2) as bar:
+        await bar.update(inc=1)
+    artifact = await context.artifacts().save_text("text", name="report.md")
+    assert_type(artifact, ag.Artifact)
+    await context.viz().scalar("loss", 1, 0.5)
+    context.logger().info("done")
+    assert_type(await context.clock().now(), float)
+    assert_type(context.random().random(), float)
+    assert_type(context.idempotency_key(), str)
+    return {"y": out.y, "name": ""}
+
+
+def names() -> None:
+    assert_type(bare, Tool)
+    assert_type(double, Tool)
+    assert_type(agent, Agent)
+    assert_type(ag.run(agent, x=1), Outputs)
+    assert_type(ag.start(agent, {"x": 1}, keep=True), Run)
+    assert_type(ag.resume("agent-7f3ka"), Run)
+    assert_type(ag.load_run("agent-7f3ka"), Run)
+    assert_type(ag.runs(status="paused", limit=5), list[RunInfo])
+    assert_type(ag.waits(), list[WaitInfo])
+    ag.answer("token", "value", answer_id="1")
+    with Runtime("store", durability="process").use() as runtime:
+        assert_type(runtime, Runtime)
+
+
+async def handle(run: Run) -> None:
+    assert_type(await run, Outputs)
+    assert_type(await ag.run_async(agent, x=1), Outputs)
+    assert_type(run.result(timeout_s=1.0), Outputs)
+    assert_type(run.status, RunStatus)
+    assert_type(run.outputs, Outputs)
+    assert_type(run.transcript(), list[str])
+    assert_type(run.lineage("double"), list[str])
+    run.answer("Ada")
+    run.cancel()
+    assert_type(run.retry(), Run)
+    async for fact in run.events():
+        print(fact)
