@@ -18,7 +18,7 @@ from .calls import CallHandle
 from .desks import AttemptDesk
 from .engine import HERE, Asker
 from .errors import AlreadyAnswered, BadAnswer, NoOneToAsk, WaitTimeout
-from .flow import Todo
+from .flow import Flow, Node, Todo
 from .ids import Token
 from .places import BodyPlace
 from .schema import Question
@@ -76,7 +76,7 @@ class Asking:
         self._run.dispatch.flush()
         decision = self._run.flow.request(handle.key, ASK.validity)
         self._adopt(handle)
-        reused = decision.todo is Todo.REUSE and self._run.dispatch.reuse(handle)
+        reused = decision.todo is Todo.REUSE and not self._is_ambiguous(handle) and self._run.dispatch.reuse(handle)
         if decision.todo is Todo.PENDING:
             self._run.hold_back(handle.key, lambda: self._open(handle, question, asker, in_body=True))
         elif not reused:
@@ -99,6 +99,18 @@ class Asking:
         self._open(handle, question, asker, in_body=False)
         return await handle.future
 
+    def _is_ambiguous(self, handle: CallHandle) -> bool:
+        """Whether, after an edit of the body, several recorded answers would fit: then none is guessed.
+
+        Equal questions are told apart by their number only, and an edit may have taken one of them away.
+        """
+        flow, asked = self._run.flow, handle.node
+        now = flow.opened.body if flow.opened else b""
+        if asked is None or asked.scope or not now or not _answered_under_other(flow, asked, now):
+            return False
+        equal = [n for n in flow.nodes if n.scope == 0 and n.path == asked.path and _same_question(n, asked)]
+        return sum(_answered_under_other(flow, node, now) for node in equal) > 1
+
     def _adopt(self, handle: CallHandle) -> None:
         node = self._run.flow.by_key.get(handle.key)
         if node is not None:
@@ -111,7 +123,10 @@ class Asking:
         if node is None:
             handle.node_id = run.flow.name(ASK.name)
         secret = run.flow.started.secret if run.flow.started else b""
-        round_ = node.round if node is not None else 1
+        round_ = 1
+        if node is not None:  # a recorded outcome that is not taken: its answer is no answer to this asking
+            round_ = node.round + (node.outcome is not None)
+            handle.execution = node.execution + (node.outcome is not None)
         token = ids.token(secret, handle.key + round_.to_bytes(2, "big"), handle.node_id)
         handle.token = token
         if node is None or node.status is not NodeStatus.WAITING or node.wait is None or node.wait.token != token:
@@ -256,6 +271,16 @@ class Asking:
         for one in self.open.values():
             self._stop(one)
         self.open.clear()
+
+
+def _answered_under_other(flow: Flow, node: Node, body: bytes) -> bool:
+    return node.outcome is not None and flow.body_at(node.outcome.position) != body
+
+
+def _same_question(one: Node, other: Node) -> bool:
+    if one.wait is None or other.wait is None:
+        return False
+    return _fingerprint(schema.decode(one.wait.question)) == _fingerprint(schema.decode(other.wait.question))
 
 
 def _fingerprint(question: Question) -> bytes:

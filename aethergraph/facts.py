@@ -60,6 +60,7 @@ class RunOpened(Fact, frozen=True, array_like=True, gc=False, tag=1):
     process: str = ""
     validity: bytes = b""  # code fingerprint of the agent's body
     outputs: list[str] = []
+    body: bytes = b""  # fingerprint of the body's own text, without what it uses
 
 
 class NodeStarted(Fact, frozen=True, array_like=True, gc=False, tag=2):

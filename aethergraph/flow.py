@@ -93,6 +93,7 @@ class Flow:
     counts: dict[str, int] = field(default_factory=dict)
     started: f.RunStarted | None = None
     opened: f.RunOpened | None = None
+    bodies: list[tuple[int, bytes]] = field(default_factory=list)  # deliveries when it was opened, its body's own text
     status: RunStatus = RunStatus.RUNNING
     result: f.RunDone | None = None
     failure: f.RunFailed | None = None
@@ -227,6 +228,7 @@ class Flow:
     def _run_opened(self, fact: f.RunOpened) -> int:
         """A process took over: what was running is to be done again, what led to a failure is undone on record."""
         self.opened = fact
+        self.bodies.append((self.deliveries, fact.body))
         self.status = RunStatus.RUNNING
         if self.failure is not None:
             self.supersede(self.failure.fatal)
@@ -358,6 +360,10 @@ class Flow:
     def open_waits(self) -> list[Node]:
         """Nodes whose question is open."""
         return [node for node in self.nodes if node.status is NodeStatus.WAITING and node.wait is not None]
+
+    def body_at(self, position: int) -> bytes:
+        """The fingerprint of the run's body when delivery `position` was recorded."""
+        return next((body for since, body in reversed(self.bodies) if since <= position), b"")
 
     def scope_key(self, no: int, root: Key) -> Key:
         """The key of scope `no`."""

@@ -105,7 +105,12 @@ class Launcher:
         run_id = run.run_id
         self._runtime.journal.open(run_id, batches, owner.encode(epoch), lambda broken: self._lost(run_id, broken))
         opened = f.RunOpened(
-            epoch.number, self._runtime.clock.now(), epoch.told, agent.validity(), list(agent.outputs or ())
+            epoch=epoch.number,
+            t=self._runtime.clock.now(),
+            process=epoch.told,
+            validity=agent.validity(),
+            outputs=list(agent.outputs or ()),
+            body=agent.own_code(),
         )
         flow.fold(opened)
         cap = flow.started.cap if flow.started and flow.started.cap else self._runtime.max_concurrency

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from typing import Any, overload
 
 from . import facts as f
-from . import fingerprint, hub
+from . import fingerprint, hub, source
 from .arguments import Check, checks
 from .engine import HERE
 from .errors import GraphBuildError, MissingInput
@@ -111,6 +111,11 @@ class Agent:
     def validity(self) -> bytes:
         """The fingerprint of its code and of all the user's code and constants that it uses, as they are now."""
         return fingerprint.code(self.fn).digest[:8]
+
+    def own_code(self) -> bytes:
+        """The fingerprint of the body's own text alone; empty where its source is not known."""
+        code = source.code_of(source.unwrap(self.fn))
+        return b"" if code is None else fingerprint.dump_digest(code.node)[:8]
 
     @property
     def last_graph(self) -> Any:

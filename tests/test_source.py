@@ -111,7 +111,7 @@ class Box:
         staticmethod(plain),
         tool(wrapped(plain)),
     ],
-    ids=str,
+    ids=["function", "tool", "agent", "partial", "cached", "wrapped", "static", "wrapped tool"],
 )
 def test_the_users_function_is_found_inside(thing: Any) -> None:
     assert source.unwrap(thing) is plain
