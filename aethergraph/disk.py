@@ -8,6 +8,7 @@ database is busy; `Cache.transact(retry=True)` would spin for ever on a full or 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -58,11 +59,30 @@ class _Disk(diskcache.Disk):  # type: ignore[misc]
         return value
 
 
+class _Closer:
+    """Lies beside a thread's connection and closes it when the thread ends: by SQLite's rules, nobody else may."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        with contextlib.suppress(sqlite3.Error):  # collected by another thread after all: the system closes it
+            self.connection.close()
+
+
 class _Cache(diskcache.Cache):  # type: ignore[misc]
     """A cache that opens without writing where its settings are stored already.
 
     diskcache writes each setting twice at every opening, some fifty commits: a third of a second on a slow disk.
     """
+
+    @property
+    def _con(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection = super()._con
+        closer = getattr(self._local, "closer", None)
+        if closer is None or closer.connection is not connection:
+            self._local.closer = _Closer(connection)
+        return connection
 
     @property
     def _sql_retry(self) -> Callable[..., Any]:

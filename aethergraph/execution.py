@@ -292,6 +292,7 @@ class Execution:
         """The body has ended: stop what is left of the run and put its end on disk."""
         self.mailbox.closed = True
         self.asking.close()
+        self.effects.close()
         self.attempts.close()
         for handle in list(self.live):
             if handle.task is not None:
