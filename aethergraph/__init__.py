@@ -32,9 +32,11 @@ _HOME = {
     "RunInfo": "roster",
     "RunStatus": "status",
     "Runtime": "hub",
+    "TaskGraph": "graph",
     "WaitInfo": "inbox",
     "answer": "runner",
     "graph_fn": "reactive",
+    "graphify": "static",
     "load_run": "runner",
     "resume": "runner",
     "run": "runner",
@@ -49,6 +51,7 @@ __all__ = ["__version__", "load_ipython_extension", "unload_ipython_extension", 
 if TYPE_CHECKING:
     from .context import NodeContext as NodeContext
     from .errors import AetherGraphError as AetherGraphError
+    from .graph import TaskGraph as TaskGraph
     from .hub import Runtime as Runtime
     from .inbox import WaitInfo as WaitInfo
     from .outputs import Outputs as Outputs
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from .runner import waits as waits
     from .running import Run as Run
     from .services.artifact import Artifact as Artifact
+    from .static import graphify as graphify
     from .status import NodeStatus as NodeStatus
     from .status import RunStatus as RunStatus
     from .tooling import tool as tool

@@ -299,6 +299,10 @@ class Flow:
         self.counts[callee] = count
         return node_id(callee, count)
 
+    def reserve(self, callee: str, wanted: str) -> None:
+        """Keep the id `wanted` for a call of `callee` that comes later: `name` gives it to nobody else."""
+        self._count(callee, wanted)
+
     def supersede(self, fatal: Iterable[int]) -> list[Node]:
         """Undo, on record, the failures `fatal` (negative: of effects) and what their lineages called after them.
 

@@ -10,6 +10,7 @@ from typing import Any, overload
 from . import facts as f
 from . import fingerprint, hub, source
 from .arguments import Check, checks
+from .building import BUILDING
 from .engine import HERE
 from .errors import GraphBuildError, MissingInput
 from .outputs import Outputs
@@ -67,6 +68,9 @@ class Agent:
         """In a body: one node that opens into its own graph. At top level: await it, which starts the run."""
         for check in self._checks:
             check(self.name, args, kwargs)
+        builder = BUILDING.get()
+        if builder is not None:
+            return builder.call(self, args, kwargs)
         place: Any = HERE.get()
         if place is not None and place.in_body:
             return place.run.dispatch.call(place, self, args, kwargs)

@@ -123,6 +123,7 @@ def callees(agent: Agent) -> dict[str, Any]:
         code = getattr(fn, "__code__", None)
         if code is None:
             continue
+        todo.append(getattr(fn, "__wrapped__", None))
         for cell in fn.__closure__ or ():
             try:
                 todo.append(cell.cell_contents)

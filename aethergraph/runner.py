@@ -6,25 +6,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import hub
+from .graph import TaskGraph
 from .inbox import WaitInfo
 from .outputs import Outputs
 from .reactive import Agent
 from .roster import RunInfo
 from .running import Run
+from .static import StaticGraph
 
 __all__ = ["answer", "load_run", "resume", "run", "run_async", "runs", "start", "waits"]
 
 
 def _bound(target: Any, inputs: Mapping[str, Any] | None, named: dict[str, Any]) -> tuple[Agent, dict[str, Any]]:
+    if isinstance(target, TaskGraph) and target.agent is not None:
+        target = target.agent
+    if isinstance(target, StaticGraph):
+        target.build()  # what is wrong with it is told before there is a run
     if not isinstance(target, Agent):
-        raise TypeError(f"an agent made with @graph_fn can be run, got {type(target).__name__}: {target!r:.80}")
+        raise TypeError(
+            f"an agent made with @graph_fn or @graphify can be run, got {type(target).__name__}: {target!r:.80}"
+        )
     if inputs is not None and not isinstance(inputs, Mapping):
         raise TypeError(f"inputs are a dict by name, got {type(inputs).__name__}; or write {target.name}(x=...)")
     return target, target.bind((), {**(inputs or {}), **named})
 
 
 def start(
-    target: Agent,
+    target: Agent | TaskGraph,
     inputs: Mapping[str, Any] | None = None,
     *,
     run_id: str | None = None,
@@ -49,7 +57,7 @@ def start(
 
 
 def run(
-    target: Agent,
+    target: Agent | TaskGraph,
     inputs: Mapping[str, Any] | None = None,
     *,
     run_id: str | None = None,
@@ -67,7 +75,7 @@ def run(
 
 
 async def run_async(
-    target: Agent,
+    target: Agent | TaskGraph,
     inputs: Mapping[str, Any] | None = None,
     *,
     run_id: str | None = None,

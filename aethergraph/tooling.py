@@ -10,6 +10,7 @@ from typing import Any, overload
 from . import facts as f
 from . import fingerprint
 from .arguments import Check, checks
+from .building import BUILDING
 from .engine import HERE
 from .errors import GraphBuildError
 from .outputs import Outputs
@@ -67,6 +68,9 @@ class Tool:
         """In a body: a node, to be awaited. Elsewhere it runs now; an async one gives an awaitable of its outputs."""
         for check in self._checks:
             check(self.name, args, kwargs)
+        builder = BUILDING.get()
+        if builder is not None:
+            return builder.call(self, args, kwargs)
         place: Any = HERE.get()
         if place is not None and place.in_body:
             return place.run.dispatch.call(place, self, args, kwargs)
