@@ -22,6 +22,8 @@ class Builder:
     def __init__(self, agent: Any, outer: Builder | None) -> None:
         self.agent, self.graph_id, self.outer = agent, agent.name, outer
         self.nodes: dict[str, GraphNode] = {}
+        self._aliases: dict[str, GraphNode] = {}
+        self._signatures: dict[int, inspect.Signature] = {}
         self._counts: dict[str, int] = {}
         self._equals: dict[bytes, int] = {}
 
@@ -30,13 +32,13 @@ class Builder:
         where = user_line()
         options = {name: value for name, value in kwargs.items() if name in CONTROL}
         given, named = plain(args), plain({k: v for k, v in kwargs.items() if k not in CONTROL})
-        _check_arguments(target, given, named, where)
+        self._check_arguments(target, given, named, where)
         wanted = _text(options, "_id", where)
         if wanted in self.nodes:
             refuse(f"_id={wanted!r} was used before at {self.nodes[wanted].where}; an _id names one call", where)
         alias = _text(options, "_alias", where)
-        taken = next((node for node in self.nodes.values() if alias and node.alias == alias), None)
-        if taken is not None:
+        if alias in self._aliases:
+            taken = self._aliases[alias]
             refuse(f"_alias={alias!r} was given to {taken.node_id} at {taken.where}; an alias names one node", where)
         labels = options.get("_labels") or ()
         outputs = self._outputs_of(target, where)
@@ -54,9 +56,12 @@ class Builder:
             labels=(labels,) if isinstance(labels, str) else tuple(labels),
             name=_text(options, "_name", where),
             where=where,
+            same=bool(options.get("_same")),
             identity=wanted or self._identity(target.name, given, named),
         )
         self.nodes[node.node_id] = node
+        if alias:
+            self._aliases[alias] = node
         return NodeHandle(node.node_id, outputs)
 
     def _outputs_of(self, target: Any, where: str) -> tuple[str, ...] | None:
@@ -69,6 +74,19 @@ class Builder:
                 refuse(f"{target.name} calls itself, so its outputs cannot be read from it: declare outputs=", where)
             builder = builder.outer
         return tuple(target.build().outputs)
+
+    def _check_arguments(self, target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], where: str) -> None:
+        signature = self._signatures.get(id(target))
+        if signature is None:
+            signature = target.signature
+            parameters = [p for name, p in signature.parameters.items() if name != target.context_name]
+            signature = self._signatures[id(target)] = inspect.Signature(parameters)
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            parameters = list(signature.parameters.values())
+            shown = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters]
+            refuse(f"{target.name}: {error}; {target.name} takes: {', '.join(shown) or 'nothing'}", where)
 
     def _free(self, name: str) -> str:
         while True:
@@ -90,17 +108,6 @@ class Builder:
 
 
 BUILDING: contextvars.ContextVar[Builder | None] = contextvars.ContextVar("BUILDING", default=None)
-
-
-def _check_arguments(target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], where: str) -> None:
-    parameters = [p for name, p in target.signature.parameters.items() if name != target.context_name]
-    signature = inspect.Signature(parameters)
-    shown = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters]
-    takes = f"{target.name} takes: {', '.join(shown) or 'nothing'}"
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as error:
-        refuse(f"{target.name}: {error}; {takes}", where)
 
 
 def _text(options: Mapping[str, Any], name: str, where: str) -> str:
@@ -133,9 +140,7 @@ def _condition(value: Any, where: str) -> Any:
     return value
 
 
-def build(
-    agent: Any, fn: Callable[..., Any], defaults: Mapping[str, Any], where: str
-) -> TaskGraph:
+def build(agent: Any, fn: Callable[..., Any], defaults: Mapping[str, Any], where: str) -> TaskGraph:
     """Call `fn`, the function of `agent` written at `where`, with references, and make a graph of what it called.
 
     Raises:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
 from typing import Any
 
 from . import graph_svg, graph_text
@@ -28,6 +31,7 @@ class GraphNode:
         after: ids of nodes that it follows without using a value of theirs.
         condition: a reference, a bool, or an expression of references; False skips the node.
         where: `file:line` of the call.
+        same: its recorded result is reused even where its code changed.
         identity: what stands for this call in the identity of its results: callee, arguments and number among equals.
     """
 
@@ -45,19 +49,20 @@ class GraphNode:
     name: str = ""
     where: str = ""
     identity: str = ""
+    same: bool = False
 
     @property
     def title(self) -> str:
         """How it is shown."""
         return self.name or self.node_id
 
-    @property
+    @cached_property
     def needs(self) -> list[str]:
         """The nodes whose values it is given or decided by, in order, each once."""
         found = (node_of(one) for one in references([self.args, dict(self.kwargs), self.condition]))
         return list(dict.fromkeys(node for node in found if node))
 
-    @property
+    @cached_property
     def dependencies(self) -> list[str]:
         """The nodes that come before it, by value or by order."""
         return list(dict.fromkeys([*self.needs, *self.after]))
@@ -301,6 +306,16 @@ class TaskGraph:
     def to_svg(self) -> str:
         """A picture that stands alone."""
         return graph_svg.to_svg(self)
+
+    def visualize(self) -> TaskGraph:
+        """The graph itself, which shows itself in a notebook as a picture."""
+        return self
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """An image: a front end shows that in an untrusted notebook too, where it strips SVG elements."""
+        data = b64encode(self.to_svg().encode()).decode()
+        html = f'<img alt="{escape(repr(self))}" src="data:image/svg+xml;base64,{data}">'
+        return {"text/html": html, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         takes, gives = ", ".join(self.inputs), ", ".join(self.outputs) or "nothing"

@@ -66,8 +66,7 @@ class Agent:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """In a body: one node that opens into its own graph. At top level: await it, which starts the run."""
-        for check in self._checks:
-            check(self.name, args, kwargs)
+        self.check(args, kwargs)
         builder = BUILDING.get()
         if builder is not None:
             return builder.call(self, args, kwargs)
@@ -75,6 +74,11 @@ class Agent:
         if place is not None and place.in_body:
             return place.run.dispatch.call(place, self, args, kwargs)
         return AgentCall(self, self.bind(args, kwargs))
+
+    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Raises TypeError: an argument is plainly of another type than its annotation says."""
+        for check in self._checks:
+            check(self.name, args, kwargs)
 
     def sync(self, *args: Any, **kwargs: Any) -> Outputs:
         """Run and block until the outputs are there."""
@@ -108,8 +112,7 @@ class Agent:
             elif p.kind is p.VAR_POSITIONAL:
                 what = f"{self.name} takes *{p.name}: name the inputs of an agent"
                 raise GraphBuildError(what, where=location(self.fn))
-        for check in self._checks:
-            check(self.name, (), inputs)
+        self.check((), inputs)
         return inputs
 
     def validity(self) -> bytes:

@@ -66,8 +66,7 @@ class Tool:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """In a body: a node, to be awaited. Elsewhere it runs now; an async one gives an awaitable of its outputs."""
-        for check in self._checks:
-            check(self.name, args, kwargs)
+        self.check(args, kwargs)
         builder = BUILDING.get()
         if builder is not None:
             return builder.call(self, args, kwargs)
@@ -75,6 +74,11 @@ class Tool:
         if place is not None and place.in_body:
             return place.run.dispatch.call(place, self, args, kwargs)
         return self._plain(args, kwargs)
+
+    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Raises TypeError: an argument is plainly of another type than its annotation says."""
+        for check in self._checks:
+            check(self.name, args, kwargs)
 
     def _plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.context_name and self.context_name not in kwargs:

@@ -65,8 +65,9 @@ class _Walk:
         self._stopped: set[str] = set()  # cannot be called any more: something before them failed
         self._open: set[str] = set()
         self._end: asyncio.Future[None] = place.run.loop.create_future()
-        self._taken = {node.node_id for node in place.run.flow.nodes}
+        self._taken: set[str] = set()  # ids that the run has given already
         if not place.no:
+            self._taken.update(node.node_id for node in place.run.flow.nodes)
             for node in graph.nodes:
                 place.run.flow.reserve(node.logic, node.node_id)
 
@@ -130,6 +131,7 @@ class _Walk:
                 return False
             args = evaluate(node.args, self._look)
             kwargs = evaluate(dict(node.kwargs), self._look)
+            node.target.check(args, kwargs)
         except Exception as error:  # noqa: BLE001 (a comparison of the user's values may raise anything)
             error.add_note(f"for node {name}, written at {node.where}")
             self._fail(name, error)
@@ -163,7 +165,11 @@ class _Walk:
         order = [self._handles[other].no for other in node.after if other in self._handles]
         place.frontier = dict.fromkeys(order)
         place.rerun = frozenset().union(*(self._handles[other].place.rerun for other in self._past(node)))
-        handle = run.dispatch.call(place, node.target, args, {**kwargs, "_after": given} if given else kwargs)
+        if given:
+            kwargs["_after"] = given
+        if node.same:
+            kwargs["_same"] = True
+        handle = run.dispatch.call(place, node.target, args, kwargs)
         if not given:
             handle.deps = []  # of what is written in the graph, not of values that happen to be equal
         handle.after = tuple(order)

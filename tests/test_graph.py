@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from base64 import b64decode
 from typing import Any
 
 import pytest
@@ -180,6 +181,14 @@ def test_svg_stands_alone_and_is_well_formed(graph: TaskGraph) -> None:
     assert [text.text for text in picture.iter(f"{name}text")] == ["load", "small", 'the "large" <one>', "fit"]
     assert len(list(picture.iter(f"{name}path"))) == 5  # small -> fit carries a value and an order, and is one line
     assert "href" not in graph.to_svg() and "<script" not in graph.to_svg()
+
+
+def test_it_shows_itself_as_an_image(graph: TaskGraph) -> None:
+    bundle = graph.visualize()._repr_mimebundle_()
+    assert bundle["text/plain"] == repr(graph)
+    image = ElementTree.fromstring(bundle["text/html"].replace('">', '"/>'))
+    kind, _, data = image.attrib["src"].partition(",")
+    assert kind == "data:image/svg+xml;base64" and b64decode(data).decode() == graph.to_svg()
 
 
 def test_an_empty_graph_has_all_forms() -> None:

@@ -253,6 +253,14 @@ def test_a_part_that_is_not_there_fails_its_node_and_says_where(static: Lab) -> 
     assert "keep 3" in static.took()
 
 
+def test_a_value_of_the_wrong_type_fails_its_node(static: Lab) -> None:
+    static.cell("@tool\nasync def number(n: int):\n    return n")
+    _graph(static, "return number(keep(x))")
+    assert static.run("g", x=1) == {"result": 1}
+    with pytest.raises(NodeFailed, match=r"node 'number' .*number\(n=...\) takes int, got str: 'one'"):
+        static.run("g", x="one")
+
+
 def test_retries_hold_in_a_static_graph(static: Lab) -> None:
     static.cell("""
 @tool(retries=2, backoff_s=0.0)
@@ -403,6 +411,22 @@ def test_what_only_follows_an_edited_node_runs_again(static: Lab) -> None:
     again.result(LIMIT_S)
     told = static.took()
     assert "inc 1" in told and "keep 5" in told and "keep 6" not in told
+
+
+def test_same_keeps_the_result_of_edited_code(static: Lab) -> None:
+    body = "return [inc(x, _same=True), inc(2), ask('go?')]"
+    _graph(static, body)
+    run_ = static.start("g", x=1)
+    static.asked(run_, "go?")
+    static.until(run_, lambda facts: sum(isinstance(fact, f.NodeDone) for fact in facts) >= 2)
+    static.took()
+    static.kill()
+    static.cell(TOOLS.replace('return {"y": x + by}', 'return {"y": x + by + 100}'))
+    _graph(static, body)
+    again = static.resume(run_)
+    static.answer(again, "go?", "yes")
+    assert dict(again.result(LIMIT_S)) == {"result": [2, 103, "yes"]}
+    assert sorted(static.took()) == ["ask go?", "inc 2"]
 
 
 def test_calls_that_an_edit_adds_leave_the_others_alone(static: Lab) -> None:
