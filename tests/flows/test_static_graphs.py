@@ -6,6 +6,7 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -450,6 +451,84 @@ def test_the_same_run_id_resumes_with_the_same_inputs_only(static: Lab) -> None:
     assert run(static.cells["g"], x=1, run_id="mine") == first and static.took() == ["inc 1"]
     with pytest.raises(RunExists):
         run(static.cells["g"], x=2, run_id="mine")
+
+
+def test_a_failure_inside_a_nested_graph_is_tried_again_alone(static: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    static.cell("@graphify\ndef inner(p):\n    return {'k': keep(p), 'b': [bad(p), bad(inc(p))]}")
+    _graph(static, "i = inner(x)\nreturn {'b': i.b, 'other': keep(inc(7)), 'last': keep(i.k)}")
+    monkeypatch.setenv("BAD", "1")
+    run_ = static.start("g", x=1)
+    with pytest.raises(NodeFailed, match="node 'inner'") as raised:
+        run_.result(LIMIT_S)
+    inside = raised.value.__cause__
+    assert isinstance(inside, NodeFailed) and inside.node_id == "bad"
+    assert isinstance(inside.__cause__, ValueError)
+    assert sorted(static.took()) == ["bad 1", "bad 2", "inc 1", "inc 7", "keep 1", "keep 8"]
+    monkeypatch.delenv("BAD")
+    static.kill()
+    assert dict(static.resume(run_).result(LIMIT_S)) == {"b": [1, 2], "other": 8, "last": 1}
+    assert sorted(static.took()) == ["bad 1", "bad 2", "keep 1"]
+
+
+def _random_graph(seed: int) -> str:
+    """A body of 14 calls with values, parts, order, conditions and a nested graph; and what it returns."""
+    random = Random(seed)
+    lines, names = [], ["x"]
+    for number in range(14):
+        one, other, name = random.choice(names), random.choice(names), f"v{number}"
+        after = f", _after=h{random.randrange(number)}" if number and random.random() < 0.3 else ""
+        condition = f", _condition={other} != {random.randrange(6)}" if random.random() < 0.3 else ""
+        call, value = random.choice(
+            [
+                (f"add({number}, {one}, {other}", ".y"),
+                (f"add({number}, [{one}, {other}], 1", ".y"),
+                (f"halves({number}, {one}", ".parts[1]"),
+                (f"nest({number}, {other}", ".y"),
+            ]
+        )
+        lines += [f"h{number} = {call}{after}{condition})", f"{name} = h{number}{value}"]
+        names.append(name)
+    return "\n".join([*lines, f"return {{'all': [{', '.join(names)}]}}"])
+
+
+RANDOM = """
+def total(v):
+    return sum(map(total, v)) if isinstance(v, list) else v or 0
+@tool(outputs=["y"])
+async def add(n, a, b):
+    ran(f"add {n}")
+    return total(a) + total(b) + 1
+@tool(outputs=["parts"])
+def halves(n, a):
+    ran(f"halves {n}")
+    return [total(a) // 2, total(a) - 1]
+@graphify
+def nest(n, a):
+    return add([n, "outer"], add([n, "inner"], a, 1), 2)
+"""
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_graphs_killed_anywhere_give_what_they_give(lab: Lab, seed: int) -> None:
+    lab.cell("from aethergraph import graphify")
+    lab.cell(RANDOM)
+    _graph(lab, _random_graph(seed))
+    whole = lab.start("g", x=seed)
+    expected = dict(whole.result(LIMIT_S))
+    once = sorted(lab.took())
+    assert len(once) == len(set(once))
+    ends = sum(isinstance(fact, (f.NodeDone, f.NodeRan)) for fact in lab.facts(whole))
+    for kept in range(1, ends, 3):
+        run_ = lab.start("g", x=seed)
+        lab.until(run_, lambda facts, kept=kept: sum(isinstance(x, f.NodeDone) for x in facts) >= kept)
+        lab.kill()
+        done = {n.node_id for n in lab.runtime.load(run_.run_id).nodes if n.outcome is not None and n.kind == f.TOOL}
+        before = lab.took()
+        again = lab.resume(run_)
+        assert dict(again.result(LIMIT_S)) == expected
+        after = lab.took()
+        assert set(before) | set(after) == set(once)
+        assert len(after) == sum(n.kind == f.TOOL for n in again.nodes) - len(done)
 
 
 SCRIPT = """
