@@ -119,6 +119,8 @@ def callees(agent: Agent) -> dict[str, Any]:
         seen.add(id(one))
         if _is_callee(one):
             found[one.name] = one
+            if hasattr(one, "map"):
+                found[one.map.name] = one.map
         fn = getattr(one, "fn", one)
         code = getattr(fn, "__code__", None)
         if code is None:

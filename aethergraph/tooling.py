@@ -13,6 +13,7 @@ from .arguments import Check, checks
 from .building import BUILDING
 from .engine import HERE
 from .errors import GraphBuildError
+from .mapping import Map
 from .outputs import Outputs
 from .shapes import declared, location, shape
 
@@ -74,6 +75,11 @@ class Tool:
         if place is not None and place.in_body:
             return place.run.dispatch.call(place, self, args, kwargs)
         return self._plain(args, kwargs)
+
+    @functools.cached_property
+    def map(self) -> Map:
+        """`tool.map(items, other=1)`: one call per item; its outputs are lists. See `Map`."""
+        return Map(self)
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raises TypeError: an argument is plainly of another type than its annotation says."""

@@ -1,0 +1,129 @@
+"""`tool.map`: a call per item of a list that may be known only when the run gets there."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from aethergraph import facts as f
+from aethergraph import graphify, tool
+from aethergraph.errors import GraphBuildError, NodeFailed
+
+from .lab import LIMIT_S, Lab
+
+CELL = """
+from aethergraph import graphify
+
+@tool(outputs=["parts"])
+def split(text):
+    return text.split(",")
+
+@tool(outputs=["size", "word"])
+async def measure(word, *, add=0):
+    ran(f"measure {word}")
+    if flag("BAD") and word in ("bb", "dddd"):
+        raise ValueError(word)
+    return len(word) + add, word.upper()
+
+@tool
+def total(values):
+    ran(f"total {values}")
+    return sum(values)
+
+@graphify
+def study(text, add=1):
+    sizes = measure.map(split(text), add=add)
+    return {"total": total(sizes.size), "words": sizes.word, "second": sizes["word"][1]}
+
+@graph_fn
+async def agent(text, *, context):
+    sizes = await measure.map((await split(text)).parts)
+    name = await context.channel().ask_text("go?")
+    return {"sizes": sizes.size, "name": name, "none": (await measure.map([])).size}
+"""
+
+
+@pytest.fixture
+def maps(lab: Lab) -> Lab:
+    """A lab with the tools of this file."""
+    lab.cell(CELL)
+    return lab
+
+
+def test_a_static_graph_maps_over_what_a_node_gives(maps: Lab) -> None:
+    run = maps.start("study", text="a,bb,ccc")
+    assert dict(run.result(LIMIT_S)) == {"total": 9, "words": ["A", "BB", "CCC"], "second": "BB"}
+    outer = {n.node_id: [run.nodes[d - 1].node_id for d in n.deps] for n in run.nodes if not n.scope}
+    assert outer == {"split": [], "measure.map": ["split"], "total": ["measure.map"]}
+    (mapped,) = [n for n in run.nodes if n.node_id == "measure.map"]
+    assert [n.node_id for n in run.nodes if n.scope == mapped.no] == ["measure", "measure-2", "measure-3"]
+
+
+def test_an_agent_maps_and_only_what_was_not_done_runs_after_a_kill(maps: Lab) -> None:
+    run = maps.start("agent", text="a,bb,a")
+    maps.asked(run, "go?")
+    assert sorted(maps.took()) == ["measure a", "measure a", "measure bb"]
+    maps.kill()
+    again = maps.resume(run)
+    maps.answer(again, "go?", "me")
+    assert dict(again.result(LIMIT_S)) == {"sizes": [1, 2, 1], "name": "me", "none": []}
+    assert maps.took() == []
+
+
+def test_all_items_are_tried_and_those_that_failed_are_tried_again(maps: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAD", "1")
+    run = maps.start("study", text="a,bb,ccc,dddd")
+    with pytest.raises(NodeFailed, match="node 'measure.map'") as raised:
+        run.result(LIMIT_S)
+    assert isinstance(raised.value.__cause__, ValueError) and raised.value.__cause__.args == ("bb",)
+    assert len(maps.took()) == 4
+    monkeypatch.delenv("BAD")
+    maps.kill()
+    assert dict(maps.resume(run).result(LIMIT_S))["total"] == 14
+    assert sorted(maps.took()) == ["measure bb", "measure dddd", "total [2, 3, 4, 5]"]
+
+
+@pytest.mark.parametrize(("edit", "told"), [("[*text.split(',')]", []), ("text.split(',')[:1]", ["measure a"])])
+def test_the_same_list_is_the_same_map(maps: Lab, edit: str, told: list[str]) -> None:
+    run = maps.start("agent", text="a,bb,ccc")
+    maps.asked(run, "go?")
+    maps.took()
+    maps.kill()
+    maps.cell(CELL.replace('text.split(",")', edit))
+    again = maps.resume(run)
+    maps.answer(again, "go?", "me")
+    assert dict(again.result(LIMIT_S))["sizes"] == ([1] if told else [1, 2, 3])
+    assert maps.took() == told
+
+
+def test_the_plan_knows_maps(maps: Lab) -> None:
+    run = maps.start("agent", text="a,bb")
+    maps.until(run, lambda facts: any(isinstance(x, f.WaitOpened) for x in facts))
+    maps.kill()
+    assert maps.verdicts(run)["measure.map"] == "reused"
+
+
+def test_outside_of_any_run_a_map_is_a_plain_call() -> None:
+    @tool(outputs=["y"])
+    def double(x: int, by: int = 2) -> int:
+        return x * by
+
+    @tool
+    async def later(x: int) -> int:
+        return x + 1
+
+    assert double.map([1, 2], by=3) == {"y": [3, 6]} and double.map([]) == {"y": []}
+    assert asyncio.run(later.map(range(2))) == {"result": [1, 2]}
+    with pytest.raises(TypeError, match=r"double.map\(...\) takes a list of items, got str: 'abc'"):
+        double.map("abc")
+
+
+def test_wrong_arguments_of_a_map_are_told_while_the_graph_is_built() -> None:
+    @tool
+    def double(x: int, by: int) -> int:
+        return x * by
+
+    with pytest.raises(GraphBuildError, match=r"double.map: missing a required .*argument: 'by'"):
+        graphify(lambda xs: double.map(xs))()
+    assert graphify(lambda xs: double.map(xs, by=2))().node_ids() == ["double.map"]
