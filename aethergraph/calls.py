@@ -66,7 +66,8 @@ class CallHandle(Coroutine[Any, Any, Any]):
 
     __slots__ = (
         "_iterator", "after", "args", "at", "awaited", "callee", "context", "deps", "execution", "fingerprint", "flat",
-        "future", "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "target", "task", "token", "why",
+        "future", "given", "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "target", "task", "token",
+        "why",
     )  # fmt: skip
 
     def __init__(
@@ -77,6 +78,7 @@ class CallHandle(Coroutine[Any, Any, Any]):
         self.context = _NO_CONTEXT  # the caller's, once it is to run: what the user set there reaches the callee
         self.key = Key(b"")
         self.fingerprint = b""
+        self.given = b""  # a hash of the values of arguments that were calls when it was made
         self.flat = False  # its arguments are numbers and short texts: nothing in them can change or name a file
         self.no = 0  # known once its first fact is written
         self.node: Node | None = None

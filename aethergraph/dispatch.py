@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import hashlib
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -128,14 +129,24 @@ class Dispatch:
             elif not left:
                 handle.at = self._run.at
                 handle.deps = list(dict.fromkeys(other.no for other in upstream))
-                handle.args, handle.kwargs = resolve(handle.args), resolve(handle.kwargs)
-                self._decide(handle, same)
+                self._resolved(handle, same)
 
         for other in upstream:
             other.awaited = True
             other.place.loose.pop(other, None)
             other.future.add_done_callback(one)
         self.flush()
+
+    def _resolved(self, handle: CallHandle, same: bool) -> None:
+        """What the arguments refer to is known: it counts for validity, since the identity only says whose it is."""
+        try:
+            handle.args, handle.kwargs = resolve(handle.args), resolve(handle.kwargs)
+        except (LookupError, AttributeError) as error:  # there is no such output
+            handle.future.fail(error)
+            return
+        form = values.canonical((handle.args, handle.kwargs), self._run.origins.known)
+        handle.given = hashlib.blake2b(form.data, digest_size=8).digest()
+        self._decide(handle, same)
 
     # ------------------------------------------------------------------ deciding
 

@@ -288,8 +288,10 @@ class Flow:
             return Decision(Todo.START, node, "it was not finished")
         if outcome.volatile:
             return Decision(Todo.START, node, outcome.volatile)
-        if not same and node.validity != validity():
-            return Decision(Todo.START, node, f"the code of {node.callee} changed")
+        if not same and node.validity != (now := validity()):
+            code = node.validity[:8] != now[:8]
+            what = f"the code of {node.callee}" if code else f"what {node.callee} is given, or a file that it names,"
+            return Decision(Todo.START, node, f"{what} changed")
         why = independent(node) if independent is not None else ""
         return Decision(Todo.START, node, why) if why else Decision(Todo.REUSE, node)
 

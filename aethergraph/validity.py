@@ -35,7 +35,7 @@ class Validity:
         if handle.flat:
             return pin
         files = contents.files_in((handle.args, handle.kwargs))
-        return pin + _stable(files) if files else pin
+        return pin + handle.given + (_stable(files) if files else b"")
 
     def covered(self, handle: CallHandle) -> frozenset[int]:
         """The nodes that ran again and whose values, through whatever nodes, `handle` was given."""
