@@ -33,7 +33,7 @@ class _Ask:
 
     kind = f.WAIT
     name = "ask"
-    pure = cache = False
+    pure = False
     is_async = True
     context_name = ""
 
@@ -240,7 +240,7 @@ class Asking:
 
     def quiet(self) -> None:
         """At the first quiet moment: recorded questions that nobody asked again are withdrawn."""
-        if not self._orphans_done and not self._run.mailbox.replaying and not self._run.attempts.busy:
+        if not self._orphans_done and self._run.idle:
             self._orphans_done = True
             self.withdraw_all_unclaimed()
         self._run.runtime.runlist.parked(self._run)

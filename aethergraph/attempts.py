@@ -202,12 +202,16 @@ class Attempts:
         context = handle.context.copy()
         job = run.loop.run_in_executor(_threads, context.run, self._sync, handle, place)
         job.add_done_callback(self._thread_ended, context=EMPTY)
-        if tool.timeout_s is None:
-            return cast(_Result, await asyncio.shield(job))
-        done, _ = await asyncio.wait([job], timeout=tool.timeout_s)
+        # A thread cannot be stopped: fence it, and hold the slot until it has really ended.
+        try:
+            done, _ = await asyncio.wait([job], timeout=tool.timeout_s)
+        except asyncio.CancelledError:
+            place.closed = "its call was cancelled"
+            if not run.closed:
+                await asyncio.wait([job])
+            raise
         if done:
             return cast(_Result, job.result())
-        # A thread cannot be stopped: fence it, and hold the slot until it has really ended.
         place.closed = f"its attempt took longer than {tool.timeout_s:g} s"
         await asyncio.wait([job])
         raise TimeoutError(f"{tool.name} took longer than {tool.timeout_s:g} s")

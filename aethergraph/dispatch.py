@@ -22,6 +22,7 @@ from .failures import rebuild
 from .flow import Node, Todo
 from .ids import Key
 from .loop import EMPTY
+from .outputs import Outputs
 from .places import BodyPlace
 
 if TYPE_CHECKING:
@@ -65,8 +66,9 @@ class Dispatch:
             self._options(handle, options, waits_for)
         given = options.get("_id")
         handle.key = place.identity(target.name, handle.fingerprint, given)
-        if given is not None and handle.key not in run.flow.by_key:
-            handle.node_id = run.flow.name(given)
+        title = given or options.get("_name")
+        if title and handle.key not in run.flow.by_key:
+            handle.node_id = run.flow.name(title)
         place.loose[handle] = None
         same = bool(options.get("_same"))
         if waits_for:
@@ -92,17 +94,19 @@ class Dispatch:
         else:
             waits_for = unresolved(args) + unresolved(kwargs)
             handle.fingerprint = values.canonical((_standing(args), _standing(kwargs)), run.origins.known).data
-            if not waits_for:
-                run.origins.of_any(args, handle.deps)
-                run.origins.of_any(kwargs, handle.deps)
-        if not handle.deps and not waits_for:
+            run.origins.of_any(args, handle.deps)
+            run.origins.of_any(kwargs, handle.deps)
+        if not handle.deps:
             handle.after = tuple(place.frontier)
         return waits_for
 
     def _options(self, handle: CallHandle, options: dict[str, Any], waits_for: list[CallHandle]) -> None:
         if "_condition" in options:
             raise TypeError("_condition= is for @graphify bodies; in a graph_fn write an `if`")
-        waits_for += unresolved(options.get("_after"))
+        for name in ("_alias", "_labels"):
+            if name in options:
+                raise TypeError(f"{name}= is for @graphify bodies, whose graphs have selectors; in a graph_fn use _id=")
+        waits_for += self._upstream(options.get("_after"))
         given = options.get("_id")
         if given is None:
             return
@@ -112,6 +116,22 @@ class Dispatch:
         if given in taken:
             raise ValueError(f"_id={given!r} was used twice in this body; an _id names one call")
         taken.add(given)
+
+    def _upstream(self, after: Any) -> list[CallHandle]:
+        """The calls that `_after=` names: calls, their outputs, ids, or a list of these."""
+        if after is None or isinstance(after, Outputs):  # outputs that are there: what gave them is done
+            return []
+        if isinstance(after, (list, tuple)):
+            return [handle for one in after for handle in self._upstream(one)]
+        if not isinstance(after, str):
+            if found := unresolved(after):
+                return found
+            raise TypeError(f"_after= takes a call, an id, or a list of them, got {type(after).__name__}")
+        self.flush()
+        live = [handle for handle in (*self._run.live, *(h for _, h in self._gate)) if handle.node_id == after]
+        if not live and after not in {node.node_id for node in self._run.flow.nodes}:
+            raise ValueError(f"_after={after!r}: no call of that id was made before; give calls an _id= to name them")
+        return live
 
     def _when_done(self, upstream: list[CallHandle], handle: CallHandle, same: bool) -> None:
         """Decide about `handle` once the calls that its arguments refer to are done."""
@@ -128,7 +148,8 @@ class Dispatch:
                 handle.future.fail(error)
             elif not left:
                 handle.at = self._run.at
-                handle.deps = list(dict.fromkeys(other.no for other in upstream))
+                values = () if handle.place.written else handle.deps
+                handle.deps = list(dict.fromkeys([*values, *(other.no for other in upstream)]))
                 self._resolved(handle, same)
 
         for other in upstream:

@@ -40,6 +40,11 @@ class Effects:
     def _args(self, args: Any) -> bytes:
         return self._run.codec.dump(args) if values.plain(args) else b""
 
+    @property
+    def busy(self) -> bool:
+        """Whether an effect of a body is being done."""
+        return bool(self._works)
+
     # ------------------------------------------------------------------ in bodies
 
     def record(self, place: BodyPlace, name: str, args: Any, value: Any, ops: Sequence[Op]) -> Any:
@@ -134,6 +139,9 @@ class Effects:
             key, place.no, place.path, at, name, asked, data, run.clock(), failure is None, failure, queued=True
         )
         position = run.fact(fact, () if failure else outcome.ops)
+        task = asyncio.current_task()
+        if task is not None:
+            self._works.discard(task)  # before the delivery: the run may be idle right after it
         run.mailbox.push(position, lambda place_: self._deliver(place_, future, None, outcome.value, error))
 
     def _rebuilt(self, effect: f.Effect) -> BaseException | None:

@@ -203,9 +203,15 @@ class Execution:
             start()
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing is left to happen, open questions aside."""
+        busy = self.attempts.busy or self.timers.pending or self.dispatch.busy or self.mailbox.replaying
+        return not busy and not self.effects.busy
+
+    @property
     def only_waits(self) -> bool:
-        """Whether nothing but open questions is left to happen."""
-        return bool(self.asking.open) and not self.attempts.busy and not self.timers.pending and not self.dispatch.busy
+        """Whether only open questions are left to happen."""
+        return bool(self.asking.open) and self.idle
 
     async def main(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outputs:
         """Run the root body to its end, and put that end on disk.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import logging
 import queue
 import secrets
 import threading
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .hub import Runtime
 
 Asker = Callable[[Question, str, str], Any]
+POLL_S = 2.0  # where the file system does not tell of changes
+_log = logging.getLogger("aethergraph.inbox")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Inbox:
         self._runtime = runtime
         self._doorbell: waiting.Doorbell | None = None
         self._clerk = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="aether-answers")
+        self._closing = threading.Event()
         self._blocked: dict[str, queue.SimpleQueue[tuple[str, Question] | None]] = {}  # threads that wait for a run
 
     # ------------------------------------------------------------------ blocking
@@ -55,8 +59,7 @@ class Inbox:
         if asker is None or threading.current_thread() is not threading.main_thread():
             return run.future.result(timeout_s)
         box = self._blocked.setdefault(run.run_id, queue.SimpleQueue())
-        if run.future.done():
-            box.put(None)
+        run.future.add_done_callback(lambda _: box.put(None))
         for info in self.waits():
             if info.run_id == run.run_id:
                 box.put((info.token, info.schema))
@@ -132,9 +135,17 @@ class Inbox:
             listener.put((token, question))
 
     def listen(self) -> None:
-        if self._doorbell is None:
-            self._doorbell = waiting.Doorbell(self._runtime.store.folder)
-            self._doorbell.start(self._rang)
+        """Hear of answers from other processes, from now on."""
+        if self._doorbell is not None:
+            return
+        self._doorbell = waiting.Doorbell(self._runtime.store.folder)
+        if not self._doorbell.start(self._rang):
+            _log.warning("%s cannot be watched: answers are looked for every %g s", self._doorbell.folder, POLL_S)
+            threading.Thread(target=self._poll, name="aether-doorbell", daemon=True).start()
+
+    def _poll(self) -> None:
+        while not self._closing.wait(POLL_S):
+            self._rang()
 
     def _rang(self) -> None:
         """Something was answered or ordered by another process."""
@@ -147,14 +158,9 @@ class Inbox:
             if order is not None:
                 runtime.thread.call(run.execution.cancel, order.decode())
 
-    def ended(self, run: Run) -> None:
-        """A run ended here: tell a thread that blocks on it."""
-        blocked = self._blocked.get(run.run_id)
-        if blocked is not None:
-            blocked.put(None)
-
     def close(self) -> None:
         """Stop listening; answers that were handed in are still written."""
         if self._doorbell is not None:
             self._doorbell.stop()
+        self._closing.set()
         self._clerk.shutdown()

@@ -156,7 +156,6 @@ class Launcher:
     def _ended(self, run: Run) -> None:
         self._runtime.journal.close_run(run.run_id)
         self._runtime.live.pop(run.run_id, None)
-        self._runtime.inbox.ended(run)
 
     def _pause_earlier(self, here: str) -> None:
         cell, _, execution = here.partition("#")

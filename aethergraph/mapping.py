@@ -27,7 +27,7 @@ class Map:
     """
 
     kind = f.GRAPH
-    pure = cache = False
+    pure = False
     is_async = True
     context_name = ""
 

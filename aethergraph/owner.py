@@ -19,6 +19,8 @@ import msgspec
 from .errors import RunIsLive
 from .store import Store, Transaction
 
+PROBE_S = 0.05  # another process that only looks holds the lock for far less, an owner for longer
+
 
 class Epoch(msgspec.Struct, frozen=True, array_like=True):
     """The row `e:RUN`: how often the run was taken up, and by whom last; `owner` is "" once it was let go."""
@@ -81,7 +83,7 @@ class Owner:
             return False
         lock = filelock.FileLock(path, thread_local=False, is_singleton=False)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=PROBE_S, poll_interval=PROBE_S / 5)
         except filelock.Timeout:
             return True
         lock.release()

@@ -29,6 +29,7 @@ class BodyPlace(Lineage):
 
     __slots__ = ("frontier", "loose", "no", "parent", "pulse", "rerun", "run")
     in_body = True
+    written = False  # whether the edges of its calls are written down, and not inferred from values
 
     def __init__(self, run: Execution, scope: Key, no: int, path: str = "", parent: BodyPlace | None = None) -> None:
         super().__init__(scope, path)

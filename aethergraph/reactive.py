@@ -28,7 +28,7 @@ class Agent:
     """
 
     kind = f.GRAPH
-    pure = cache = False
+    pure = False
     is_async = True
 
     def __init__(

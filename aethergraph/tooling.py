@@ -42,7 +42,6 @@ class Tool:
         backoff_cap_s: float = 60.0,
         timeout_s: float | None = None,
         pure: bool = False,
-        cache: bool = False,
         mutates: Sequence[str] | None = None,
         store: bool = True,
     ) -> None:
@@ -61,7 +60,7 @@ class Tool:
         self.is_async = inspect.iscoroutinefunction(fn)
         self.retries, self.backoff_s, self.backoff_cap_s, self.timeout_s = retries, backoff_s, backoff_cap_s, timeout_s
         self.retry_on = retry_on if isinstance(retry_on, tuple) else (retry_on,)
-        self.pure, self.cache, self.store = pure, cache, store
+        self.pure, self.store = pure, store
         self.mutates = None if mutates is None else tuple(mutates)
         self._checks: list[Check] = checks(self.signature)
 
@@ -136,7 +135,6 @@ def tool(
     backoff_cap_s: float = 60.0,
     timeout_s: float | None = None,
     pure: bool = False,
-    cache: bool = False,
     mutates: Sequence[str] | None = None,
     store: bool = True,
 ) -> Callable[[Callable[..., Any]], Tool]: ...

@@ -65,7 +65,7 @@ class Validity:
                 return f"the file {path} that it returned changed"
         rerun = handle.place.rerun
         target = handle.target
-        if not rerun or node.kind != f.TOOL or target.pure or target.cache:
+        if not rerun or node.kind != f.TOOL or target.pure:
             return ""
         unexplained = rerun - self.covered(handle)
         if not unexplained:

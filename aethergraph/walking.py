@@ -38,6 +38,7 @@ class _NodePlace(BodyPlace):
     """Where one node is called: a lineage of its own, and an identity that does not depend on when it is called."""
 
     __slots__ = ("_given",)
+    written = True
 
     def __init__(self, body: BodyPlace, node: GraphNode) -> None:
         path = f"{body.path}/{node.node_id.replace('/', '|')}"

@@ -18,7 +18,7 @@ __all__ = ["NOT_MEASURED", "measure", "sizes"]
 NOT_MEASURED = [
     "10,000 parked waits (memory, disk, idle CPU), and one of 10,000 waiting runs live again: a waiting run stays in"
     " the memory of its process",
-    "static graphs: there is no @graphify yet",
+    "static graphs: a row of their own is to come",
     "the live run view (messages, bytes, what it costs the run, drawing): needs a front end",
     "the chain and the fan against LangGraph and DBOS: needs them installed",
 ]

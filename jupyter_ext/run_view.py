@@ -102,6 +102,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         self._copied: tuple[Any, ...] = ()
         self._source: str | None = None
         self._shut = False
+        self._answered: set[str] = set()  # questions of this run that somebody answered here
         self._unfollow: Callable[[], None] = run.follow(self._take)
         super().__init__(uid=uuid.uuid4().hex)
         lane.OWN.add(self.model_id)
@@ -207,8 +208,9 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
             self._tell({"kind": "ack", "token": token, "answer_id": answer_id, "why": why})
 
         with self._of.lock:
-            known = any(ask.token == token for ask in self._of.picture.asks.values())
-        if not known:
+            if any(ask.token == token for ask in self._of.picture.asks.values()):
+                self._answered.add(token)
+        if token not in self._answered:  # one that came before is sent again where its acknowledgement was lost
             done("this question is not open any more")
             return
         hub.current().answer_soon(token, message.get("value"), answer_id, done)

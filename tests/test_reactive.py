@@ -74,7 +74,7 @@ def test_it_says_what_goes_in_and_out() -> None:
 
 
 def test_what_cannot_be_run_is_refused() -> None:
-    with pytest.raises(TypeError, match="an agent made with @graph_fn can be run, got Tool"):
+    with pytest.raises(TypeError, match="an agent made with @graph_fn or @graphify can be run, got Tool"):
         run(double, x=1)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"inputs are a dict by name, got int; or write study\(x=...\)"):
         run(study, 3)  # type: ignore[arg-type]

@@ -200,3 +200,79 @@ async def wrong_type() -> Any:
 def test_an_argument_of_a_wrong_type_is_named(lab: Lab) -> None:
     with pytest.raises(TypeError, match=r"inc\(x=\.\.\.\) takes int, got str: 'three'"):
         lab.run(wrong_type)
+
+
+def test_28_after_names_calls_by_id_or_by_themselves(lab: Lab) -> None:
+    lab.cell("""
+@tool
+async def slow(x):
+    await asyncio.sleep(0.05)
+    ran(f"slow {x}")
+@tool
+async def quick(x):
+    ran(f"quick {x}")
+@graph_fn
+async def agent():
+    first = slow(1, _id="first")
+    await asyncio.gather(first, quick(1, _after="first"), quick(2, _after=[first]))
+    done = await slow(2)
+    await quick(3, _after=done)
+    return {"done": True}
+@graph_fn
+async def wrong():
+    await quick(1, _after="nothing")
+""")
+    lab.run("agent")
+    assert lab.took() == ["slow 1", "quick 1", "quick 2", "slow 2", "quick 3"]
+    with pytest.raises(ValueError, match="_after='nothing': no call of that id"):
+        lab.run("wrong")
+
+
+def test_19_a_cancelled_thread_keeps_its_slot_until_it_ends(lab: Lab) -> None:
+    lab.cell("""
+import threading
+now, most = [0], [0]
+guard = threading.Lock()
+@tool(mutates=())
+def busy(i):
+    with guard:
+        now[0] += 1
+        most[0] = max(most[0], now[0])
+    time.sleep(0.1)
+    with guard:
+        now[0] -= 1
+@graph_fn
+async def agent():
+    for i in range(4):
+        try:
+            async with asyncio.timeout(0.01):
+                await busy(i)
+        except TimeoutError:
+            ran("late")
+    return {"done": True}
+""")
+    lab.start("agent", cap=1).result(LIMIT_S)
+    assert lab.took() == ["late"] * 4
+    assert lab.cells["most"] == [1]
+
+
+def test_6_values_and_calls_among_the_arguments_are_edges_both(lab: Lab) -> None:
+    lab.cell("""
+@tool
+async def one(x):
+    return x
+@tool
+async def two(x):
+    return -x
+@tool
+async def join(a, b):
+    return a + b
+@graph_fn
+async def agent():
+    a = await one(1001)
+    return await join(a.result, two(2))
+""")
+    run = lab.start("agent")
+    run.result(LIMIT_S)
+    by_id = {node.node_id: node for node in run.nodes}
+    assert set(by_id["join"].deps) == {by_id["one"].no, by_id["two"].no}
