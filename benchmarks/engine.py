@@ -10,6 +10,7 @@ from footprint import artifact, imports, left_behind
 from measure import Row
 from nodes import durable_chain, durable_fan, pure_chain, pure_fan
 from recovery import replay, wait
+from viewing import view
 
 from aethergraph import Runtime
 
@@ -19,12 +20,12 @@ NOT_MEASURED = [
     "10,000 parked waits (memory, disk, idle CPU), and one of 10,000 waiting runs live again: a waiting run stays in"
     " the memory of its process",
     "static graphs: a row of their own is to come",
-    "the live run view (messages, bytes, what it costs the run, drawing): needs a front end",
+    "what a browser needs to draw the live run view: tests/browser shows that it does",
     "the chain and the fan against LangGraph and DBOS: needs them installed",
 ]
 
 
-ROWS = (pure_chain, pure_fan, durable_fan, durable_chain, replay, wait, artifact, left_behind, imports)
+ROWS = (pure_chain, pure_fan, durable_fan, durable_chain, replay, wait, artifact, left_behind, view, imports)
 
 
 def measure(folder: Path, sizes: Sizes, tell: Callable[[str], None]) -> list[Row]:
