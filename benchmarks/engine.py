@@ -20,7 +20,7 @@ NOT_MEASURED = [
     "10,000 parked waits (memory, disk, idle CPU), and one of 10,000 waiting runs live again: a waiting run stays in"
     " the memory of its process",
     "static graphs: a row of their own is to come",
-    "what a browser needs to draw the live run view: tests/browser shows that it does",
+    "the live run view in a browser: what it needs to draw",
     "the chain and the fan against LangGraph and DBOS: needs them installed",
 ]
 
