@@ -50,6 +50,7 @@ class RunStarted(Fact, frozen=True, array_like=True, gc=False, tag=0):
     cap: int = 0  # concurrent attempts; 0 is the default of the process
     tags: list[str] = []
     format: int = FORMAT
+    home: str = ""  # where its agent was defined: two agents of one name are not taken for each other
 
 
 class RunOpened(Fact, frozen=True, array_like=True, gc=False, tag=1):

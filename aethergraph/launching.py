@@ -18,7 +18,7 @@ from .codec import canonical
 from .errors import JournalBroken, RunCancelled, RunExists, RunPaused, UnknownRun
 from .execution import Execution
 from .flow import Flow
-from .resuming import Plan, agent_of, make_plan
+from .resuming import Plan, agent_of, home, make_plan
 from .running import Run
 from .status import RunStatus
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 
 LETTING_GO_S = 5.0  # how long a run that was paused may take to end its tasks
+
+
+PAUSE_S = 2.0
 
 
 class Launcher:
@@ -73,6 +76,7 @@ class Launcher:
             parent=parent,
             cap=max_concurrency or agent.max_concurrency or self._runtime.max_concurrency,
             tags=list(agent.tags),
+            home=home(agent),
         )
         run = self._create(agent, started, run_id)
         run.origin = here
@@ -162,6 +166,7 @@ class Launcher:
         for run in list(self._runtime.live.values()):
             if run.origin != here and run.origin.partition("#")[0] == cell and execution:
                 run.pause("its cell was run again")
+                concurrent.futures.wait([run.future], timeout=PAUSE_S)  # so that what follows finds it paused
                 print(f"paused {run.run_id}, which this cell had started; go on with: %aether resume {run.run_id}")
 
     def _lost(self, run_id: str, broken: JournalBroken | None) -> None:

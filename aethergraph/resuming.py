@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from . import contents, definitions, merging
+from . import contents, definitions, merging, source
 from . import facts as f
 from .errors import UnknownRun
 from .flow import Flow, Node
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from .hub import Runtime
     from .reactive import Agent
 
-_agents: weakref.WeakValueDictionary[str, Agent] = weakref.WeakValueDictionary()
+_agents: weakref.WeakValueDictionary[tuple[str, str], Agent] = weakref.WeakValueDictionary()
 REUSED, RUNS, MAY_RUN = "reused", "runs", "may run"
 
 
@@ -58,13 +59,21 @@ class Plan:
 
 
 def register(agent: Agent) -> None:
-    """Let `find` know the agent that was defined last under its name."""
-    _agents[agent.name] = agent
+    """Let `find` know the agent that was defined last under its name and in its place."""
+    _agents[agent.name, home(agent)] = agent
 
 
-def find(name: str) -> Agent | None:
-    """The agent of that name that was defined last in this process."""
-    return _agents.get(name)
+def find(name: str, place: str) -> Agent | None:
+    """The agent of that name that was defined last in that place in this process."""
+    return _agents.get((name, place))
+
+
+def home(agent: Agent) -> str:
+    """Module, qualified name and file of an agent's function; cells, whose files are none, count as one place."""
+    thing = source.unwrap(agent)
+    file = getattr(getattr(thing, "__code__", None), "co_filename", "")
+    where = f"@{file}" if file and os.path.exists(file) else ""
+    return f"{thing.__module__}:{thing.__qualname__}{where}"
 
 
 def _is_callee(value: Any) -> bool:
@@ -90,7 +99,7 @@ def agent_of(runtime: Runtime, run_id: str, flow: Flow, namespace: Mapping[str, 
     names = namespace or {}
     here = next((v for v in names.values() if _is_agent(v) and v.name == started.name), None)
     if here is None and namespace is None:
-        here = find(started.name)
+        here = find(started.name, started.home)
     if here is not None and not (definitions.unbound(here) and started.definition):
         return here
     if not started.definition:
