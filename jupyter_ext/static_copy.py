@@ -102,10 +102,21 @@ def _page(
         parts += _nodes(picture, placed, nodes)
     run = escape(clean(picture.run_id))
     return (
-        f'<div class="tex2jax_ignore mathjax_ignore" data-run-id="{run}"><div style="{_CARD}">'
+        f'<div class="tex2jax_ignore mathjax_ignore" data-run-id="{run}">{_instead(run)}<div style="{_CARD}">'
         + "".join(parts)
         + "</div></div>"
     )
+
+
+def _instead(run: str) -> str:
+    """Hides what a front end writes where the widget of a kernel that is gone was ("model not found").
+
+    That is the output just before this one, if there is no element in it. A notebook that is not trusted loses the
+    rule and nothing else.
+    """
+    child = ".jp-OutputArea-child"
+    dead = f"{child}:not(:has(>.jp-OutputArea-output *))"  # a `:has` inside a `:has` makes the whole rule void
+    return f'<style>{dead}:has(+{child} [data-run-id="{run}"]){{display:none!important}}</style>'
 
 
 def _head(picture: Picture, status: RunStatus) -> str:

@@ -242,6 +242,9 @@ def test_a_saved_run_is_seen_after_restart_and_reload(lab: Lab) -> None:
         notebook.reload()
         copy = static_copy(notebook, 2)
         expect(copy).to_be_visible()
+        gone = notebook.cell(2).get_by_text("model not found")
+        expect(gone).to_have_count(1)  # JupyterLab says so where the widget was ...
+        expect(gone).to_be_hidden()  # ... which the copy stands in for
         expect(copy).to_contain_text("What is the title?")
         expect(copy).to_contain_text("Kept: 3 of [1, 2, 3]")
         picture = copy.locator("img").first
