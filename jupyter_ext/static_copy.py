@@ -7,6 +7,7 @@ follow the theme, so it stands on a light card of its own. Nothing in it changes
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from html import escape
 
@@ -30,6 +31,7 @@ _CARD = (
     "border:1px solid #dfe3e8;border-radius:8px;padding:8px 10px;overflow:auto"
 )
 _SMALL = "color:#667078"
+_PLAIN = re.compile(r"[\w.-]+")
 _PRE = "margin:2px 0 6px 14px;padding:0;background:#ffffff;color:#1f2328;white-space:pre-wrap;font-size:12px"
 
 
@@ -112,8 +114,10 @@ def _instead(run: str) -> str:
     """Hides what a front end writes where the widget of a kernel that is gone was ("model not found").
 
     That is the output just before this one, if there is no element in it. A notebook that is not trusted loses the
-    rule and nothing else.
+    rule and nothing else; so does a run whose id could mean something in a style sheet.
     """
+    if not _PLAIN.fullmatch(run):
+        return ""
     child = ".jp-OutputArea-child"
     dead = f"{child}:not(:has(>.jp-OutputArea-output *))"  # a `:has` inside a `:has` makes the whole rule void
     return f'<style>{dead}:has(+{child} [data-run-id="{run}"]){{display:none!important}}</style>'

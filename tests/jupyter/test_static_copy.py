@@ -13,7 +13,7 @@ from jupyter_ext import static_copy
 from jupyter_ext.static_copy import LIMIT, bundle
 from tests.story import PROBE, Story
 
-TAGS = {"div", "b", "code", "span", "img", "details", "summary", "pre"}
+TAGS = {"div", "b", "code", "span", "img", "details", "summary", "pre", "style"}
 ATTRIBUTES = {"class", "style", "alt", "src", "data-run-id"}
 
 
@@ -133,6 +133,12 @@ def test_markup_shows_as_text_everywhere() -> None:
         seen = outline(story, small=small)
         assert seen.tags <= TAGS and seen.attributes <= ATTRIBUTES
         assert "<script>" in seen.text and "\u202e" not in seen.text and "\x00" not in seen.text
+
+
+@pytest.mark.parametrize("run_id", ["x\\", 'x"]{}*{display:none}', "</style><script>", "a b"])
+def test_an_id_that_could_mean_something_in_a_style_sheet_gets_no_rule(run_id: str) -> None:
+    assert "<style" in bundle(Story(run_id="study-7f3ka").picture())["text/html"]
+    assert "<style" not in bundle(Story(run_id=run_id).picture())["text/html"]
 
 
 def test_the_same_facts_give_the_same_copy() -> None:
