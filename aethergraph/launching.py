@@ -227,9 +227,18 @@ class Launcher:
             flow = Flow.of(fact for batch in later for fact in batch)
         inputs = self._runtime.codec_for(agent).load(flow.started.inputs) if flow.started else {}
         self._open(run, agent, flow, len(later), epoch)
+        self._on_disk(run)
         run.origin = hooks.origin() if hooks.origin is not None else ""
         self._launch(run, agent, inputs)
         return run
+
+    def _on_disk(self, run: Run) -> None:
+        """Wait for the fact that opened a run again: a view reads the disk, and would still tell of the last time."""
+        try:
+            self._runtime.journal.flush()
+        except JournalBroken:
+            self._ended(run)
+            raise
 
     def plan(self, run_id: str, namespace: Mapping[str, Any] | None = None) -> Plan:
         """What a resume would reuse and run again, and why; made without running anything."""

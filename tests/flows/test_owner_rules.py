@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
-from aethergraph import NodeContext, RunStatus, Runtime, graph_fn
+from aethergraph import NodeContext, RunStatus, Runtime, graph_fn, hooks
 from aethergraph import facts as f
 from aethergraph import owner as owners
 from aethergraph.disk import DiskStore
 from aethergraph.errors import RunIsLive
+from aethergraph.picture import Picture
+from aethergraph.status import NodeStatus
+from aethergraph.testing import FakeClock
 
-from .lab import LIMIT_S, Lab
+from .lab import LIMIT_S, Lab, laboratory
 
 
 @graph_fn
@@ -87,3 +90,37 @@ def test_30_a_process_that_was_taken_for_dead_writes_nothing_more(lab: Lab) -> N
     with pytest.raises(RunIsLive, match="process 1 on other"):
         started.result(LIMIT_S)
     assert lab.facts(started) == before
+
+
+def test_31_who_looks_at_a_resumed_run_sees_that_it_was_opened_though_no_node_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AETHERGRAPH_CHANNEL", "inbox")
+    clock = FakeClock()
+    with laboratory(tmp_path / "store", clock) as lab:
+        lab.cell("""
+@tool
+async def fit():
+    return 1
+
+@graph_fn
+async def agent(*, context):
+    await fit()
+    await context.channel().ask_text("Go on?")
+""")
+        started = lab.start("agent")
+        lab.asked(started, "Go on?")
+        clock.advance(5)
+        lab.kill()
+        clock.advance(3600)
+        seen: list[Picture] = []
+        held: list[tuple[Any, ...]] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(lab.runtime.thread, "call", lambda *call: held.append(call))  # its body does not begin
+            patch.setattr(hooks, "display_hook", lambda run: seen.append(run.picture()))
+            lab.resume(started)
+        for call in held:
+            lab.runtime.thread.call(*call)
+        clock.advance(2)
+        assert seen[0].nodes[1].status is NodeStatus.REUSED
+        assert seen[0].elapsed(clock.now()) == 2.0, "the hour, when nobody ran it, is left out"
