@@ -1,8 +1,8 @@
 """Questions of a live run: open them durably, notice their answers, let somebody ask for them, keep their deadlines.
 
 A question is a node of kind "wait" and a row of the store. Its answer reaches a body through the mailbox; an attempt
-of a tool gets it at once. Whoever answers writes the row; the run reads it when told (`inbox`), when it opens the
-question, and before it goes quiet.
+of a tool gets it at once. Whoever answers writes the row; the run reads it when told (`answered`) and when it opens
+the question.
 """
 
 from __future__ import annotations
@@ -160,13 +160,8 @@ class Asking:
 
     # ------------------------------------------------------------------ answers
 
-    def inbox(self) -> None:
-        """Somebody may have answered: look at the rows of all open questions."""
-        for token, one in list(self.open.items()):
-            self._look(token, one)
-
     def answered(self, token: Token) -> None:
-        """This question was answered from this process."""
+        """Somebody answered this question."""
         one = self.open.get(token)
         if one is not None:
             self._look(token, one)

@@ -10,6 +10,7 @@ import msgspec
 
 from . import codec as values
 from . import facts as f
+from . import waiting
 from .calls import CallHandle
 from .dispatch import outcome_of, preview
 from .errors import NoOneToAsk
@@ -196,7 +197,8 @@ class Delivery:
             mark(error, handle.no, f"in node {handle.node_id} of run {run.run_id}")
             failure = describe(error, run.codec.dump)
         payload = b"" if failure else run.codec.dump(value)
-        position = run.fact(f.NodeDone(handle.no, failure is None, payload, run.clock(), failure))
+        done = f.NodeDone(handle.no, failure is None, payload, run.clock(), failure)
+        position = run.fact(done, [waiting.taken_op(handle.token)])
 
         def deliver(at: int) -> None:
             if through_mailbox:

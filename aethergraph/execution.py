@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import facts as f
-from . import owner
+from . import owner, roster
 from .asking import Asking
 from .attempts import Attempts
 from .calls import CallHandle, Reference, resolve, unresolved
@@ -262,7 +262,8 @@ class Execution:
     def _end(self, fact: f.AnyFact, status: RunStatus, error: str = "") -> None:
         """Write the end of the run, or of this process's part in it, together with the run's row."""
         self.flow.fold(fact)
-        self.number = self.journal.append(self.run_id, fact, [self.runtime.runlist.row_op(self, status, error[:200])])
+        ops = [self.runtime.runlist.row_op(self, status, error[:200]), roster.obeyed_op(self.run_id)]
+        self.number = self.journal.append(self.run_id, fact, ops)
 
     def _suspend(self, why: str) -> None:
         self._end(f.RunPaused(why, self.clock()), RunStatus.PAUSED)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import hooks, ids, waiting
+from . import doorbell, hooks, ids, roster, waiting
 from .errors import AlreadyAnswered, BadAnswer
 from .execution import Execution
 from .outputs import Outputs
@@ -46,7 +46,7 @@ class Inbox:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._doorbell: waiting.Doorbell | None = None
+        self._doorbell: doorbell.Doorbell | None = None
         self._clerk = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="aether-answers")
         self._closing = threading.Event()
         self._blocked: dict[str, queue.SimpleQueue[tuple[str, Question] | None]] = {}  # threads that wait for a run
@@ -108,12 +108,18 @@ class Inbox:
             UnknownWait, AlreadyAnswered, BadAnswer: it was not taken; says why.
         """
         now = self._runtime.clock.now()
-        row = waiting.answer(self._runtime.store, token, value, answer_id or secrets.token_hex(8), now)
-        run = self._runtime.live.get(row.run_id)
-        if run is not None and run.execution is not None:
-            self._runtime.thread.call(run.execution.asking.answered, ids.Token(token))
-        else:
-            waiting.ring(self._runtime.store.folder)
+        answer_id = answer_id or secrets.token_hex(8)
+        row = waiting.answer(self._runtime.store, token, value, answer_id, now, self._runtime.live.__contains__)
+        if not self._tell(row.run_id, token):
+            doorbell.ring(self._runtime.store.folder)
+
+    def _tell(self, run_id: str, token: str) -> bool:
+        """Let a run of this process look at its answer; False where it is not one."""
+        run = self._runtime.live.get(run_id)
+        if run is None or run.execution is None:
+            return False
+        self._runtime.thread.call(run.execution.asking.answered, ids.Token(token))
+        return True
 
     def answer_soon(self, token: str, value: Any, answer_id: str, done: Callable[[str], None]) -> None:
         """Answer from any thread without waiting: `done("")`, or `done(why not)`, is called on a worker thread."""
@@ -138,7 +144,7 @@ class Inbox:
         """Hear of answers from other processes, from now on."""
         if self._doorbell is not None:
             return
-        self._doorbell = waiting.Doorbell(self._runtime.store.folder)
+        self._doorbell = doorbell.Doorbell(self._runtime.store.folder)
         if not self._doorbell.start(self._rang):
             _log.warning("%s cannot be watched: answers are looked for every %g s", self._doorbell.folder, POLL_S)
             threading.Thread(target=self._poll, name="aether-doorbell", daemon=True).start()
@@ -149,14 +155,11 @@ class Inbox:
 
     def _rang(self) -> None:
         """Something was answered or ordered by another process."""
-        runtime = self._runtime
-        for run in list(runtime.live.values()):
-            if run.execution is None:
-                continue
-            runtime.thread.call(run.execution.asking.inbox)
-            order = runtime.store.get(f"x:{run.run_id}")
-            if order is not None:
-                runtime.thread.call(run.execution.cancel, order.decode())
+        for token, run_id in waiting.inbox(self._runtime.store):
+            self._tell(run_id, token)
+        for run_id, by in roster.orders(self._runtime.store):
+            if run_id in self._runtime.live:
+                self._runtime.cancel(run_id, by)
 
     def close(self) -> None:
         """Stop listening; answers that were handed in are still written."""

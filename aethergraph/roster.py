@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -12,6 +12,8 @@ from .engine import Op
 from .errors import UnknownRun
 from .status import RunStatus
 from .store import Store, Transaction
+
+ORDER = "x:"
 
 
 class RunRow(msgspec.Struct, frozen=True, array_like=True):
@@ -85,3 +87,27 @@ def read(store: Store, run_id: str) -> RunRow:
 def everything(store: Store) -> Iterable[RunRow]:
     """All rows, newest first."""
     return sorted((decode(data) for _, data in store.scan("r:")), key=lambda row: row.created, reverse=True)
+
+
+# ---------------------------------------------------------------------- orders from other processes
+
+
+def order_op(run_id: str, by: str) -> Op:
+    """Order the process that runs `run_id` to cancel it."""
+    return lambda rows: rows.set(ORDER + run_id, by.encode())
+
+
+def obeyed_op(run_id: str) -> Op:
+    """The run is over: an order to end it has no object any more."""
+
+    def op(rows: Transaction) -> None:
+        if rows.get(ORDER + run_id) is not None:
+            rows.delete(ORDER + run_id)
+
+    return op
+
+
+def orders(store: Store) -> Iterator[tuple[str, str]]:
+    """Runs that are to be cancelled, and by whom."""
+    for key, by in store.scan(ORDER):
+        yield key.removeprefix(ORDER), by.decode()

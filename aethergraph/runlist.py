@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import doorbell, journal, owner, roster, waiting
 from . import facts as f
-from . import journal, owner, roster, waiting
 from .engine import Op
 from .errors import RunIsLive
 from .execution import Execution
@@ -74,7 +74,7 @@ class RunList:
             try:
                 self._runtime.owner.take(rows, run_id)
             except RunIsLive:
-                rows.set(f"x:{run_id}", by.encode())
+                roster.order_op(run_id, by)(rows)
             else:
                 end = f.RunCancelled(by, self._runtime.clock.now())
                 rows.set(journal.row_key(run_id, len(batches)), f.encode([end]))
@@ -83,7 +83,7 @@ class RunList:
                         waiting.withdraw_op(node.wait.token)(rows)
                 ended = _row_of(row, RunStatus.CANCELLED, flow, self._runtime.clock.now())
                 roster.write_op(ended)(rows)
-        waiting.ring(self._runtime.store.folder)
+        doorbell.ring(self._runtime.store.folder)
 
     def row_op(self, execution: Execution, status: RunStatus, error: str = "") -> Op:
         """The row of a live run, to be written with the fact that changes it."""

@@ -2,16 +2,13 @@
 
 A row under `w:TOKEN` is the truth about a wait while its run is asleep. It is opened, withdrawn and refused in the
 transaction of the fact that says so; it is answered by whoever comes first, from any process, in one transaction.
-After that commit the answerer rings the doorbell, so that the process that owns the run looks at its waits.
+Who answers for a run of another process puts a row under `in:TOKEN` beside it and rings the doorbell afterwards, so
+that the owner reads the few that were answered and not all that wait. It takes the row away when it takes the answer.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import threading
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -25,7 +22,7 @@ from .store import Store, Transaction
 State = Literal["open", "answered", "withdrawn", "timed out"]
 
 PREFIX = "w:"
-_log = logging.getLogger("aethergraph.waiting")
+INBOX = "in:"
 
 
 class WaitRow(msgspec.Struct, frozen=True, array_like=True):
@@ -97,6 +94,7 @@ def withdraw_op(token: str) -> Op:
         row = _load(token, transaction.get(PREFIX + token))
         if row is not None and row.state == "open":
             _save(transaction, msgspec.structs.replace(row, state="withdrawn"))
+        taken_op(token)(transaction)
 
     return op
 
@@ -121,15 +119,41 @@ def refuse_op(token: str, why: str) -> Op:
                 refused=why,
             ),
         )
+        taken_op(token)(transaction)
 
     return op
 
 
-def answer(store: Store, token: str, value: Any, answer_id: str, now: float) -> WaitRow:
-    """Answer the wait in one transaction and return its row; the caller rings the doorbell afterwards.
+def taken_op(token: str) -> Op:
+    """The owner took the answer: it is not in the inbox any more."""
+
+    def op(transaction: Transaction) -> None:
+        if transaction.get(INBOX + token) is not None:  # most are answered from the process that asks
+            transaction.delete(INBOX + token)
+
+    return op
+
+
+def inbox(store: Store) -> Iterator[tuple[str, str]]:
+    """Token and run of what was answered for another process to take, and is not taken yet."""
+    for key, run_id in store.scan(INBOX):
+        yield key.removeprefix(INBOX), run_id.decode()
+
+
+def _not_ours(run_id: str) -> bool:
+    return False
+
+
+def answer(
+    store: Store, token: str, value: Any, answer_id: str, now: float, ours: Callable[[str], bool] = _not_ours
+) -> WaitRow:
+    """Answer the wait in one transaction and return its row; the caller tells the owner of the run afterwards.
 
     The same non-empty `answer_id` again gives the row as it is. Past the deadline the default is written instead,
     or the wait times out, and the answer comes too late.
+
+    Args:
+        ours: whether the run is this process's, which then needs no row in the inbox to hear of the answer.
 
     Raises:
         UnknownWait: no such token.
@@ -142,8 +166,9 @@ def answer(store: Store, token: str, value: Any, answer_id: str, now: float) -> 
             raise UnknownWait(token)
         if row.state == "answered" and answer_id and row.answer_id == answer_id:
             return row
-        late = row.state == "open" and _is_late(row, now)
-        if late:
+        if row.state == "open" and not ours(row.run_id):
+            transaction.set(INBOX + token, row.run_id.encode())
+        if row.state == "open" and _is_late(row, now):
             _save(transaction, row := _timed_out(row))
         elif row.state == "open":
             _save(transaction, row := _answered(row, value, answer_id, now))
@@ -220,92 +245,3 @@ def _timed_out(row: WaitRow) -> WaitRow:
 
 def _how(row: WaitRow) -> str:
     return "timed out" if row.by_default else row.state
-
-
-def ring(folder: Path) -> None:
-    """Tell the process that runs the store's runs to look at its waits. Call it after the commit, never before."""
-    try:
-        handle = os.open(_doorbell(folder), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            if os.fstat(handle).st_size > 4096:
-                os.ftruncate(handle, 0)
-            os.write(handle, b".")
-        finally:
-            os.close(handle)
-    except OSError as error:
-        # The answer is committed: failing here would make the answerer believe that it is not.
-        _log.warning("an answer is stored, but %s could not be rung: %s", _doorbell(folder), error)
-
-
-def _doorbell(folder: Path) -> Path:
-    return folder / "doorbell"
-
-
-class Doorbell:
-    """Hears `ring`, also from other processes, by the file system's own notification.
-
-    It watches the doorbell file only, never the database, which changes with each commit. The callback runs on a
-    daemon thread: once as soon as the watch stands (what rang before that was not heard) and after each ring; several
-    rings within 50 ms are one. Without `watchfiles`, or where the folder cannot be watched, `start` says so by False:
-    then an answer from another process is seen when a question opens, a run parks, or a run is taken up.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self, callback: Callable[[], None]) -> bool:
-        """Begin to listen; whether it can."""
-        try:
-            import watchfiles
-        except ImportError:
-            return False
-        try:
-            _doorbell(self.folder).touch(mode=0o600)
-        except OSError as error:
-            _log.warning("cannot listen for answers from other processes: %s", error)
-            return False
-
-        def listen() -> None:
-            armed = _Armed(self._stopping, lambda: _call(callback))
-            try:
-                for _ in watchfiles.watch(
-                    _doorbell(self.folder), watch_filter=None, debounce=50, stop_event=armed, raise_interrupt=False
-                ):
-                    _call(callback)
-            except (OSError, RuntimeError) as error:  # watchfiles raises these where the system cannot watch
-                _log.warning("stopped listening for answers from other processes: %s", error)
-
-        self._stopping.clear()
-        self._thread = threading.Thread(target=listen, name="aether-doorbell", daemon=True)
-        self._thread.start()
-        return True
-
-    def stop(self) -> None:
-        """Stop listening and wait until the thread has ended."""
-        self._stopping.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
-        self._thread = None
-
-
-class _Armed:
-    """The stop event that watchfiles asks again and again; its first question tells that the watch stands."""
-
-    def __init__(self, stopping: threading.Event, first: Callable[[], None]) -> None:
-        self.stopping, self.first = stopping, first
-        self.asked = False
-
-    def is_set(self) -> bool:
-        if not self.asked:
-            self.asked = True
-            self.first()
-        return self.stopping.is_set()
-
-
-def _call(callback: Callable[[], None]) -> None:
-    try:
-        callback()
-    except Exception:  # noqa: BLE001  # the engine's callback: one failure must not deafen the store
-        _log.exception("looking at the answered questions failed")

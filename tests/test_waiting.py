@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ from aethergraph.engine import Op
 from aethergraph.errors import AlreadyAnswered, BadAnswer, DamagedRecord, UnknownWait
 from aethergraph.schema import Question
 from aethergraph.store import Blobs, MemoryStore, Store
-from aethergraph.waiting import Doorbell, WaitRow
+from aethergraph.waiting import WaitRow
 
 TEXT = Question("text", "Your name?", name="who")
 CHOICE = Question("choice", "Which?", options=["svm", "forest"])
@@ -192,48 +193,42 @@ def test_a_damaged_row_is_named(store: Store) -> None:
         waiting.read(store, "ask-1")
 
 
-def test_the_doorbell_is_heard_when_it_is_rung(tmp_path: Path) -> None:
-    heard = threading.Semaphore(0)
-    before = set(threading.enumerate())
-    bell = Doorbell(tmp_path)
-    assert bell.start(lambda: heard.release())
-    try:
-        assert heard.acquire(timeout=20), "the watch never stood"
-        waiting.ring(tmp_path)
-        assert heard.acquire(timeout=20), "the ring was not heard"
-    finally:
-        bell.stop()
-    assert not any(thread.name == "aether-doorbell" for thread in set(threading.enumerate()) - before)
+def test_an_answer_for_another_process_lies_in_the_inbox_until_it_is_taken(store: Store) -> None:
+    put(store, waiting.open_op(row()))
+    waiting.answer(store, "ask-1", "Ada", "click", 5.0)
+    assert list(waiting.inbox(store)) == [("ask-1", "study-1")]
+    put(store, waiting.taken_op("ask-1"))
+    assert list(waiting.inbox(store)) == []
 
 
-def test_a_failing_callback_does_not_deafen_the_doorbell(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    heard = threading.Semaphore(0)
-
-    def callback() -> None:
-        heard.release()
-        raise ValueError("broken")
-
-    bell = Doorbell(tmp_path)
-    bell.start(callback)
-    try:
-        assert heard.acquire(timeout=20)
-        waiting.ring(tmp_path)
-        assert heard.acquire(timeout=20)
-    finally:
-        bell.stop()
-    assert "looking at the answered questions failed" in caplog.text
+def test_an_answer_that_is_refused_or_comes_second_is_not_in_the_inbox(store: Store) -> None:
+    put(store, waiting.open_op(row(CHOICE)))
+    with pytest.raises(BadAnswer):
+        waiting.answer(store, "ask-1", "tree", "click", 5.0)
+    assert list(waiting.inbox(store)) == []
+    waiting.answer(store, "ask-1", "svm", "click", 5.0)
+    put(store, waiting.taken_op("ask-1"))
+    with pytest.raises(AlreadyAnswered):
+        waiting.answer(store, "ask-1", "forest", "other", 6.0)
+    assert list(waiting.inbox(store)) == []
 
 
-def test_the_doorbell_file_does_not_grow_for_ever(tmp_path: Path) -> None:
-    (tmp_path / "doorbell").write_bytes(b"." * 5000)
-    waiting.ring(tmp_path)
-    assert (tmp_path / "doorbell").stat().st_size == 1
+def test_an_answer_for_this_process_needs_no_inbox(store: Store) -> None:
+    put(store, waiting.open_op(row()))
+    waiting.answer(store, "ask-1", "Ada", "click", 5.0, lambda run_id: run_id == "study-1")
+    assert list(waiting.inbox(store)) == []
 
 
-def test_ringing_where_nothing_can_be_written_only_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    waiting.ring(tmp_path / "missing")
-    assert "an answer is stored" in caplog.text
+def test_who_answers_too_late_tells_the_owner_that_the_time_is_over(store: Store) -> None:
+    put(store, waiting.open_op(row(deadline=4.0)))
+    with pytest.raises(AlreadyAnswered, match="timed out"):
+        waiting.answer(store, "ask-1", "Ada", "click", 5.0)
+    assert list(waiting.inbox(store)) == [("ask-1", "study-1")]
 
 
-def test_without_a_folder_the_doorbell_says_that_it_cannot_listen(tmp_path: Path) -> None:
-    assert Doorbell(tmp_path / "missing").start(lambda: None) is False
+@pytest.mark.parametrize("closing", [waiting.withdraw_op, lambda token: waiting.refuse_op(token, "no")])
+def test_what_is_withdrawn_or_refused_leaves_the_inbox(store: Store, closing: Callable[[str], Op]) -> None:
+    put(store, waiting.open_op(row()))
+    waiting.answer(store, "ask-1", "Ada", "click", 5.0)
+    put(store, closing("ask-1"))
+    assert list(waiting.inbox(store)) == []
