@@ -248,7 +248,7 @@ def test_log_lines_are_in_the_log_and_the_louder_ones_in_the_transcript(story: S
 
 
 def test_printed_text_of_a_run_is_bounded(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aethergraph.picture.KEPT", 1000)
+    monkeypatch.setattr("aethergraph.picture.effects.KEPT", 1000)
     first, second = story.node("a"), story.node("b")
     for i in range(200):
         story.printed(first, f"a line {i}\n")

@@ -1,0 +1,87 @@
+"""Questions: opened, refused, answered, withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .. import facts as f
+from .. import schema
+from ..labels import line
+from ..status import NodeStatus
+from .canvas import Canvas
+from .parts import HIDDEN, Ask, Node, answer_text, error_text, plain
+
+
+def _wait_opened(canvas: Canvas, fact: f.WaitOpened) -> None:
+    node = canvas.nodes[fact.no]
+    question = schema.decode(fact.question)
+    node.label = f"ask: {line(question.name or question.prompt)[:60]}"
+    old = canvas.asks.get(fact.no)
+    since = canvas.clock(fact.t)
+    canvas.asks[fact.no] = Ask(
+        fact.no, fact.token, question, since, fact.deadline, fact.round, old.refused if old else ""
+    )
+    scope = canvas.nodes.get(node.scope)
+    if old is None and scope is not None:
+        scope.asking += 1
+    canvas.move(node, NodeStatus.WAITING)
+    canvas.changed.asks = canvas.changed.shape = True
+    entry = canvas.transcript.find(fact.no)
+    if entry is None or not entry.open:
+        entry = canvas.transcript.add(since, "ask", question.prompt, node.scope, key=fact.no)
+    entry.open, entry.more = True, ""
+    canvas.transcript.touch(entry)
+
+
+def answered(canvas: Canvas, node: Node) -> None:
+    """A question has its answer, or will have none."""
+    ask = close_ask(canvas, node)
+    entry = canvas.transcript.find(node.no)
+    if entry is None or ask is None:
+        return
+    if node.error is not None:
+        entry.more = error_text(node.error)
+        return
+    node.answer = entry.more = HIDDEN if ask.question.silent else answer_text(plain(node.value))
+    if ask.question.silent:
+        node.value = b""
+
+
+def close_ask(canvas: Canvas, node: Node) -> Ask | None:
+    """The question of `node` is no longer open; the question, or None where there was none."""
+    ask = canvas.asks.pop(node.no, None)
+    if ask is None:
+        return None
+    scope = canvas.nodes.get(node.scope)
+    if scope is not None:
+        scope.asking -= 1
+    entry = canvas.transcript.find(node.no)
+    if entry is not None:
+        entry.open = False
+        canvas.transcript.touch(entry)
+    canvas.changed.asks = canvas.changed.head = True
+    return ask
+
+
+def _wait_refused(canvas: Canvas, fact: f.WaitRefused) -> None:
+    ask = canvas.asks.get(fact.no)
+    if ask is not None:
+        ask.refused, ask.round = fact.why, fact.round
+        canvas.changed.asks = True
+
+
+def _wait_withdrawn(canvas: Canvas, fact: f.WaitWithdrawn) -> None:
+    node = canvas.nodes[fact.no]
+    close_ask(canvas, node)
+    canvas.transcript.supersede_key(fact.no)
+    node.ended, node.why = canvas.clock(fact.t), fact.why
+    if node.status is NodeStatus.WAITING:
+        canvas.move(node, NodeStatus.CANCELLED)
+
+
+FOLD: dict[type[f.Fact], Callable[[Canvas, Any], None]] = {
+    f.WaitOpened: _wait_opened,
+    f.WaitRefused: _wait_refused,
+    f.WaitWithdrawn: _wait_withdrawn,
+}
