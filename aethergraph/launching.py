@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import definitions, hooks, ids, journal, owner, roster
+from . import definitions, gathering, hooks, ids, journal, owner, roster
 from . import facts as f
 from .codec import canonical
 from .errors import JournalBroken, RunCancelled, RunExists, RunPaused, UnknownRun
@@ -61,7 +61,7 @@ class Launcher:
         if run_id is not None and self._runtime.store.get(roster.row_key(run_id)) is not None:
             return self._again(agent, inputs, run_id)
         payload = self._runtime.codec.dump(inputs, f"the inputs of {agent.name}")
-        definition = definitions.save(self._runtime.store, definitions.gather(agent), self._runtime.keyring)
+        definition = definitions.save(self._runtime.store, gathering.gather(agent), self._runtime.keyring)
         here = hooks.origin() if hooks.origin is not None else ""
         if here and not keep:
             self._pause_earlier(here)

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import source
-from .definitions import Definition, Missing, bound_by, gather
+from .definitions import Definition, Missing, bound_by
+from .gathering import gather
 
 _FUTURE = "from __future__ import annotations"
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from . import contents, definitions, merging, source
+from . import contents, definitions, gathering, merging, source
 from . import facts as f
 from .errors import UnknownRun
 from .flow import Flow, Node
@@ -100,7 +100,7 @@ def agent_of(runtime: Runtime, run_id: str, flow: Flow, namespace: Mapping[str, 
     here = next((v for v in names.values() if _is_agent(v) and v.name == started.name), None)
     if here is None and namespace is None:
         here = find(started.name, started.home)
-    if here is not None and not (definitions.unbound(here) and started.definition):
+    if here is not None and not (gathering.unbound(here) and started.definition):
         return here
     if not started.definition:
         how = "run the cell or import the module that defines it"

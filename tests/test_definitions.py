@@ -17,8 +17,9 @@ import pytest
 from aethergraph import fingerprint
 from aethergraph.blobs import DiskBlobs
 from aethergraph.codec import Codec
-from aethergraph.definitions import Definition, gather, load_definition, materialise, save
+from aethergraph.definitions import Definition, load_definition, materialise, save
 from aethergraph.errors import DamagedRecord, Untrusted
+from aethergraph.gathering import gather
 from aethergraph.keyring import Keyring
 from aethergraph.store import MemoryStore
 from tests.cells import notebook
@@ -150,11 +151,11 @@ def test_it_holds_in_another_process_with_another_hash_seed(tmp_path: Path) -> N
     (tmp_path / "definition").write_bytes(msgspec.msgpack.encode(definition))
     script = f"""
 import msgspec, pathlib
-from aethergraph import definitions, fingerprint
+from aethergraph import definitions, fingerprint, gathering
 data = pathlib.Path({str(tmp_path / "definition")!r}).read_bytes()
 definition = msgspec.msgpack.decode(data, type=definitions.Definition)
 agent = definitions.materialise(definition, "made", {{}})["study"]
-print(fingerprint.code(agent).digest.hex(), definitions.gather(agent).source == definition.source)
+print(fingerprint.code(agent).digest.hex(), gathering.gather(agent).source == definition.source)
 """
     for seed in ("1", "2"):
         env = os.environ | {"PYTHONHASHSEED": seed}

@@ -24,7 +24,8 @@ ROOMS = {
     "literals scopes references graph_text graph_svg",
     3: "flow picture groups notes plots transcript scene",
     4: "store clock codec contents fingerprint source engine keyring origins",
-    5: "disk blobs owner journal roster waiting doorbell drawing definitions merging services channels",
+    5: "disk blobs owner journal roster waiting doorbell drawing definitions importing wording gathering "
+    "merging services channels",
     6: "context",
     7: "loop places calls mailbox timers desks effects asking attempts validity dispatch delivery execution running "
     "resuming hooks telling inbox launching runlist hub executors",
