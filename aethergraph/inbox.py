@@ -109,8 +109,17 @@ class Inbox:
         """
         now = self._runtime.clock.now()
         answer_id = answer_id or secrets.token_hex(8)
-        row = waiting.answer(self._runtime.store, token, value, answer_id, now, self._runtime.live.__contains__)
-        if not self._tell(row.run_id, token):
+        try:
+            row = waiting.answer(self._runtime.store, token, value, answer_id, now, self._runtime.live.__contains__)
+        except AlreadyAnswered:
+            late = waiting.read(self._runtime.store, token)  # it may have run out just now, by this very answer
+            if late is not None:
+                self._ring(late.run_id, token)
+            raise
+        self._ring(row.run_id, token)
+
+    def _ring(self, run_id: str, token: str) -> None:
+        if not self._tell(run_id, token):
             doorbell.ring(self._runtime.store.folder)
 
     def _tell(self, run_id: str, token: str) -> bool:
