@@ -1,18 +1,17 @@
-"""Running tools: slots, threads, attempts with retries, and what an attempt leaves behind.
+"""Running tools: attempts with retries, the threads of sync tools, and what an attempt leaves behind.
 
-A slot is held by each attempt that runs, not by one that waits (for a question, a child, or its next attempt). Sync
-tools run in worker threads. Slots limit, threads do not: a thread that is blocked in the engine gives its slot back.
+An attempt that runs holds slots (see `slots`), one that waits (for a question, a child, or its next attempt) does not.
+Sync tools run in worker threads. Slots limit, threads do not: a thread that is blocked in the engine gives its slots
+back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextlib
 import itertools
 import random
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from . import codec as values
@@ -21,11 +20,12 @@ from . import facts as f
 from .calls import CallHandle
 from .desks import AttemptDesk
 from .engine import HERE
-from .errors import NoOneToAsk
+from .errors import NoOneToAsk, OurBug, SlotCycle
 from .failures import describe, mark
 from .loop import EMPTY
 from .places import AttemptPlace
 from .shapes import shape
+from .slots import Limit, Seat
 
 if TYPE_CHECKING:
     from .context import NodeContext
@@ -46,73 +46,62 @@ class Attempts:
 
     def __init__(self, run: Execution, cap: int) -> None:
         self._run = run
-        self.cap = cap
-        self.active = 0  # slots in use
+        self._slots = run.runtime.slots
+        self._own = Limit(cap)
+        self.limits = (self._own, self._slots.process)
         self.threads = 0  # worker threads that have not ended
-        self._ready: deque[CallHandle] = deque()
-        self._returning: deque[asyncio.Future[None]] = deque()  # parked attempts that want their slot back go first
+        self._pausing = 0  # attempts that failed, and will be made again in a while
+        self._waiting: set[Seat] = set()  # calls that stand in line for slots
         self._blocked: set[concurrent.futures.Future[Any]] = set()  # what worker threads wait for
         self._watch: asyncio.TimerHandle | None = None  # looks for pure tools that take long
 
     @property
     def busy(self) -> bool:
         """Whether any attempt runs or is about to."""
-        return bool(self.active or self._ready or self._returning)
+        return bool(self._own.used or self._waiting or self._pausing)
 
-    # ------------------------------------------------------------------ slots
+    # ------------------------------------------------------------------ starting
 
     def enqueue(self, handle: CallHandle) -> None:
-        """Start `handle` now, or when a slot is free."""
-        if self.active < self.cap and not self._ready:
-            self._begin(handle)
-        else:
-            self._ready.append(handle)
-
-    def _begin(self, handle: CallHandle) -> None:
+        """Start `handle` now, or when it has its slots."""
         if handle.future.done() or self._run.closed:
             return
-        self.active += 1
+        target = handle.target
+        tool = None if target.max_concurrency is None else self._slots.of(target)
+        limits = handle.place.limits
+        seat = handle.seat = Seat(self._run, handle, limits, tool)
+        if seat.take():
+            self._begin(seat)
+            return
+        self._waiting.add(seat)
+        try:
+            seat.queue(self._begin)
+        except SlotCycle as error:
+            self._waiting.discard(seat)
+            self._run.delivery.failed(handle, error)
+
+    def forget(self, handle: CallHandle) -> None:
+        """Its body does not want it any more: it leaves the line."""
+        if handle.seat in self._waiting:
+            self._waiting.discard(handle.seat)
+            handle.seat.leave()
+
+    def _begin(self, seat: Seat) -> None:
+        handle: CallHandle = seat.call
+        if self._waiting:
+            self._waiting.discard(seat)
         self._run.live.add(handle)
         tool = handle.target
         place = AttemptPlace(handle, 1, not tool.is_async, self._desk)
         handle.context.run(HERE.set, place)
-        work = self._attempts(handle, place)
+        work = self._attempts(handle, place, seat)
         handle.task = asyncio.Task(work, loop=self._run.loop, context=handle.context)
         if tool.pure and self._watch is None:
             self._watch = self._run.loop.raw_at(self._run.loop.raw_time() + LAZY_START_S, self._show_running, set())
 
-    def _release(self) -> None:
-        self.active -= 1
-        while self._returning and self.active < self.cap:
-            waiter = self._returning.popleft()
-            if not waiter.done():
-                self.active += 1
-                waiter.set_result(None)
-        while self._ready and self.active < self.cap:
-            self._begin(self._ready.popleft())
-
-    @contextlib.asynccontextmanager
-    async def without_slot(self) -> AsyncIterator[None]:
-        """While an attempt waits for somebody else it holds no slot; it gets one again ahead of new starts."""
-        self._release()
-        try:
-            yield
-        finally:
-            if self.active < self.cap or self._run.closed:
-                self.active += 1
-            else:
-                turn: asyncio.Future[None] = self._run.loop.create_future()
-                self._returning.append(turn)
-                try:
-                    await turn
-                except asyncio.CancelledError:
-                    if not turn.done() or turn.cancelled():
-                        self.active += 1  # the caller's own release follows
-                    raise
-
     # ------------------------------------------------------------------ attempts
 
-    async def _attempts(self, handle: CallHandle, place: AttemptPlace) -> None:
+    async def _attempts(self, handle: CallHandle, place: AttemptPlace, seat: Seat) -> None:
         run, tool = self._run, handle.target
         started = run.clock()
         try:
@@ -137,8 +126,7 @@ class Attempts:
                     return
                 finally:
                     place.closed = "its attempt has ended"  # fences a context that outlived it
-                async with self.without_slot():
-                    await asyncio.sleep(pause)
+                await self._pause(seat, pause)
         except asyncio.CancelledError as error:
             if not handle.future.done() and not run.closed:
                 run.delivery.failed(handle, error, started=started)
@@ -146,7 +134,19 @@ class Attempts:
             handle.pass_on(error)
         finally:
             run.live.discard(handle)
-            self._release()
+            job = place.job
+            if job is None or job.done():
+                seat.leave()
+            else:  # a thread that cannot be stopped outlives its run: what it uses is not free before it ends
+                job.add_done_callback(seat.left, context=EMPTY)
+
+    async def _pause(self, seat: Seat, seconds: float) -> None:
+        self._pausing += 1
+        try:
+            async with seat.away():
+                await asyncio.sleep(seconds)
+        finally:
+            self._pausing -= 1
 
     def _desk(self, place: AttemptPlace) -> AttemptDesk:
         if place.handle.node is None:  # a pure tool that uses its context becomes a node now
@@ -200,7 +200,7 @@ class Attempts:
         run, tool = self._run, handle.target
         self.threads += 1
         context = handle.context.copy()
-        job = run.loop.run_in_executor(_threads, context.run, self._sync, handle, place)
+        job = place.job = run.loop.run_in_executor(_threads, context.run, self._sync, handle, place)
         job.add_done_callback(self._thread_ended, context=EMPTY)
         # A thread cannot be stopped: fence it, and hold the slot until it has really ended.
         try:
@@ -252,9 +252,20 @@ class Attempts:
         context = self._run.runtime.make_context(place.desk)
         return context, {**handle.kwargs, name: context}
 
+    def may_run_here(self, handle: CallHandle) -> bool:
+        """Whether a slot of its tool is free."""
+        limit = self._slots.of(handle.target)
+        return limit is None or limit.used < limit.cap
+
     def run_here(self, handle: CallHandle) -> None:
-        """Run a sync tool now, on this thread, because the body reads its output before awaiting it."""
+        """Run a sync tool now, on this thread, because the body reads its output before awaiting it.
+
+        That is the body's own work and takes no slot but the tool's, which is a promise to something outside.
+        """
         run = self._run
+        seat = Seat(run, handle, (), self._slots.of(handle.target))
+        if not seat.take():
+            raise OurBug(f"{handle.callee} was run in place without a slot of its tool")
         started = run.clock()
         place = AttemptPlace(handle, 1, False, self._desk)
         token = HERE.set(place)
@@ -266,6 +277,7 @@ class Attempts:
             run.delivery.done(handle, outputs, packed=packed, volatile=volatile, started=started, in_place=True)
         finally:
             place.closed = "its attempt has ended"
+            seat.leave()
             HERE.reset(token)
 
     # ------------------------------------------------------------------ mutation
@@ -308,11 +320,11 @@ class Attempts:
 
     def close(self) -> None:
         """The run is over here: fence what still runs."""
-        self._ready.clear()
+        waiting, self._waiting = self._waiting, set()
+        for seat in waiting:
+            seat.leave()
         if self._watch is not None:
             self._watch.cancel()
-        for waiter in self._returning:
-            waiter.cancel()
         for job in list(self._blocked):
             job.cancel()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import NotAwaited
 from .flow import Node
 from .ids import Key
+from .slots import Seat
 
 if TYPE_CHECKING:  # the engine makes handles and handles call the engine: one noun, two files
     from .execution import Execution
@@ -66,8 +67,8 @@ class CallHandle(Coroutine[Any, Any, Any]):
 
     __slots__ = (
         "_iterator", "after", "args", "at", "awaited", "callee", "context", "deps", "execution", "fingerprint", "flat",
-        "future", "given", "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "target", "task", "token",
-        "why",
+        "future", "given", "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "seat", "target", "task",
+        "token", "why",
     )  # fmt: skip
 
     def __init__(
@@ -92,6 +93,7 @@ class CallHandle(Coroutine[Any, Any, Any]):
         self.awaited = False
         self.token = ""
         self.task: asyncio.Task[Any] | None = None
+        self.seat: Seat | None = None  # its slots, once it is to run
         self.future = CallFuture(loop=run.loop)
         self.future.handle = self
         self._iterator: Iterator[Any] | None = None
@@ -118,7 +120,7 @@ class CallHandle(Coroutine[Any, Any, Any]):
     def settled(self) -> None:
         """It has its result: break the reference cycles, or each call would have to wait for the garbage collector."""
         self.future.handle = None
-        self.task, self.context = None, _NO_CONTEXT
+        self.task, self.context, self.seat = None, _NO_CONTEXT, None
 
     def send(self, value: Any) -> Any:
         """Go on."""

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -157,8 +158,13 @@ class AttemptDesk(_Desk):
 
     async def ask(self, question: Question, asker: Asker | None = None) -> Any:
         """Ask, and wait for the checked answer; no slot is held meanwhile."""
-        async with self.run.attempts.without_slot():
+        async with self.away():
             return await self.run.asking.in_attempt(self, question, asker)
+
+    def away(self) -> AbstractAsyncContextManager[None]:
+        """While the attempt waits for somebody else: its slots are given back, and taken again afterwards."""
+        seat = self.place.handle.seat
+        return nullcontext() if seat is None else seat.away()
 
     def block(self, awaitable: Awaitable[Any]) -> Any:
         """Run on the loop and wait, from the worker thread."""

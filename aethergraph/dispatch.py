@@ -317,7 +317,7 @@ class Dispatch:
 
     def _run_in_place(self, handle: CallHandle) -> None:
         run, node = self._run, handle.node
-        if handle in self._out:
+        if handle in self._out and run.attempts.may_run_here(handle):
             handle.awaited = True
             handle.place.loose.pop(handle, None)
             self._out.remove(handle)
@@ -348,6 +348,8 @@ class Dispatch:
             return
         if handle.task is not None:
             handle.task.cancel()
+        else:
+            run.attempts.forget(handle)
         run.mailbox.unclaim(handle.key)
         if handle.redo:
             run.mailbox.release(handle.key)

@@ -238,6 +238,18 @@ class WouldBlock(AetherGraphError):
         super().__init__(f"{what} would block the loop that has to do the work; write {instead}")
 
 
+class SlotCycle(AetherGraphError):
+    """A call waits for a slot of its tool that a call above it keeps while it waits for this one."""
+
+    def __init__(self, waiting: str, tool: str, cap: int, holders: Sequence[str]) -> None:
+        self.waiting, self.tool, self.cap, self.holders = waiting, tool, cap, tuple(holders)
+        super().__init__(
+            f"{waiting} waits for a slot of the tool {tool!r} (max_concurrency={cap}), and {' and '.join(holders)} "
+            f"will not give theirs back before it has run: neither can ever go on. A tool keeps its own slot while it "
+            f"waits for a run that it started: call `{tool}.fn(...)` there, or raise its max_concurrency"
+        )
+
+
 class NotAwaited(AetherGraphError):
     """The result of an async call was used before it was awaited."""
 

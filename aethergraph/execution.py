@@ -32,6 +32,7 @@ from .origins import Origins
 from .outputs import Outputs
 from .places import BodyPlace
 from .shapes import shape
+from .slots import Limit, Seat
 from .status import RunStatus
 from .timers import Timers
 from .validity import Validity
@@ -55,6 +56,7 @@ class Execution:
         self.at = -1  # the position of the last delivery
         self.number = 0  # of the last fact appended
         self.closed = ""  # why no more calls are taken
+        self.waiters: list[Seat | Execution] = []  # attempts, and runs whose bodies, wait for this one to end
         self.leaving = False  # it was told to stop, and will be closed in a moment; set by any thread
         self.origins = Origins()
         self.tasks: dict[Key, set[asyncio.Task[Any]]] = {}
@@ -121,6 +123,8 @@ class Execution:
     def start_graph(self, handle: CallHandle) -> None:
         """Run a nested agent: one node that opens into its own graph."""
         place = BodyPlace(self, handle.key, handle.no)
+        cap = handle.target.max_concurrency
+        place.limits = handle.place.limits if cap is None else (Limit(cap), *handle.place.limits)
         handle.context.run(HERE.set, place)
         self.live.add(handle)
         handle.task = asyncio.Task(self._graph(handle, place), loop=self.loop, context=handle.context)

@@ -29,6 +29,7 @@ from .places import AttemptPlace
 from .resuming import Plan
 from .runlist import RunList
 from .running import Run
+from .slots import Slots
 from .store import Store
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Runtime:
         store: a folder, or a store; the folder `.aethergraph` that is found walking up from here where left out.
         durability: "power" survives power loss (each commit is synced), "process" only the death of the process.
         max_concurrency: how many tools of a run run at once; the cores of the machine and 4 where left out.
+        process_concurrency: how many tools of all runs together run at once; 16 for each core, and at least 64, where
+            left out. Runs that have something to start take turns.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Runtime:
         keyring: Keyring | None = None,
         durability: str = "power",
         max_concurrency: int | None = None,
+        process_concurrency: int | None = None,
     ) -> None:
         if durability not in ("power", "process"):
             raise ValueError(f'durability is "power" or "process", got {durability!r}')
@@ -65,6 +69,7 @@ class Runtime:
         self.journal = journal.Journal(store)
         self.bus = Bus()
         self.max_concurrency = max_concurrency or (os.cpu_count() or 1) + 4
+        self.slots = Slots(process_concurrency or max(64, 16 * (os.cpu_count() or 1)))
         self.live: dict[str, Run] = {}
         self.inbox, self.runlist, self.launcher = Inbox(self), RunList(self), Launcher(self)
         self._lock = threading.RLock()

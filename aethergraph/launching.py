@@ -20,6 +20,7 @@ from .execution import Execution
 from .flow import Flow
 from .resuming import Plan, agent_of, home, make_plan
 from .running import Run
+from .slots import checked_cap
 from .status import RunStatus
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Launcher:
             definition=definition,
             session=hooks.session(),
             parent=parent,
-            cap=max_concurrency or agent.max_concurrency or self._runtime.max_concurrency,
+            cap=checked_cap(max_concurrency) or agent.max_concurrency or self._runtime.max_concurrency,
             tags=list(agent.tags),
             home=home(agent),
         )

@@ -12,6 +12,7 @@ from .building import BUILDING
 from .engine import HERE
 from .outputs import Outputs
 from .shapes import RESULT
+from .slots import checked_cap
 
 if TYPE_CHECKING:  # a tool has its map
     from .tooling import Tool
@@ -22,8 +23,9 @@ _NO_ITEMS = (str, bytes, dict)
 class Map:
     """A tool, called for each item of a list. `tool.map(items, other=1)`: items go to its first parameter.
 
-    Items may be a reference to a list that is not known yet. All items are tried before the first failure is raised,
-    unchanged; a resumed run tries again those that failed, and reuses the others.
+    `max_concurrency=` says how many items are worked on at once. Items may be a reference to a list that is not known
+    yet. All items are tried before the first failure is raised, unchanged; a resumed run tries again those that failed,
+    and reuses the others.
     """
 
     kind = f.GRAPH
@@ -31,12 +33,15 @@ class Map:
     is_async = True
     context_name = ""
 
-    def __init__(self, tool: Tool) -> None:
+    def __init__(self, tool: Tool, max_concurrency: int | None = None) -> None:
+        self.max_concurrency = max_concurrency
         self.tool, self.name, self.outputs, self.inputs = tool, f"{tool.name}.map", tool.outputs, tool.inputs
         self.signature = _signature(tool)
 
     def __call__(self, items: Any, **kwargs: Any) -> Any:
         """In a body: a node. Elsewhere it runs now; a map of an async tool gives an awaitable of its outputs."""
+        if "max_concurrency" in kwargs and "max_concurrency" not in self.tool.signature.parameters:
+            return Map(self.tool, checked_cap(kwargs.pop("max_concurrency")))(items, **kwargs)
         builder = BUILDING.get()
         if builder is not None:
             return builder.call(self, (items,), kwargs)

@@ -12,6 +12,7 @@ from .engine import Desk
 from .identity import Lineage
 from .ids import Key
 from .loop import Pulse
+from .slots import Limit
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -27,7 +28,7 @@ class BodyPlace(Lineage):
     follows in control order. `rerun`: nodes that ran again here after an edit.
     """
 
-    __slots__ = ("frontier", "loose", "no", "parent", "pulse", "rerun", "run")
+    __slots__ = ("frontier", "limits", "loose", "no", "parent", "pulse", "rerun", "run")
     in_body = True
     written = False  # whether the edges of its calls are written down, and not inferred from values
 
@@ -35,6 +36,7 @@ class BodyPlace(Lineage):
         super().__init__(scope, path)
         self.run, self.no, self.parent = run, no, parent
         self.pulse = run.pulse
+        self.limits: tuple[Limit, ...] = parent.limits if parent is not None else run.attempts.limits
         self.loose: dict[CallHandle, None] = parent.loose if parent is not None else {}  # not awaited yet, in the scope
         self.frontier: dict[int, None] = dict(parent.frontier) if parent is not None else {}
         self.rerun: frozenset[int] = parent.rerun if parent is not None else frozenset()
@@ -91,13 +93,14 @@ class BodyPlace(Lineage):
 class AttemptPlace:
     """One attempt of a tool. Calls of other tools in it are plain calls."""
 
-    __slots__ = ("_desk", "attempt", "closed", "handle", "make", "pulse", "thread")
+    __slots__ = ("_desk", "attempt", "closed", "handle", "job", "make", "pulse", "thread")
     in_body = False
 
     def __init__(self, handle: CallHandle, attempt: int, thread: bool, make: Callable[[AttemptPlace], Desk]) -> None:
         self.handle, self.attempt, self.thread, self.make = handle, attempt, thread, make
         self.pulse = _DETACHED
         self.closed = ""  # why its context takes no more calls
+        self.job: asyncio.Future[Any] | None = None  # what runs outside of the loop
         self._desk: Desk | None = None
 
     @property

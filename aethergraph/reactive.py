@@ -17,6 +17,7 @@ from .outputs import Outputs
 from .resuming import register
 from .running import Run
 from .shapes import declared, location
+from .slots import checked_cap
 from .tooling import context_parameter
 
 
@@ -54,7 +55,8 @@ class Agent:
         self.signature = inspect.signature(fn)
         self.context_name = context_parameter(self.signature)
         self.inputs = tuple(inputs) if inputs else tuple(p for p in self.signature.parameters if p != self.context_name)
-        self.max_concurrency, self.tags, self.metadata = max_concurrency, tuple(tags or ()), metadata
+        self.max_concurrency = checked_cap(max_concurrency)
+        self.tags, self.metadata = tuple(tags or ()), metadata
         self.description = description or inspect.getdoc(fn) or ""
         self.last_run: Run | None = None
         self.missing: list[
@@ -200,7 +202,8 @@ def graph_fn(
         name: how runs of it are called; the function's name where left out.
         outputs: output names; left out, they are read from the return annotation, else a returned dict gives its own
             and anything else the one output `result`.
-        max_concurrency: how many of its tools run at once; the cores of the machine and 4 where left out.
+        max_concurrency: how many of its tools run at once; the cores of the machine and 4 where left out. In another
+            agent, where it is one node, it limits what runs in that node.
 
     Raises:
         GraphBuildError: an output name cannot be one, or the function is a generator; names file and line.

@@ -12,6 +12,7 @@ from . import contents, definitions, gathering, merging, source
 from . import facts as f
 from .errors import UnknownRun
 from .flow import Flow, Node
+from .slots import MADE
 from .status import NodeStatus
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def agent_of(runtime: Runtime, run_id: str, flow: Flow, namespace: Mapping[str, 
         raise UnknownRun(f"{run_id} (its agent {started.name!r} is not stored: {how})")
     stored = definitions.load_definition(runtime.store, runtime.keyring, started.definition)
     whole, values = merging.merged(stored, names)
-    made = definitions.materialise(whole, f"aethergraph_run_{run_id.replace('-', '_').replace('.', '_')}", values)
+    made = definitions.materialise(whole, f"{MADE}{run_id.replace('-', '_').replace('.', '_')}", values)
     for value in made.values():
         if _is_agent(value) and value.name == started.name:
             value.names = lambda: made

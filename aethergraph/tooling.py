@@ -16,6 +16,7 @@ from .errors import GraphBuildError
 from .mapping import Map
 from .outputs import Outputs
 from .shapes import declared, location, shape
+from .slots import checked_cap
 
 
 class Tool:
@@ -41,6 +42,7 @@ class Tool:
         backoff_s: float = 0.5,
         backoff_cap_s: float = 60.0,
         timeout_s: float | None = None,
+        max_concurrency: int | None = None,
         pure: bool = False,
         mutates: Sequence[str] | None = None,
         store: bool = True,
@@ -60,6 +62,7 @@ class Tool:
         self.is_async = inspect.iscoroutinefunction(fn)
         self.retries, self.backoff_s, self.backoff_cap_s, self.timeout_s = retries, backoff_s, backoff_cap_s, timeout_s
         self.retry_on = retry_on if isinstance(retry_on, tuple) else (retry_on,)
+        self.max_concurrency = checked_cap(max_concurrency)
         self.pure, self.store = pure, store
         self.mutates = None if mutates is None else tuple(mutates)
         self._checks: list[Check] = checks(self.signature)
@@ -134,6 +137,7 @@ def tool(
     backoff_s: float = 0.5,
     backoff_cap_s: float = 60.0,
     timeout_s: float | None = None,
+    max_concurrency: int | None = None,
     pure: bool = False,
     mutates: Sequence[str] | None = None,
     store: bool = True,
@@ -148,6 +152,8 @@ def tool(outputs: Any = None, inputs: Sequence[str] | None = None, **options: An
         retries: how often to try again after an exception of `retry_on`.
         backoff_s: seconds before the first retry; doubles each time up to `backoff_cap_s`, with jitter.
         timeout_s: seconds that one attempt may take.
+        max_concurrency: how many of its calls run at once in this process, over all runs. A call keeps its place among
+            them while it waits for a question or for a run that it started.
         pure: it promises no outside effects and may start before what it depends on is on disk.
         mutates: names of arguments that it changes; `()` promises that it changes none (nothing is compared then).
         store: False keeps its outputs out of the store: it runs again when the run is resumed.

@@ -1,0 +1,187 @@
+"""Slots: limits, lines and seats, without any run."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aethergraph.errors import SlotCycle
+from aethergraph.slots import Limit, Seat, Slots, checked_cap
+
+
+@dataclass(eq=False)
+class FakeRun:
+    run_id: str = "run"
+    waiters: list[Any] = field(default_factory=list)
+
+
+@dataclass
+class FakeTool:
+    name: str
+    max_concurrency: int | None
+    fn: Any = len
+
+
+@dataclass
+class FakeCall:
+    node_id: str
+
+
+def enter(seat: Seat, began: list[Seat]) -> None:
+    if seat.take():
+        began.append(seat)
+    else:
+        seat.queue(began.append)
+
+
+def test_runs_in_line_are_served_in_turn() -> None:
+    """29: fair between runs."""
+    process, began = Limit(1), list[Seat]()
+    a, b = FakeRun("a"), FakeRun("b")
+    seats = [Seat(run, FakeCall(f"{run.run_id}{n}"), (process,)) for run in (a, b) for n in range(3)]
+    for seat in seats:
+        enter(seat, began)
+    for n in range(6):
+        began[n].leave()
+    assert [seat.call.node_id for seat in began] == ["a0", "a1", "b0", "a2", "b1", "b2"]
+    assert process.used == 0
+
+
+def test_who_comes_back_from_a_wait_goes_ahead_of_new_starts() -> None:
+    """29: waiting gives slots up and takes them again ahead of new starts."""
+
+    async def scene() -> list[str]:
+        own, process = Limit(1), Limit(5)
+        run, began, told = FakeRun(), list[Seat](), list[str]()
+        first, second, third = (Seat(run, FakeCall(name), (own, process)) for name in ("first", "second", "third"))
+        enter(first, began)
+        async with first.away():
+            for seat in (second, third):
+                enter(seat, began)
+            told.append(f"{len(began)} began, {own.used} in use")
+            coming = asyncio.ensure_future(asyncio.sleep(0))
+            await coming
+            asyncio.get_running_loop().call_soon(second.leave)
+        told.append(f"{len(began)} began, first is back: {first.held}")
+        first.leave()
+        third.leave()
+        return [*told, f"{own.used} {process.used}"]
+
+    assert asyncio.run(scene()) == ["2 began, 1 in use", "2 began, first is back: True", "0 0"]
+
+
+def test_one_that_leaves_the_line_gives_back_what_it_had() -> None:
+    own, process = Limit(2), Limit(1)
+    run, began = FakeRun(), list[Seat]()
+    first, second, third = (Seat(run, None, (own, process)) for _ in range(3))
+    for seat in (first, second, third):
+        enter(seat, began)
+    assert (own.used, process.used) == (2, 1)
+    second.leave()
+    assert (own.used, process.used) == (2, 1), "third has moved up"
+    first.leave()
+    assert began == [first, third]
+    third.leave()
+    assert (own.used, process.used) == (0, 0)
+
+
+def test_the_slot_of_a_tool_is_kept_over_a_wait() -> None:
+    """29: per-tool slots are a mutex."""
+
+    async def scene() -> None:
+        slots, run, began = Slots(5), FakeRun(), list[Seat]()
+        tool = slots.of(FakeTool("fit", 1))
+        first, second = (Seat(run, None, (slots.process,), tool) for _ in range(2))
+        enter(first, began)
+        enter(second, began)
+        async with first.away():
+            assert began == [first] and slots.process.used == 0
+        first.leave()
+        assert began == [first, second]
+
+    asyncio.run(scene())
+
+
+def test_a_tool_that_is_defined_again_has_the_same_slots() -> None:
+    slots = Slots(5)
+    assert slots.of(FakeTool("fit", 2)) is slots.of(FakeTool("fit", 2))
+    assert slots.of(FakeTool("fit", 2)) is not slots.of(FakeTool("fit", 3))
+    assert slots.of(FakeTool("fit", None)) is None
+
+
+def test_29_a_call_that_waits_for_a_call_which_waits_for_it_is_refused_and_the_cycle_is_named() -> None:
+    slots, parent, child = Slots(5), FakeRun("parent"), FakeRun("child")
+    tool = slots.of(FakeTool("fit", 1))
+    above, below = Seat(parent, FakeCall("fit"), (), tool), Seat(child, FakeCall("fit-2"), (), tool)
+    assert above.take()
+    child.waiters.append(above)
+    with pytest.raises(SlotCycle, match=r"fit-2 of run child waits for a slot of the tool 'fit'.*fit of run parent"):
+        below.queue(id)
+    above.leave()
+    assert below.take(), "nothing is left of the refused turn"
+
+
+def test_29_two_tools_that_wait_for_each_other_are_found_too() -> None:
+    slots, left, right = Slots(5), FakeRun("left"), FakeRun("right")
+    a, b = slots.of(FakeTool("a", 1)), slots.of(FakeTool("b", 1))
+    has_a, has_b = Seat(FakeRun(), FakeCall("a"), (), a), Seat(FakeRun(), FakeCall("b"), (), b)
+    assert has_a.take() and has_b.take()
+    left.waiters.append(has_a)
+    right.waiters.append(has_b)
+    Seat(left, FakeCall("b-2"), (), b).queue(id)
+    assert slots.deadlocked() == []
+    with pytest.raises(SlotCycle):
+        Seat(right, FakeCall("a-2"), (), a).queue(id)
+
+
+def test_29_a_slot_that_somebody_else_will_give_back_is_waited_for() -> None:
+    slots, child, began = Slots(5), FakeRun("child"), list[Seat]()
+    tool = slots.of(FakeTool("fit", 2))
+    above, other, below = Seat(FakeRun(), None, (), tool), Seat(FakeRun(), None, (), tool), Seat(child, None, (), tool)
+    assert above.take() and other.take()
+    child.waiters.append(above)
+    enter(below, began)
+    other.leave()
+    assert began == [below]
+
+
+@given(
+    caps=st.tuples(*[st.integers(1, 3)] * 5),
+    calls=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.integers(0, 2)), max_size=30),
+    choices=st.lists(st.integers(0, 99), max_size=60),
+)
+def test_no_limit_is_exceeded_and_everything_begins(
+    caps: tuple[int, ...], calls: list[tuple[int, int, int]], choices: list[int]
+) -> None:
+    """29: whatever the order of the ends, all calls begin."""
+    slots = Slots(caps[0])
+    runs = [(FakeRun(f"run {n}"), Limit(caps[1 + n % 2])) for n in range(3)]
+    graphs = [Limit(caps[3]), Limit(caps[4])]
+    tools = [None, slots.of(FakeTool("one", 1)), slots.of(FakeTool("two", 2))]
+    began, ended = list[Seat](), list[Seat]()
+    for run_no, nested, tool_no in calls:
+        run, own = runs[run_no]
+        limits = (graphs[0], own, slots.process) if nested and not run_no else (own, slots.process)
+        enter(Seat(run, None, limits, tools[tool_no]), began)
+        if choices and choices[0] % 2 and (running := [s for s in began if s not in ended]):
+            ended.append(running[choices.pop(0) % len(running)])
+            ended[-1].leave()
+        for limit in (slots.process, *graphs, *(own for _, own in runs), *filter(None, tools)):
+            assert 0 <= limit.used <= limit.cap
+    while running := [seat for seat in began if seat not in ended]:
+        ended.append(running[(choices.pop(0) if choices else 0) % len(running)])
+        ended[-1].leave()
+        assert all(limit.used <= limit.cap for limit in (slots.process, *graphs))
+    assert len(began) == len(calls)
+    assert slots.process.used == 0
+
+
+@pytest.mark.parametrize("cap", [0, -1, True, 1.5, "2"])
+def test_a_cap_is_a_positive_number(cap: Any) -> None:
+    with pytest.raises(ValueError, match="how many may run at once"):
+        checked_cap(cap)
