@@ -15,7 +15,7 @@ def bare(x: int) -> int:
     return x
 
 
-@tool(outputs=["y"], retries=2, backoff_s=0.1, timeout_s=3.0, pure=True)
+@tool(outputs=["y"], retries=2, backoff_s=0.1, timeout_s=3.0, max_concurrency=2, pure=True)
 async def double(x: int) -> dict[str, int]:
     return {"y": 2 * x}
 
@@ -49,7 +49,7 @@ def names() -> None:
     assert_type(ag.runs(status="paused", limit=5), list[RunInfo])
     assert_type(ag.waits(), list[WaitInfo])
     ag.answer("token", "value", answer_id="1")
-    with Runtime("store", durability="process").use() as runtime:
+    with Runtime("store", durability="process", process_concurrency=8).use() as runtime:
         assert_type(runtime, Runtime)
 
 
