@@ -116,6 +116,7 @@ class Asking:
         if node is not None:
             handle.node, handle.no, handle.node_id = node, node.no, node.node_id
             self._claimed.add(node.no)
+            self._run.validity.called(node)
 
     def _open(self, handle: CallHandle, question: Question, asker: Asker | None, *, in_body: bool) -> None:
         run = self._run

@@ -67,8 +67,8 @@ class CallHandle(Coroutine[Any, Any, Any]):
 
     __slots__ = (
         "_iterator", "after", "args", "at", "awaited", "callee", "context", "deps", "execution", "fingerprint", "flat",
-        "future", "given", "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "seat", "target", "task",
-        "token", "why",
+        "future", "given", "inner", "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "seat", "target",
+        "task", "token", "why",
     )  # fmt: skip
 
     def __init__(
@@ -88,6 +88,7 @@ class CallHandle(Coroutine[Any, Any, Any]):
         self.deps: list[int] = []
         self.after: tuple[int, ...] = ()
         self.execution = 1
+        self.inner: frozenset[int] = frozenset()  # nodes inside it that ran again
         self.why = ""
         self.redo = False
         self.awaited = False

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .execution import Execution
 
 _encode = msgspec.msgpack.Encoder().encode
+_NONE: frozenset[int] = frozenset()
 _NUMBERS = frozenset({int, float, bool, type(None)})
 
 
@@ -30,7 +31,6 @@ class Delivery:
 
     def __init__(self, run: Execution) -> None:
         self._run = run
-        self._has_past = bool(run.flow.nodes)
 
     # ------------------------------------------------------------------ live
 
@@ -147,10 +147,7 @@ class Delivery:
         run.advance(position)
         if handle.future.done():
             return False
-        rerun = self._has_past and handle.target.kind == f.TOOL and not handle.redo
-        if rerun:
-            run.validity.ran(handle)
-        handle.place.delivered(handle, rerun=rerun)
+        handle.place.delivered(handle, run.validity.ran(handle))
         return True
 
     def _result(self, handle: CallHandle, position: int, outputs: dict[str, Any]) -> None:
@@ -172,7 +169,7 @@ class Delivery:
         run.advance(position)
         if handle.future.done():
             return
-        handle.place.delivered(handle, rerun=False)
+        handle.place.delivered(handle, run.validity.renewed(handle, node))
         if error is not None:
             run.failed[handle.no] = handle
             handle.future.fail(error)
@@ -203,7 +200,7 @@ class Delivery:
         def deliver(at: int) -> None:
             if through_mailbox:
                 run.advance(at)
-                handle.place.delivered(handle, rerun=False)
+                handle.place.delivered(handle, _NONE)
             if handle.future.done():
                 return
             if error is not None:

@@ -178,6 +178,9 @@ class Dispatch:
             self._queue(handle)
             return
         handle.node, handle.no, handle.node_id = node, node.no, node.node_id
+        run.validity.called(node)
+        if node.given:
+            self._give(handle, node.given)
         decision = run.flow.request(
             handle.key,
             lambda: run.validity.of(handle),
@@ -197,6 +200,18 @@ class Dispatch:
             handle.redo = True  # it keeps its place in the order, so that races come out as they did
             run.mailbox.hold(handle.key)
         self._queue(handle)
+
+    def _give(self, handle: CallHandle, payload: bytes) -> None:
+        """A fork gives this call other inputs; whose call it is stays."""
+        args, kwargs = list(handle.args), dict(handle.kwargs)
+        names = handle.target.inputs
+        for name, value in self._run.codec.load(payload).items():
+            if name in names[: len(args)]:
+                args[names.index(name)] = value
+            else:
+                kwargs[name] = value
+        handle.args, handle.kwargs, handle.flat = tuple(args), kwargs, False
+        handle.given = hashlib.blake2b(handle.given + payload, digest_size=8).digest()
 
     def _start_again(self, handle: CallHandle, node: Node) -> None:
         """The body cancelled it before, and does not now: after an edit, or since what failed then did not fail now."""

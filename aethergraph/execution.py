@@ -71,7 +71,8 @@ class Execution:
         self.attempts = Attempts(self, cap)
         self.asking = Asking(self)
         self.effects = Effects(self)
-        self.root = BodyPlace(self, root_key(run_id), 0)
+        forked = flow.forked
+        self.root = BodyPlace(self, Key(forked.root) if forked else root_key(run_id), 0)
         self.task: asyncio.Task[Any] | None = None
         self._begun = False
         self.broken: BaseException | None = None
@@ -139,6 +140,7 @@ class Execution:
             except Exception as error:  # noqa: BLE001 (the body is the user's)
                 self.delivery.failed(handle, error)
             else:
+                handle.inner = place.rerun
                 self.delivery.done(handle, outputs)
         except BaseException as error:  # noqa: BLE001 (an exit, or what could not be recorded: it goes to who waits)
             handle.pass_on(error)

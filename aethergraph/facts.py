@@ -260,6 +260,22 @@ class EffectsSuperseded(Fact, frozen=True, array_like=True, gc=False, tag=18):
     t: float
 
 
+class Forked(Fact, frozen=True, array_like=True, gc=False, tag=25):
+    """The facts before this one are those of run `parent`; from here on this run goes its own way.
+
+    Its calls keep the identities that the parent gave them (`root` is the scope of the parent's body). What node `no`
+    made is undone (0: no node's), and with it everything inside it. With `outputs` (a payload) the node counts as done
+    with these; with `inputs` (the payload of a dict) it runs again with these in place of what it is called with.
+    """
+
+    parent: str
+    root: bytes
+    t: float
+    no: int = 0
+    inputs: bytes = b""
+    outputs: bytes = b""
+
+
 AnyFact = Union[  # noqa: UP007 (msgspec wants a Union at run time; `|` of classes works only inside annotations)
     RunStarted,
     RunOpened,
@@ -280,6 +296,7 @@ AnyFact = Union[  # noqa: UP007 (msgspec wants a Union at run time; `|` of class
     RunPaused,
     RunCancelled,
     EffectsSuperseded,
+    Forked,
 ]
 
 _encoder = msgspec.msgpack.Encoder()

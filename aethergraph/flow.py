@@ -49,6 +49,9 @@ class Node(msgspec.Struct, gc=False):
     cancelled: bool = False
     round: int = 1
     wait: f.WaitOpened | None = None
+    opening: int = 1  # when it started last: how often the run had been taken up
+    given: bytes = b""  # inputs that a fork gives it, as the payload of a dict
+    fixed: bool = False  # its outputs were given by a fork: whatever changes, they hold
 
 
 class Todo(Enum):
@@ -98,6 +101,7 @@ class Flow:
     result: f.RunDone | None = None
     failure: f.RunFailed | None = None
     why: str = ""
+    forked: f.Forked | None = None
 
     # ------------------------------------------------------------------ folding
 
@@ -130,14 +134,14 @@ class Flow:
         if node is None:
             node = Node(
                 fact.no, key, fact.scope, fact.path, fact.at, fact.callee, NodeId(fact.node_id), kind,
-                fact.validity, fact.deps, fact.after, execution,
+                fact.validity, fact.deps, fact.after, execution, opening=len(self.bodies),
             )  # fmt: skip
             self.by_key[key] = node
             self.nodes.append(node)
             self._count(fact.callee, fact.node_id)
         else:
             node.validity, node.at, node.deps, node.after = fact.validity, fact.at, fact.deps, fact.after
-            node.execution = execution
+            node.execution, node.opening = execution, len(self.bodies)
         return node
 
     def _count(self, callee: str, known_id: str) -> None:
@@ -260,6 +264,22 @@ class Flow:
             self.effects.pop(Key(key), None)
         return -1
 
+    def _forked(self, fact: f.Forked) -> int:
+        """A run that goes on differently: its open questions are its own, and one node is as if it had not run."""
+        self.forked = fact
+        for node in self.nodes:
+            if node.outcome is None:
+                node.wait = None  # the token is the parent's
+        if not fact.no:
+            return -1
+        node = self.nodes[fact.no - 1]
+        self._undo_whole(node)
+        node.given = fact.inputs
+        if not fact.outputs:
+            return -1
+        node.fixed, node.opening = True, len(self.bodies) + 1
+        return self._finish(node, True, fact.outputs, None, "", ())
+
     def _ignore(self, fact: f.AnyFact) -> int:
         return -1
 
@@ -286,6 +306,8 @@ class Flow:
         outcome = node.outcome
         if outcome is None:
             return Decision(Todo.START, node, "it was not finished")
+        if node.fixed:
+            return Decision(Todo.REUSE, node)
         if outcome.volatile:
             return Decision(Todo.START, node, outcome.volatile)
         if not same and node.validity != (now := validity()):
@@ -350,7 +372,7 @@ class Flow:
                 self.positions.pop(key, None)
 
     def _undo(self, node: Node, undone: list[Node]) -> None:
-        if node.outcome is None:
+        if node.outcome is None or node.fixed:
             return
         node.outcome, node.status = None, NodeStatus.READY
         node.execution += 1
@@ -359,6 +381,28 @@ class Flow:
             node.round += 1  # an answer to the question of the failed try is not an answer to the next
             node.wait = None
         undone.append(node)
+
+    def _undo_whole(self, node: Node) -> None:
+        """Undo `node` with all that happened inside it; the bodies around it are entered again."""
+        inside = {node.no}
+        for other in self.nodes:
+            if other.scope in inside:
+                inside.add(other.no)
+        undone: list[Node] = []
+        for no in inside:
+            other = self.nodes[no - 1]
+            other.cancelled, other.fixed = False, False
+            self._undo(other, undone)
+        for entry in self.order:
+            if entry.scope in inside:
+                self.positions.pop(entry.key, None)
+        for recorded in (self.effects, self.intents):
+            for key in [key for key, effect in recorded.items() if effect.scope in inside]:
+                del recorded[key]
+        while node.scope:
+            node = self.nodes[node.scope - 1]
+            node.fixed = False
+            self._undo(node, undone)
 
     # ------------------------------------------------------------------ reading
 
@@ -396,4 +440,5 @@ _FOLD: dict[type, Callable[..., int]] = {
     f.RunPaused: Flow._run_paused,
     f.RunCancelled: Flow._run_cancelled,
     f.EffectsSuperseded: Flow._superseded,
+    f.Forked: Flow._forked,
 }

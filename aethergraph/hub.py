@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import disk, hooks, journal, roster
+from . import disk, forking, hooks, journal, roster
 from .channels.bus import Bus
 from .clock import Clock, SystemClock
 from .codec import Codec
@@ -141,13 +141,19 @@ class Runtime:
         """Go on with a run. See `Launcher.resume`."""
         return self.launcher.resume(run_id, namespace=namespace, agent=agent)
 
+    def fork(self, run_id: str, **how: Any) -> Run:
+        """A new run that shares what `run_id` has committed, and goes on differently. See `Run.fork`."""
+        return forking.fork(self, run_id, **how)
+
     def plan(self, run_id: str, namespace: Mapping[str, Any] | None = None) -> Plan:
         """What a resume would reuse and run again. See `Launcher.plan`."""
         return self.launcher.plan(run_id, namespace)
 
-    def runs(self, status: str | None = None, name: str | None = None, limit: int = 50) -> list[roster.RunInfo]:
-        """The runs of the store, newest first."""
-        return self.runlist.runs(status, name, limit)
+    def runs(
+        self, status: str | None = None, name: str | None = None, limit: int | None = 50, **which: Any
+    ) -> list[roster.RunInfo]:
+        """The runs of the store that fit, newest first. See `RunList.runs`."""
+        return self.runlist.runs(status, name, limit, **which)
 
     def load(self, run_id: str) -> Run:
         """A run to read; the live one where it runs here."""

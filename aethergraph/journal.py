@@ -262,7 +262,7 @@ class Journal:
             if not batch or track is None or run_id in out:
                 continue
             first = track.batches
-            for part in _parts(batch):
+            for part in parts(batch):
                 rows.set(row_key(run_id, track.batches), part)
                 track.batches += 1
             written.append((run_id, first, batch))
@@ -322,10 +322,10 @@ class Journal:
         return unfollow
 
 
-def _parts(batch: list[f.AnyFact]) -> list[bytes]:
+def parts(batch: list[f.AnyFact]) -> list[bytes]:
     """`batch` encoded, in as few rows of at most `BATCH_BYTES` as its facts allow."""
     row = f.encode(batch)
     if len(row) <= BATCH_BYTES or len(batch) == 1:
         return [row]
     middle = len(batch) // 2
-    return _parts(batch[:middle]) + _parts(batch[middle:])
+    return parts(batch[:middle]) + parts(batch[middle:])

@@ -7,7 +7,8 @@ import concurrent.futures
 import contextvars
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,10 +23,23 @@ from .resuming import Plan, agent_of, home, make_plan
 from .running import Run
 from .slots import checked_cap
 from .status import RunStatus
+from .store import Transaction
 
 if TYPE_CHECKING:
     from .hub import Runtime
     from .reactive import Agent
+
+
+_Take = Callable[[Transaction, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a new run has from another one: facts, a writer of rows for its id, how often that had been taken up."""
+
+    facts: Sequence[f.AnyFact] = ()
+    write: _Take | None = None
+    epoch: int = 0
 
 
 LETTING_GO_S = 5.0  # how long a run that was paused may take to end its tasks
@@ -63,7 +77,7 @@ class Launcher:
             return self._again(agent, inputs, run_id)
         payload = self._runtime.codec.dump(inputs, f"the inputs of {agent.name}")
         definition = definitions.save(self._runtime.store, gathering.gather(agent), self._runtime.keyring)
-        here = hooks.origin() if hooks.origin is not None else ""
+        here = _here()
         if here and not keep:
             self._pause_earlier(here)
         started = f.RunStarted(
@@ -79,18 +93,32 @@ class Launcher:
             tags=list(agent.tags),
             home=home(agent),
         )
-        run = self._create(agent, started, run_id)
-        run.origin = here
+        return self.begin(agent, started, inputs, run_id, here)
+
+    def begin(
+        self,
+        agent: Agent,
+        started: f.RunStarted,
+        inputs: dict[str, Any],
+        run_id: str | None = None,
+        here: str | None = None,
+        past: Past | None = None,
+    ) -> Run:
+        """Make the run that `started` tells of, and let it go on from its past."""
+        run = self._create(agent, started, run_id, past or Past())
+        run.origin = _here() if here is None else here
         self._launch(run, agent, inputs)
         return run
 
-    def _create(self, agent: Agent, started: f.RunStarted, wanted: str | None) -> Run:
+    def _create(self, agent: Agent, started: f.RunStarted, wanted: str | None, past: Past) -> Run:
         """Take a new id in the store, and begin its journal."""
         while True:
             run_id = wanted or ids.run_id(agent.name, secrets.token_bytes(8))
             fact = msgspec.structs.replace(started, run_id=run_id)
             with self._runtime.store.transact() as rows:
                 if rows.get(roster.row_key(run_id)) is None:
+                    if past.epoch:
+                        rows.set(owner.row_key(run_id), owner.encode(owner.Epoch(past.epoch, "", "")))
                     epoch = self._runtime.owner.take(rows, run_id)
                     row = roster.RunRow(
                         run_id, agent.name, RunStatus.RUNNING, fact.t, session=fact.session, parent=fact.parent,
@@ -98,12 +126,16 @@ class Launcher:
                     )  # fmt: skip
                     roster.write_op(row)(rows)
                     # With the row, so that no kill can leave a run behind of which nothing is known.
-                    rows.set(journal.row_key(run_id, 0), f.encode([fact]))
+                    batches = journal.parts([fact, *past.facts])
+                    for number, batch in enumerate(batches):
+                        rows.set(journal.row_key(run_id, number), batch)
+                    if past.write is not None:
+                        past.write(rows, run_id)
                     break
             if wanted:
                 raise RunExists(wanted, "was made by another process just now")
         run = Run(self._runtime, run_id, agent.name)
-        self._open(run, agent, Flow.of([fact]), 1, epoch)
+        self._open(run, agent, Flow.of([fact, *past.facts]), len(batches), epoch)
         return run
 
     def _open(self, run: Run, agent: Agent, flow: Flow, batches: int, epoch: owner.Epoch) -> None:
@@ -229,7 +261,7 @@ class Launcher:
         inputs = self._runtime.codec_for(agent).load(flow.started.inputs) if flow.started else {}
         self._open(run, agent, flow, len(later), epoch)
         self._on_disk(run)
-        run.origin = hooks.origin() if hooks.origin is not None else ""
+        run.origin = _here()
         self._launch(run, agent, inputs)
         return run
 
@@ -254,3 +286,8 @@ class Launcher:
             if self._runtime.runlist.info(row).status not in (RunStatus.DONE, RunStatus.CANCELLED):
                 return row.run_id
         raise UnknownRun("unfinished")
+
+
+def _here() -> str:
+    """Which execution of which cell this is."""
+    return hooks.origin() if hooks.origin is not None else ""

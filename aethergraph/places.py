@@ -72,8 +72,8 @@ class BodyPlace(Lineage):
         """`task` ends with this scope."""
         self.run.tasks.setdefault(self.scope, set()).add(task)
 
-    def delivered(self, handle: CallHandle, *, rerun: bool) -> None:
-        """The result of `handle` is known here, and to whoever waits for this task."""
+    def delivered(self, handle: CallHandle, rerun: frozenset[int]) -> None:
+        """The result of `handle` is known here, and to who waits for this task; `rerun`: nodes that made it anew."""
         place: BodyPlace | None = self
         no = handle.no
         while place is not None:
@@ -86,7 +86,7 @@ class BodyPlace(Lineage):
             if len(frontier) > _FRONTIER:
                 del frontier[next(iter(frontier))]
             if rerun:
-                place.rerun = place.rerun | {no}
+                place.rerun = place.rerun | rerun
             place = place.parent
 
 

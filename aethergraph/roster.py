@@ -49,6 +49,7 @@ class RunInfo:
     error: str
     live_elsewhere: bool
     tags: tuple[str, ...] = ()
+    parent: str = ""  # the run that it was forked from, or that started it
 
 
 def row_key(run_id: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from . import doorbell, journal, owner, roster, waiting
@@ -36,21 +38,31 @@ class RunList:
         end = row.ended or self._runtime.clock.now()
         return roster.RunInfo(
             row.run_id, row.name, status, row.created, end - row.created, row.nodes, row.done, row.waiting, row.session,
-            row.error, elsewhere, tuple(row.tags),
+            row.error, elsewhere, tuple(row.tags), row.parent,
         )  # fmt: skip
 
-    def runs(self, status: str | None = None, name: str | None = None, limit: int = 50) -> list[roster.RunInfo]:
-        """The runs of the store, newest first."""
-        found = []
-        for row in roster.everything(self._runtime.store):
-            if name is not None and row.name != name:
-                continue
-            info = self.info(row)
-            if status is None or info.status == status:
-                found.append(info)
-            if len(found) >= limit:
-                break
-        return found
+    def runs(
+        self,
+        status: str | None = None,
+        name: str | None = None,
+        limit: int | None = 50,
+        *,
+        tags: Iterable[str] = (),
+        session: str | None = None,
+        parent: str | None = None,
+    ) -> list[roster.RunInfo]:
+        """The runs of the store that fit, newest first. See `aethergraph.runs`."""
+        wanted = {tags} if isinstance(tags, str) else set(tags)
+        rows = (
+            row
+            for row in roster.everything(self._runtime.store)
+            if (name is None or row.name == name)
+            and (session is None or row.session == session)
+            and (parent is None or row.parent == parent)
+            and wanted.issubset(row.tags)
+        )
+        infos = (info for info in map(self.info, rows) if status is None or info.status == status)
+        return list(itertools.islice(infos, limit))
 
     def load(self, run_id: str) -> Run:
         """A run to read; the live one where it runs here."""

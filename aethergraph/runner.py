@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import hub
@@ -92,9 +92,26 @@ def resume(run_id: str | None = None, *, namespace: Mapping[str, Any] | None = N
     return hub.current().resume(run_id, namespace=namespace)
 
 
-def runs(status: str | None = None, name: str | None = None, limit: int = 50) -> list[RunInfo]:
-    """The runs of the store, newest first, of one status or agent where given."""
-    return hub.current().runs(status, name, limit)
+def runs(
+    status: str | None = None,
+    name: str | None = None,
+    limit: int | None = 50,
+    *,
+    tags: str | Iterable[str] = (),
+    session: str | None = None,
+    parent: str | None = None,
+) -> list[RunInfo]:
+    """The runs of the store, newest first.
+
+    Args:
+        status: "running", "waiting", "paused", "done", "failed" or "cancelled".
+        name: of the agent.
+        limit: how many at most; None for all.
+        tags: that it has, all of them.
+        session: where it was started from: the path of a notebook, or what `start(session_id=)` said.
+        parent: the run that it was forked from, or that started it.
+    """
+    return hub.current().runs(status, name, limit, tags=tags, session=session, parent=parent)
 
 
 def load_run(run_id: str) -> Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import facts as f
@@ -162,6 +162,16 @@ class Run:
         return started.t if started else 0.0
 
     @property
+    def parent(self) -> str:
+        """The id of the run that it was forked from, or that started it; "" for none."""
+        return roster.read(self.runtime.store, self.run_id).parent
+
+    @property
+    def children(self) -> list[roster.RunInfo]:
+        """The runs that were forked from it, or started by it, newest first."""
+        return self.runtime.runs(limit=None, parent=self.run_id)
+
+    @property
     def duration_s(self) -> float:
         """Seconds from its start to its end, or to now."""
         row = roster.read(self.runtime.store, self.run_id)
@@ -236,6 +246,25 @@ class Run:
         if self.execution is not None and not self.future.done():
             self.execution.leaving = True
             self.runtime.thread.call(self.execution.suspend, why)
+
+    def fork(self, at: str | None = None, inputs: Mapping[str, Any] | None = None, outputs: Any = None) -> Run:
+        """A new run that shares what this one has committed, and goes on differently; returns at once, as `start`.
+
+        This run stays as it is, wherever and whether it runs. What is open in it is open in the fork for itself: its
+        questions have tokens of their own, and nodes that run again have idempotency keys of their own.
+
+        Args:
+            at: the id of a node, also of one inside a node. It runs again, with all that is inside it. Left out, the
+                fork shares all that is committed.
+            inputs: inputs that differ: those of the node `at`, or of the run where `at` is left out.
+            outputs: what the node `at` is taken to have given: a dict with all its outputs, or the answer to a
+                question. It does not run; what follows it goes on with these.
+
+        Raises:
+            LookupError: there is no node `at`.
+            TypeError, ValueError: inputs or outputs do not fit.
+        """
+        return self.runtime.fork(self.run_id, at=at, inputs=inputs, outputs=outputs)
 
     def retry(self) -> Run:
         """Try a failed run again: what failed runs again, what was finished is reused."""

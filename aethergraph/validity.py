@@ -25,6 +25,8 @@ class Validity:
         self._run = run
         self._pins: dict[int, bytes] = {}  # code fingerprints, taken once per callee and run
         self._covers: dict[int, frozenset[int]] = {}  # nodes that ran again, by what descends from them
+        self._past = {node.no for node in run.flow.nodes if node.outcome is not None}  # and has not been called yet
+        self._inside: dict[int, list[Node]] | None = None
 
     def of(self, handle: CallHandle) -> bytes:
         """The fingerprint of the callee's code, and of files that the arguments name."""
@@ -37,27 +39,65 @@ class Validity:
         files = contents.files_in((handle.args, handle.kwargs))
         return pin + handle.given + (_stable(files) if files else b"")
 
-    def covered(self, handle: CallHandle) -> frozenset[int]:
+    # ------------------------------------------------------------------ what ran again
+
+    def called(self, node: Node) -> None:
+        """The call that `node` is the record of has come."""
+        self._past.discard(node.no)
+
+    def reused(self, handle: CallHandle) -> None:
+        """`handle` was reused: what it was given still counts for those that follow it."""
+        covered = self._covered(handle)
+        if covered:
+            self._covers[handle.no] = covered
+        if handle.target.kind == f.GRAPH:
+            self._past.difference_update(node.no for node in self._nodes_in(handle.no))
+
+    def ran(self, handle: CallHandle) -> frozenset[int]:
+        """`handle` ran just now. The nodes that what follows it could depend on: while some of that is on record."""
+        if not self._past or handle.redo:
+            return _NONE
+        return self._made_anew(handle, handle.inner if handle.target.kind == f.GRAPH else frozenset((handle.no,)))
+
+    def renewed(self, handle: CallHandle, node: Node) -> frozenset[int]:
+        """`handle` is reused. Which of what made its result did so after the run had been taken up again.
+
+        That process may have come to its end before what follows ran again, too.
+        """
+        if not self._past or node.kind == f.WAIT:
+            return _NONE
+        if node.kind == f.GRAPH and not node.fixed:
+            inside = self._nodes_in(node.no)
+            return self._made_anew(handle, frozenset(n.no for n in inside if n.opening > 1 and n.kind == f.TOOL))
+        return self._made_anew(handle, frozenset((node.no,))) if node.opening > 1 else _NONE
+
+    def _made_anew(self, handle: CallHandle, nodes: frozenset[int]) -> frozenset[int]:
+        if nodes:
+            self._covers[handle.no] = self._covered(handle) | nodes
+        return nodes
+
+    def _covered(self, handle: CallHandle) -> frozenset[int]:
         """The nodes that ran again and whose values, through whatever nodes, `handle` was given."""
         if not self._covers:
             return _NONE
         return _NONE.union(*(self._covers.get(dep, _NONE) for dep in handle.deps))
 
-    def reused(self, handle: CallHandle) -> None:
-        """`handle` was reused: what it was given still counts for those that follow it."""
-        covered = self.covered(handle)
-        if covered:
-            self._covers[handle.no] = covered
-
-    def ran(self, handle: CallHandle) -> None:
-        """`handle` ran although the run has a past."""
-        self._covers[handle.no] = self.covered(handle) | {handle.no}
+    def _nodes_in(self, no: int) -> list[Node]:
+        """The nodes inside node `no`, however deep, that were on record when this process took the run up."""
+        if self._inside is None:
+            self._inside = {}
+            for node in self._run.flow.nodes:
+                self._inside.setdefault(node.scope, []).append(node)
+        found = list(self._inside.get(no, ()))
+        for node in found:  # which grows meanwhile
+            found += self._inside.get(node.no, ())
+        return found
 
     def independent(self, handle: CallHandle, node: Node) -> str:
         """Why a valid record cannot be reused all the same; "" where it can.
 
-        A file that it returned is gone or changed; or it follows, in its lineage, a node that ran again, and no value
-        shows on which way it depends on that.
+        A file that it returned is gone or changed; or it follows, in its lineage, a node that ran again since, and no
+        value shows on which way it depends on that.
         """
         outcome = node.outcome
         for path, size, mtime in outcome.files if outcome else ():
@@ -67,8 +107,14 @@ class Validity:
         target = handle.target
         if not rerun or node.kind != f.TOOL or target.pure:
             return ""
-        unexplained = rerun - self.covered(handle)
+        nodes = self._run.flow.nodes
+        unexplained = [no for no in rerun - self._covered(handle) if _is_younger(nodes[no - 1], node)]
         if not unexplained:
             return ""
-        first = self._run.flow.nodes[min(unexplained) - 1]
+        first = nodes[min(unexplained) - 1]
         return f"it follows {first.node_id}, which ran again, and nothing shows that it does not depend on it"
+
+
+def _is_younger(one: Node, record: Node) -> bool:
+    """Whether `one` gave what it gave after `record` was made, by a process that took the run up later."""
+    return one.opening > record.opening and (one.outcome is None or one.outcome.position > record.at)

@@ -12,11 +12,12 @@ from IPython.core.error import UsageError
 from IPython.display import publish_display_data
 
 from aethergraph import hub
+from aethergraph.facts import WAIT
 from aethergraph.inbox import WaitInfo
 from aethergraph.labels import line
 from aethergraph.roster import RunInfo
 from aethergraph.running import Run
-from aethergraph.schema import Question
+from aethergraph.schema import Question, decode
 from aethergraph.status import ENDED, RunStatus
 
 from . import doctor, notebook, run_view, trust
@@ -100,6 +101,29 @@ class Commands:
             raise UsageError(f"{run_id} is {status.value}, not failed; `%aether resume {run_id}` goes on with it")
         self.resume(run_id)
 
+    def fork(self, rest: str) -> None:
+        """Start a run that shares a run's past and goes on differently: `RUN [at=NODE] [key=value ...]`.
+
+        The values are inputs, of the node where one is named, else of the run; `outputs.key=value` are what the node is
+        taken to have given, `answer=value` to a question. Values are JSON, or texts as they are.
+        """
+        words = shlex.split(rest)
+        run_id = _one(" ".join(words[:1]), "fork")
+        given = _given(words[1:])
+        at = given.pop("at", None)
+        outputs = {key.removeprefix("outputs."): given.pop(key) for key in list(given) if key.startswith("outputs.")}
+        runtime = hub.current()
+        answer = meant_for(runtime.load(run_id), at, given)
+        inputs = {key: _value(text) for key, text in given.items()} or None
+        values: Any = {key: _value(text) for key, text in outputs.items()} or answer
+        try:
+            run = runtime.fork(run_id, at=at, inputs=inputs, outputs=values, namespace=self.shell.user_ns)
+        except (ValueError, TypeError, LookupError) as error:
+            raise UsageError(str(error)) from error
+        print(f"{run.run_id} is a fork of {run_id}{f' at {at}' if at else ''}")
+        if not notebook.live():
+            _finish(run)
+
     def load(self, rest: str) -> None:
         """Bind a run's outputs, all or the named ones, to variables."""
         words = rest.split()
@@ -153,12 +177,13 @@ COMMANDS: dict[str, Callable[[Commands, str], None]] = {
     "answer": Commands.answer,
     "cancel": Commands.cancel,
     "retry": Commands.retry,
+    "fork": Commands.fork,
     "load": Commands.load,
     "config": Commands.config,
     "trust": Commands.trust,
     "doctor": Commands.doctor,
 }
-TAKES_RUN = ("resume", "show", "cancel", "retry", "load", "trust")
+TAKES_RUN = ("resume", "show", "cancel", "retry", "fork", "load", "trust")
 NONE = {"resume": "no unfinished run in this store", "retry": "no failed run in this store"}
 
 
@@ -211,6 +236,15 @@ def fits(info: RunInfo, command: str) -> bool:
     return True
 
 
+def meant_for(run: Run, at: str | None, given: dict[str, str]) -> Any:
+    """The answer that `given` has for the question `at`, taken out of it; None where it has none."""
+    node = next((node for node in run.nodes if node.node_id == at), None)
+    if node is None or node.kind != WAIT or "answer" not in given:
+        return None
+    text = given.pop("answer")
+    return meant(decode(node.wait.question), text) if node.wait is not None else _value(text)
+
+
 def meant(question: Question, text: str) -> Any:
     """The typed `text` as an answer: JSON for several choices, numbers or texts of options, else as it is."""
     if question.multiple and text.startswith("["):
@@ -219,6 +253,24 @@ def meant(question: Question, text: str) -> Any:
         except ValueError as error:
             raise UsageError(f"{text} is not a JSON list: {error}") from None
     return notebook.typed(question, text)
+
+
+def _given(words: list[str]) -> dict[str, str]:
+    given = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise UsageError(f"write `%aether fork RUN at=NODE key=value`, got {word!r}")
+        given[name] = value
+    return given
+
+
+def _value(text: str) -> Any:
+    """JSON as what it says, anything else as the text that it is."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _one(rest: str, command: str) -> str:

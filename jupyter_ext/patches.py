@@ -104,7 +104,7 @@ def head(picture: Picture, now: float, *, live: bool) -> Json:
         status = RunStatus.PAUSED
     bar = picture.body.bar()
     return {
-        "name": clean(picture.name),
+        "name": clean(picture.title),
         "id": clean(picture.run_id),
         "status": status.value,
         "why": line(picture.why)[:_PREVIEW],

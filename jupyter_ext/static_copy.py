@@ -130,7 +130,7 @@ def _head(picture: Picture, status: RunStatus) -> str:
     more = f". Go on with <code>%aether resume {run}</code>" if status in _UNFINISHED else ""
     when = "" if over else f" (a copy taken at {picture.done} of {len(picture.nodes)} nodes)"
     return (
-        f'<div style="margin-bottom:6px"><b>{escape(line(picture.name))}</b> <code>{run}</code> '
+        f'<div style="margin-bottom:6px"><b>{escape(line(picture.title))}</b> <code>{run}</code> '
         f'<span style="{_SMALL}">{status.value}, {_count(picture)}{took}{when}{more}</span></div>'
     )
 

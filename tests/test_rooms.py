@@ -28,7 +28,7 @@ ROOMS = {
     "merging services channels",
     6: "context",
     7: "loop places calls mailbox timers desks effects asking attempts validity dispatch delivery execution running "
-    "resuming hooks telling inbox launching runlist hub executors",
+    "resuming hooks telling inbox launching forking runlist hub executors",
     8: "building mapping tooling reactive walking static",
 }
 ROOM_OF = {name: number for number, names in ROOMS.items() for name in names.split()}

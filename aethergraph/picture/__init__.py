@@ -4,7 +4,8 @@ Payloads of arguments and outputs stay as they are (bytes): whoever shows them a
 payloads, of messages and artifact records, are read here. All times are seconds of the run: the time since its start,
 without the times when no process had it open.
 
-`canvas` is the state, and `nodes`, `effects`, `questions` and `course` (of the run) are the facts that draw on it.
+`canvas` is the state, and `nodes`, `effects`, `questions`, `course` (of the run) and `forks` are the facts that draw
+on it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import facts as f
-from . import course, effects, nodes, questions
+from . import course, effects, forks, nodes, questions
 from .canvas import Canvas
 from .parts import HIDDEN, Ask, Changes, Node, Saved, answer_text, error_text, plain
 
@@ -29,6 +30,7 @@ _FOLD: dict[type[f.Fact], Callable[[Canvas, Any], None]] = {
     **effects.FOLD,
     **questions.FOLD,
     **course.FOLD,
+    **forks.FOLD,
     f.TimerFired: _unseen,
     f.EffectIntended: _unseen,
 }

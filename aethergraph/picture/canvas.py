@@ -33,6 +33,7 @@ class Canvas:
         self.body = Notes()  # what the run's own body printed and showed
         self.inputs = self.outputs = b""
         self.error: f.Error | None = None
+        self.parent = self.forked_at = ""  # of a fork: whose, and at which node
         self.epoch = 0
         self.changed = Changes()
         self.numbers: dict[bytes, int] = {}  # of nodes, by key
@@ -54,6 +55,13 @@ class Canvas:
             return 0.0
         until = max(now, self.last) if self.status is RunStatus.RUNNING else self.last
         return self.spent + max(until - self.opened, 0.0)
+
+    @property
+    def title(self) -> str:
+        """The agent's name, and of a fork where it comes from."""
+        if not self.parent:
+            return self.name
+        return f"{self.name} (fork of {self.parent}{f' at {self.forked_at}' if self.forked_at else ''})"
 
     @property
     def state(self) -> RunStatus:

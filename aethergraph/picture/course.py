@@ -32,6 +32,8 @@ def _run_opened(canvas: Canvas, fact: f.RunOpened) -> None:
         canvas.spent = canvas.clock(canvas.last)
         canvas.opened = canvas.last = fact.t
         _reopen(canvas)
+    else:
+        canvas.opened = min(canvas.opened, fact.t)  # a fork's clock begins with its parent's
     canvas.epoch, canvas.status, canvas.why, canvas.error = fact.epoch, RunStatus.RUNNING, "", None
     canvas.transcript.supersede_key("error")
     canvas.changed.head = True

@@ -337,3 +337,28 @@ def test_the_cell_magics_define_when_called_as_such(ip: InteractiveShell) -> Non
     with pytest.raises(SyntaxError, match="needs a name"):
         ip.run_cell_magic("tool", "", "y = 1")
     assert "The cell is the body of an agent" in (AetherMagics.graph_fn.__doc__ or "")
+
+
+def test_fork_starts_a_run_with_other_inputs_or_another_answer(
+    ip: InteractiveShell, runtime: Runtime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = asking(runtime)
+    run.answer("svm")
+    run.result(30)
+    ip.run_line_magic("aether", f"fork {run.run_id} at=ask answer=2")
+    assert f"is a fork of {run.run_id} at ask" in capsys.readouterr().out
+    fork = runtime.load(runtime.runs()[0].run_id)
+    assert fork.result(30) == {"y": 6, "name": "tree"}
+    ip.run_line_magic("aether", f"fork {run.run_id} x=5")
+    other = runtime.load(runtime.runs()[0].run_id)
+    assert other.result(30) == {"y": 10, "name": "svm"}
+
+
+def test_fork_says_what_does_not_fit(ip: InteractiveShell, runtime: Runtime) -> None:
+    run = asking(runtime)
+    with pytest.raises(UsageError, match="no node 'ak' in run"):
+        ip.run_line_magic("aether", f"fork {run.run_id} at=ak")
+    with pytest.raises(UsageError, match="got 'x'"):
+        ip.run_line_magic("aether", f"fork {run.run_id} x")
+    with pytest.raises(UsageError, match="is a question and has no inputs"):
+        ip.run_line_magic("aether", f"fork {run.run_id} at=ask x=1")

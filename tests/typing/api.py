@@ -64,5 +64,10 @@ async def handle(run: Run) -> None:
     run.answer("Ada")
     run.cancel()
     assert_type(run.retry(), Run)
+    assert_type(run.fork(), Run)
+    assert_type(run.fork(at="double", inputs={"x": 2}), Run)
+    assert_type(run.fork(at="double", outputs={"y": 2}), Run)
+    assert_type(run.parent, str)
+    assert_type(run.children, list[RunInfo])
     async for fact in run.events():
         print(fact)
