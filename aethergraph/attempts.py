@@ -22,7 +22,6 @@ from .desks import AttemptDesk
 from .engine import HERE
 from .errors import NoOneToAsk, OurBug, SlotCycle
 from .failures import describe, mark
-from .loop import EMPTY
 from .places import AttemptPlace
 from .shapes import shape
 from .slots import Limit, Seat
@@ -138,7 +137,7 @@ class Attempts:
             if job is None or job.done():
                 seat.leave()
             else:  # a thread that cannot be stopped outlives its run: what it uses is not free before it ends
-                job.add_done_callback(seat.left, context=EMPTY)
+                job.add_done_callback(seat.left, context=self._run.loop.empty)
 
     async def _pause(self, seat: Seat, seconds: float) -> None:
         self._pausing += 1
@@ -201,7 +200,7 @@ class Attempts:
         self.threads += 1
         context = handle.context.copy()
         job = place.job = run.loop.run_in_executor(_threads, context.run, self._sync, handle, place)
-        job.add_done_callback(self._thread_ended, context=EMPTY)
+        job.add_done_callback(self._thread_ended, context=run.loop.empty)
         # A thread cannot be stopped: fence it, and hold the slot until it has really ended.
         try:
             done, _ = await asyncio.wait([job], timeout=tool.timeout_s)

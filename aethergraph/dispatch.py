@@ -21,7 +21,6 @@ from .errors import JournalBroken, NotAwaited, OurBug
 from .failures import rebuild
 from .flow import Node, Todo
 from .ids import Key
-from .loop import EMPTY
 from .outputs import Outputs
 from .places import BodyPlace
 
@@ -312,7 +311,7 @@ class Dispatch:
                 run.attempts.enqueue(gate.popleft()[1])
 
     def _committed(self) -> None:
-        self._run.loop.call_soon_threadsafe(self._opened, context=EMPTY)
+        self._run.loop.call_soon_threadsafe(self._opened, context=self._run.loop.empty)
 
     def _opened(self) -> None:
         self._gate_armed = False

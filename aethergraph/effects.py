@@ -18,7 +18,6 @@ from .desks import AttemptDesk
 from .engine import HERE, Op, Outcome
 from .failures import describe, mark, rebuild
 from .ids import Key
-from .loop import EMPTY
 from .places import BodyPlace
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ class Effects:
                 job = self._work(place, key, name, args, work, intent, future)
                 future.task = asyncio.Task(job, loop=run.loop, context=context)
                 self._works.add(future.task)
-                future.task.add_done_callback(self._works.discard, context=EMPTY)
+                future.task.add_done_callback(self._works.discard, context=run.loop.empty)
 
         if key in run.flow.cancelled_effects:
             run.hold_back(key, begin)

@@ -26,7 +26,7 @@ from .failures import describe, reachable
 from .flow import Flow
 from .identity import root_key
 from .ids import Key
-from .loop import EMPTY, AetherLoop, Pulse
+from .loop import AetherLoop, Pulse
 from .mailbox import Mailbox
 from .origins import Origins
 from .outputs import Outputs
@@ -91,7 +91,7 @@ class Execution:
         done = self.loop.create_future()
 
         def tell() -> None:
-            self.loop.call_soon_threadsafe(lambda: done.done() or done.set_result(None), context=EMPTY)
+            self.loop.call_soon_threadsafe(lambda: done.done() or done.set_result(None), context=self.loop.empty)
 
         if not self.journal.barrier(self.number if number is None else number, tell):
             await done
@@ -106,8 +106,8 @@ class Execution:
 
     def when_committed(self, call: Callable[[], None]) -> None:
         """Call on the loop once all that was appended so far is on disk."""
-        if self.journal.barrier(self.number, lambda: self.loop.call_soon_threadsafe(call, context=EMPTY)):
-            self.loop.call_soon(call, context=EMPTY)
+        if self.journal.barrier(self.number, lambda: self.loop.call_soon_threadsafe(call, context=self.loop.empty)):
+            self.loop.call_soon(call, context=self.loop.empty)
 
     def advance(self, position: int) -> None:
         """A delivery happens: time goes on."""

@@ -28,7 +28,6 @@ else:
     _Base = asyncio.SelectorEventLoop
 
 POLL_EVERY = 16  # iterations of the loop; about 0.2 ms when it is busy
-EMPTY = contextvars.Context()  # for callbacks that belong to no run
 
 
 class Pulse:
@@ -86,6 +85,8 @@ class AetherLoop(_Base):  # type: ignore[misc, valid-type]  # the base depends o
     """The base loop of the platform, with the hooks described above."""
 
     def __init__(self) -> None:
+        # For callbacks that belong to no run. One for each loop: a context is entered by one thread at a time.
+        self.empty = contextvars.Context()
         if sys.platform == "win32":
             super().__init__()
         else:
@@ -133,7 +134,7 @@ class AetherLoop(_Base):  # type: ignore[misc, valid-type]  # the base depends o
 
     def raw_at(self, when: float, callback: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
         """A timer that belongs to no run, at real time `when`."""
-        return _call_at(self, when, callback, *args, context=EMPTY)  # type: ignore[no-any-return]
+        return _call_at(self, when, callback, *args, context=self.empty)  # type: ignore[no-any-return]
 
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
         """Give work to a pool; in a body the result comes through the mailbox."""
@@ -197,7 +198,7 @@ class LoopThread:
 
     def call(self, callback: Callable[..., object], *args: Any) -> None:
         """Call soon on the loop; from any thread."""
-        self.loop.call_soon_threadsafe(callback, *args, context=EMPTY)
+        self.loop.call_soon_threadsafe(callback, *args, context=self.loop.empty)
 
     def stop(self) -> None:
         """End the thread; what is pending on the loop is dropped."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from .flow import Delivery, Flow
 from .ids import Key
-from .loop import EMPTY, AetherLoop, Pulse
+from .loop import AetherLoop, Pulse
 
 SPIN = 10_000  # a body that never goes quiet still gets its mail after this many of its own callbacks
 
@@ -86,7 +86,7 @@ class Mailbox:
         if not self._pumping:
             self._pumping = True
             self._mark = self._base = self._pulse.ticks
-            self._loop.call_soon(self._pump, context=EMPTY)
+            self._loop.call_soon(self._pump, context=self._loop.empty)
 
     def _pump(self) -> None:
         if self.closed:
@@ -95,7 +95,7 @@ class Mailbox:
         ticks = self._pulse.ticks
         if ticks != self._mark and ticks - self._base < SPIN:  # a callback was queued after this one was: again
             self._mark = ticks
-            self._loop.call_soon(self._pump, context=EMPTY)
+            self._loop.call_soon(self._pump, context=self._loop.empty)
             return
         self._pumping = False
         if self._late:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import facts as f
-from .loop import EMPTY
 from .places import BodyPlace
 
 if TYPE_CHECKING:
@@ -93,8 +92,8 @@ class Timers:
                 run.mailbox.push(run.fact(f.TimerFired(key, place.no, place.path, run.at)), deliver)
 
         self.pending += 1
-        job.add_done_callback(finished, context=EMPTY)
-        result.add_done_callback(lambda done: done.cancelled() and job.cancel(), context=EMPTY)
+        job.add_done_callback(finished, context=run.loop.empty)
+        result.add_done_callback(lambda done: done.cancelled() and job.cancel(), context=run.loop.empty)
         return result
 
 

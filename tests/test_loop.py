@@ -136,3 +136,18 @@ def test_it_stops_with_work_pending() -> None:
     made.call(made.loop.call_later, 1000, made.stop)
     made.stop()
     assert made.loop.is_closed()
+
+
+def test_a_callback_that_takes_long_does_not_keep_another_loop_from_its_own() -> None:
+    made = LoopThread(), LoopThread()
+    entered, go_on = threading.Event(), threading.Event()
+    try:
+        made[0].call(lambda: (entered.set(), go_on.wait(LIMIT_S)))
+        assert entered.wait(LIMIT_S)
+        called = threading.Event()
+        made[1].call(called.set)
+        assert called.wait(LIMIT_S)
+    finally:
+        go_on.set()
+        for one in made:
+            one.stop()
