@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +13,7 @@ from . import facts as f
 from . import waiting
 from .calls import CallHandle
 from .dispatch import outcome_of, preview
+from .engine import Op
 from .errors import NoOneToAsk
 from .failures import describe, mark
 from .flow import Node
@@ -59,7 +60,13 @@ class Delivery:
             packed = packed or run.codec.dump_outputs(outputs, f"node {handle.node_id} of run {run.run_id}")
             value, files, hashes = packed.payload, tuple(packed.files), packed.hashes
             volatile = volatile or packed.volatile
-        position = self._write(handle, value, None, volatile, files, started, attempt)
+        ops: Sequence[Op] = ()
+        cache = handle.target.kind == f.TOOL and handle.target.cache
+        if cache:
+            ops = run.caching.keep(handle, value, volatile, files, run.clock() - started)
+        position = self._write(handle, value, None, volatile, files, started, attempt, ops)
+        if cache and volatile:
+            run.caching.not_kept(handle, volatile)
         if packed is None:
             run.origins.add_plain(outputs, handle.no)
         for key, output in outputs.items() if packed is not None else ():
@@ -86,6 +93,7 @@ class Delivery:
             return
         mark(error, handle.no or len(run.flow.nodes) + 1, f"in node {handle.node_id} of run {run.run_id}")
         failure = describe(error, run.codec.dump)
+        run.caching.forget(handle)
         position = self._write(handle, b"", failure, "", (), started, attempt)
         self._hand_over(handle, position, lambda at: self._failure(handle, at, error), in_place)
 
@@ -98,13 +106,14 @@ class Delivery:
         files: tuple[tuple[str, int, int], ...],
         started: float,
         attempt: int,
+        ops: Sequence[Op] = (),
     ) -> int:
         run = self._run
         now = run.clock()
         node = handle.node
         if node is not None and (handle.redo or not handle.target.pure or node.execution == handle.execution):
             return run.fact(
-                f.NodeDone(handle.no, failure is None, value, now, failure, volatile, files, attempt, handle.redo)
+                f.NodeDone(handle.no, failure is None, value, now, failure, volatile, files, attempt, handle.redo), ops
             )
         if node is None:
             handle.no = len(run.flow.nodes) + 1
@@ -129,7 +138,8 @@ class Delivery:
                 volatile=volatile,
                 files=files,
                 attempt=attempt,
-            )
+            ),
+            ops,
         )
 
     def _hand_over(self, handle: CallHandle, position: int, deliver: Callable[[int], None], in_place: bool) -> None:

@@ -254,9 +254,12 @@ class Dispatch:
             target = handle.target
             if not handle.node_id:
                 handle.node_id = run.flow.name(target.name)
-            if target.kind == f.TOOL and target.pure and not handle.redo:
-                run.attempts.enqueue(handle)
-                continue
+            if target.kind == f.TOOL:
+                if target.cache and run.caching.serves(handle):
+                    continue
+                if target.pure and not handle.redo:
+                    run.attempts.enqueue(handle)
+                    continue
             self.node_started(handle)
             if target.kind == f.GRAPH:
                 run.start_graph(handle)
@@ -337,6 +340,8 @@ class Dispatch:
             self._out.remove(handle)
             if not handle.node_id:
                 handle.node_id = run.flow.name(handle.callee)
+            if handle.target.cache and run.caching.serves(handle, in_place=True):
+                return
             if not handle.target.pure:
                 self.node_started(handle)
                 run.journal.flush()

@@ -5,7 +5,7 @@ A message says what happened, to which run or node, what was expected, and what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 class AetherGraphError(Exception):
@@ -180,6 +180,19 @@ class NotStorable(AetherGraphError):
     def __init__(self, what: str, type_name: str, why: str) -> None:
         self.what, self.type_name, self.why = what, type_name, why
         super().__init__(f"{what} of type {type_name} cannot be stored: {why}")
+
+
+class NotCacheable(AetherGraphError, TypeError):
+    """A call of a tool with `cache=True` has something that cannot be compared between runs. Nothing ran."""
+
+    def __init__(self, tool: str, what: str, names: Mapping[str, str]) -> None:
+        self.tool, self.names = tool, tuple(names)
+        told = ", ".join(f"{name!r} ({kind})" if kind else name for name, kind in names.items())
+        how = "pass what it is made of instead" if what == "argument" else "pass it as an argument that can be compared"
+        super().__init__(
+            f"{tool} has cache=True, but the {what}{'s' if len(names) > 1 else ''} {told} cannot be compared with what "
+            f"other runs gave it: {how}, or leave out cache=True"
+        )
 
 
 class NotLoadable(AetherGraphError, LookupError):

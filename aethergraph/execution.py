@@ -15,6 +15,7 @@ from . import facts as f
 from . import owner, roster
 from .asking import Asking
 from .attempts import Attempts
+from .caching import Caching
 from .calls import CallHandle, Reference, resolve, unresolved
 from .delivery import Delivery
 from .desks import BodyDesk
@@ -66,6 +67,7 @@ class Execution:
         self.dispatch = Dispatch(self)
         self.mailbox = Mailbox(self.loop, self.pulse, flow, self.dispatch.flush, self._quiet)
         self.validity = Validity(self)
+        self.caching = Caching(self)
         self.delivery = Delivery(self)
         self.timers = Timers(self)
         self.attempts = Attempts(self, cap)

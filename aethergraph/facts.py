@@ -276,6 +276,16 @@ class Forked(Fact, frozen=True, array_like=True, gc=False, tag=25):
     outputs: bytes = b""
 
 
+class Cached(Fact, frozen=True, array_like=True, gc=False, tag=26):
+    """Node `no` did not run: node `node_id` of run `run_id` had, with the same code and arguments, at the time `t`."""
+
+    no: int
+    run_id: str
+    node_id: str
+    t: float
+    took: float  # seconds that it took then
+
+
 AnyFact = Union[  # noqa: UP007 (msgspec wants a Union at run time; `|` of classes works only inside annotations)
     RunStarted,
     RunOpened,
@@ -297,6 +307,7 @@ AnyFact = Union[  # noqa: UP007 (msgspec wants a Union at run time; `|` of class
     RunCancelled,
     EffectsSuperseded,
     Forked,
+    Cached,
 ]
 
 _encoder = msgspec.msgpack.Encoder()

@@ -441,4 +441,5 @@ _FOLD: dict[type, Callable[..., int]] = {
     f.RunCancelled: Flow._run_cancelled,
     f.EffectsSuperseded: Flow._superseded,
     f.Forked: Flow._forked,
+    f.Cached: Flow._ignore,
 }

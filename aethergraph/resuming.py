@@ -208,7 +208,7 @@ class _Planner:
             if self.verdicts.get(dep, REUSED) != REUSED:
                 return MAY_RUN, f"it uses what {self.flow.nodes[dep - 1].node_id} gives"
         for before in node.after:
-            if self.verdicts.get(before, REUSED) != REUSED and not target.pure:
+            if self.verdicts.get(before, REUSED) != REUSED and not (target.pure or getattr(target, "cache", False)):
                 return MAY_RUN, f"it follows {self.flow.nodes[before - 1].node_id}"
         return REUSED, ""
 

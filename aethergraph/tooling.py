@@ -44,6 +44,7 @@ class Tool:
         timeout_s: float | None = None,
         max_concurrency: int | None = None,
         pure: bool = False,
+        cache: bool = False,
         mutates: Sequence[str] | None = None,
         store: bool = True,
     ) -> None:
@@ -53,6 +54,10 @@ class Tool:
             raise ValueError(f"retries={retries}: how often to try again after a failure cannot be negative")
         if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
             raise GraphBuildError(f"{fn.__name__} is a generator; a tool returns its outputs", where=location(fn))
+        if cache and not store:
+            raise ValueError(
+                f"{fn.__name__}: cache=True keeps outputs in the store, and store=False keeps them out of it"
+            )
         functools.update_wrapper(self, fn)
         self.fn, self.name, self.version = fn, name or fn.__name__, version
         self.outputs = declared(fn, outputs)
@@ -63,7 +68,7 @@ class Tool:
         self.retries, self.backoff_s, self.backoff_cap_s, self.timeout_s = retries, backoff_s, backoff_cap_s, timeout_s
         self.retry_on = retry_on if isinstance(retry_on, tuple) else (retry_on,)
         self.max_concurrency = checked_cap(max_concurrency)
-        self.pure, self.store = pure, store
+        self.pure, self.cache, self.store = pure, cache, store
         self.mutates = None if mutates is None else tuple(mutates)
         self._checks: list[Check] = checks(self.signature)
 
@@ -139,6 +144,7 @@ def tool(
     timeout_s: float | None = None,
     max_concurrency: int | None = None,
     pure: bool = False,
+    cache: bool = False,
     mutates: Sequence[str] | None = None,
     store: bool = True,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
@@ -155,6 +161,8 @@ def tool(outputs: Any = None, inputs: Sequence[str] | None = None, **options: An
         max_concurrency: how many of its calls run at once in this process, over all runs. A call keeps its place among
             them while it waits for a question or for a run that it started.
         pure: it promises no outside effects and may start before what it depends on is on disk.
+        cache: calls of other runs with the same code and arguments get its outputs without running it. An argument that
+            cannot be compared is an error that names it. What it asks, sends and saves on the way is then not done.
         mutates: names of arguments that it changes; `()` promises that it changes none (nothing is compared then).
         store: False keeps its outputs out of the store: it runs again when the run is resumed.
 

@@ -105,7 +105,7 @@ class Validity:
                 return f"the file {path} that it returned changed"
         rerun = handle.place.rerun
         target = handle.target
-        if not rerun or node.kind != f.TOOL or target.pure:
+        if not rerun or node.kind != f.TOOL or target.pure or target.cache:
             return ""
         nodes = self._run.flow.nodes
         unexplained = [no for no in rerun - self._covered(handle) if _is_younger(nodes[no - 1], node)]

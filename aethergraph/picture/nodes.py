@@ -102,8 +102,15 @@ def _call_cancelled(canvas: Canvas, fact: f.CallCancelled) -> None:
         canvas.move(node, NodeStatus.CANCELLED)
 
 
+def _cached(canvas: Canvas, fact: f.Cached) -> None:
+    node = canvas.nodes[fact.no]
+    node.why = f"the same as {fact.node_id} of run {fact.run_id}, which took {fact.took:.3g} s"
+    canvas.move(node, NodeStatus.REUSED)
+
+
 FOLD: dict[type[f.Fact], Callable[[Canvas, Any], None]] = {
     f.NodeStarted: _node_started,
+    f.Cached: _cached,
     f.NodeDone: _node_done,
     f.NodeRan: _node_ran,
     f.AttemptFailed: _attempt_failed,
