@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import facts as f
 from . import ids, schema, waiting
+from .alarms import Alarm
 from .calls import CallHandle
 from .desks import AttemptDesk
 from .engine import HERE, Asker
@@ -52,8 +54,10 @@ class _Open:
     question: Question
     asker: Asker | None
     in_body: bool
+    shown: bool = False  # it is on disk, and whoever is to answer was told
     asking: asyncio.Task[None] | None = None
-    timer: asyncio.TimerHandle | None = None
+    deadline: float = 0.0
+    alarm: Alarm | None = None
 
 
 class Asking:
@@ -64,6 +68,7 @@ class Asking:
         self.open: dict[Token, _Open] = {}
         self._claimed: set[int] = set()  # wait nodes that this process's code asked
         self._orphans_done = False
+        self.arrived: list[tuple[float, int, Token, _Open, waiting.WaitRow]] = []  # answers for bodies, by their time
 
     # ------------------------------------------------------------------ opening
 
@@ -150,14 +155,15 @@ class Asking:
         """The question is on disk: it may be shown, asked and answered."""
         if self._run.closed or one.handle.future.done():
             return
-        self._look(token, one)
-        if token not in self.open:
+        one.shown = True
+        if not self._look(token, one):
             return
         if one.asker is not None:
             context = contextvars.copy_context()
             context.run(HERE.set, None)
             one.asking = asyncio.Task(self._ask(token, one), loop=self._run.loop, context=context)
         self._run.runtime.inbox.opened(self._run, token, one.question)
+        self._run.runtime.parking.quiet(self._run)  # it may have been quiet since before
 
     # ------------------------------------------------------------------ answers
 
@@ -167,20 +173,46 @@ class Asking:
         if one is not None:
             self._look(token, one)
 
-    def _look(self, token: Token, one: _Open) -> None:
+    def _look(self, token: Token, one: _Open) -> bool:
+        """Look at the row of a question; whether it is still open."""
         run = self._run
         row = waiting.read(run.runtime.store, token)
         if row is not None and row.state == "open" and 0 < row.deadline <= run.clock():
             row = waiting.expire(run.runtime.store, token, run.clock())
         if row is None:
+            return token in self.open
+        if row.state in ("answered", "timed out"):
+            self._arrive(token, one, row)
+            return False
+        if row.deadline and one.alarm is None:
+            one.deadline = row.deadline
+            one.alarm = run.runtime.alarms.at(row.deadline, partial(self._look, token, one))
+        return token in self.open
+
+    def _arrive(self, token: Token, one: _Open, row: waiting.WaitRow) -> None:
+        """There is an answer. Those that came while nobody was there to take them are taken in the order of their time.
+
+        So a body's are only put down here: others may be found in the same moment, or further on in its replay.
+        """
+        if not one.in_body:
+            self._take(token, one, row)
             return
+        self.arrived.append((row.answered_at, one.handle.no, token, one, row))
+        if not self._run.mailbox.replaying:
+            self._run.loop.call_soon(self._take_arrived, context=self._run.loop.empty)
+
+    def _take_arrived(self) -> None:
+        if self._run.mailbox.replaying or self._run.closed:
+            return
+        arrived, self.arrived = self.arrived, []
+        for _, _, token, one, row in sorted(arrived, key=lambda each: each[:2]):
+            self._take(token, one, row)
+
+    def _take(self, token: Token, one: _Open, row: waiting.WaitRow) -> None:
         if row.state == "answered":
             self._finish(token, one, row.value, None)
-        elif row.state == "timed out":
+        else:
             self._finish(token, one, None, WaitTimeout(one.question.prompt, one.question.timeout_s or 0.0))
-        elif row.deadline and one.timer is None:
-            delay = max(0.0, row.deadline - run.clock())
-            one.timer = run.loop.raw_at(run.loop.raw_time() + delay, self._look, token, one)
 
     def _finish(self, token: Token, one: _Open, value: Any, error: Exception | None) -> None:
         if self.open.pop(token, None) is None:
@@ -235,7 +267,10 @@ class Asking:
         self._withdraw_node(handle.no, handle.token, "the code that asked gave up")
 
     def quiet(self) -> None:
-        """At the first quiet moment: recorded questions that nobody asked again are withdrawn."""
+        """Nothing of the run is ready: take what has arrived; the first time, withdraw what nobody asked again."""
+        if self.arrived and not self._run.mailbox.replaying:
+            self._take_arrived()
+            return
         if not self._orphans_done and self._run.idle:
             self._orphans_done = True
             self.withdraw_all_unclaimed()
@@ -257,16 +292,21 @@ class Asking:
         self._run.fact(f.WaitWithdrawn(no, self._run.clock(), why), [waiting.withdraw_op(token)])
 
     def _stop(self, one: _Open) -> None:
-        if one.timer is not None:
-            one.timer.cancel()
+        if one.alarm is not None:
+            self._run.runtime.alarms.cancel(one.alarm)
         if one.asking is not None and one.asking is not asyncio.current_task():
             one.asking.cancel()
+
+    def still_open(self) -> list[tuple[Token, float]]:
+        """Tokens and deadlines (0: none) of the questions that this process waits for."""
+        return [(token, one.deadline) for token, one in self.open.items()]
 
     def close(self) -> None:
         """The run is over here; the questions stay as they are in the store."""
         for one in self.open.values():
             self._stop(one)
         self.open.clear()
+        self.arrived.clear()
 
 
 def _answered_under_other(flow: Flow, node: Node, body: bytes) -> bool:

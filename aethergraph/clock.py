@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 
 class Clock(Protocol):
@@ -11,6 +12,14 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Seconds since the epoch, UTC."""
+
+
+@runtime_checkable
+class TellingClock(Clock, Protocol):
+    """A clock that can be set, and tells those who wait for a time of it."""
+
+    def when_set(self, call: Callable[[], None]) -> None:
+        """Call after each time it was set, on any thread; as long as the object of the method `call` lives."""
 
 
 class SystemClock:

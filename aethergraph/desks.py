@@ -70,6 +70,11 @@ class BodyDesk(_Desk):
         super().__init__(run, place.no, node_id, 1)
         self._home = place
 
+    def note(self, kind: str, data: dict[str, Any]) -> None:
+        """Write a cosmetic fact, unless it is a replay that nobody is to see: then it was written before."""
+        if not self.run.woken:
+            super().note(kind, data)
+
     def _place(self) -> BodyPlace:
         place: Any = HERE.get()
         if not isinstance(place, BodyPlace) or place.run is not self.run:

@@ -23,6 +23,7 @@ from .flow import Node, Todo
 from .ids import Key
 from .outputs import Outputs
 from .places import BodyPlace
+from .status import NodeStatus
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -183,7 +184,7 @@ class Dispatch:
         decision = run.flow.request(
             handle.key,
             lambda: run.validity.of(handle),
-            same=same,
+            same=same or run.rejoined,  # the code of this process that ran it: what was edited since is for a resume
             independent=lambda known: run.validity.independent(handle, known),
         )
         if decision.todo is Todo.PENDING:
@@ -260,6 +261,9 @@ class Dispatch:
                 if target.pure and not handle.redo:
                     run.attempts.enqueue(handle)
                     continue
+            if target.kind == f.GRAPH and run.rejoined and _was_running(handle):
+                run.start_graph(handle)  # it never ended: it was out of memory for a while
+                continue
             self.node_started(handle)
             if target.kind == f.GRAPH:
                 run.start_graph(handle)
@@ -381,6 +385,11 @@ class Dispatch:
         run.asking.withdraw(handle)
         run.fact(f.CallCancelled(handle.no, handle.key))
         run.journal.nudge()
+
+
+def _was_running(handle: CallHandle) -> bool:
+    node = handle.node
+    return node is not None and node.status is NodeStatus.RUNNING and node.execution == handle.execution
 
 
 def preview(handle: CallHandle) -> bytes:

@@ -7,12 +7,13 @@ step. Everything here happens on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from . import facts as f
-from . import owner, roster
+from . import hooks, owner, roster
 from .asking import Asking
 from .attempts import Attempts
 from .caching import Caching
@@ -26,7 +27,7 @@ from .errors import NoOneToAsk, RunIsLive
 from .failures import describe, reachable
 from .flow import Flow
 from .identity import root_key
-from .ids import Key
+from .ids import Key, Token
 from .loop import AetherLoop, Pulse
 from .mailbox import Mailbox
 from .origins import Origins
@@ -39,6 +40,7 @@ from .timers import Timers
 from .validity import Validity
 
 if TYPE_CHECKING:
+    from .alarms import Alarm
     from .hub import Runtime
     from .reactive import Agent
 
@@ -46,8 +48,11 @@ if TYPE_CHECKING:
 class Execution:
     """A live run. Made on the loop by `Runtime`, which has taken ownership and read the journal before."""
 
-    def __init__(self, runtime: Runtime, run_id: str, agent: Agent, flow: Flow, cap: int) -> None:
+    def __init__(
+        self, runtime: Runtime, run_id: str, agent: Agent, flow: Flow, epoch: int, context: contextvars.Context
+    ) -> None:
         self.runtime, self.run_id, self.agent, self.flow = runtime, run_id, agent, flow
+        self.epoch, self.context = epoch, context  # how often it was taken up; the context of whoever started it
         self.loop: AetherLoop = runtime.thread.loop
         self.journal = runtime.journal
         self.names = agent.names  # where classes of the run's own definitions are found
@@ -58,7 +63,6 @@ class Execution:
         self.number = 0  # of the last fact appended
         self.closed = ""  # why no more calls are taken
         self.waiters: list[Seat | Execution] = []  # attempts, and runs whose bodies, wait for this one to end
-        self.leaving = False  # it was told to stop, and will be closed in a moment; set by any thread
         self.origins = Origins()
         self.tasks: dict[Key, set[asyncio.Task[Any]]] = {}
         self.live: set[CallHandle] = set()
@@ -70,7 +74,7 @@ class Execution:
         self.caching = Caching(self)
         self.delivery = Delivery(self)
         self.timers = Timers(self)
-        self.attempts = Attempts(self, cap)
+        self.attempts = Attempts(self, (flow.started.cap if flow.started else 0) or runtime.max_concurrency)
         self.asking = Asking(self)
         self.effects = Effects(self)
         forked = flow.forked
@@ -80,6 +84,12 @@ class Execution:
         self.broken: BaseException | None = None
         self.row_status = RunStatus.RUNNING  # as the run's row says
         self._desks: dict[int, BodyDesk] = {}
+        # See `parking`. `rejoined`: it came back in the process that parked it, with the same code; `woken`: and its
+        # replay is not at rest yet, so that all that its bodies say was said before.
+        self.rejoined = self.woken = self.parking = False
+        self.waits_since, self.grace, self.lingers = 0.0, cast("Alarm | None", None), ""
+        self.left_open: list[tuple[Token, float]] = []  # tokens and deadlines of its waits, when it left memory
+        self.after_parking: list[Callable[[], None]] = []  # what came while it left
 
     # ------------------------------------------------------------------ facts
 
@@ -198,6 +208,15 @@ class Execution:
             self._start_pending()
         self.asking.quiet()  # may write
         self.journal.nudge()
+        if self.woken or self.asking.open:
+            self._rest()
+
+    def _rest(self) -> None:
+        if self.woken and not self.mailbox.replaying:
+            self._flush_prints()  # what its bodies said up to here was said before: it goes nowhere
+            self.woken = False
+            self.runtime.parking.settled(self.run_id)
+        self.runtime.parking.quiet(self)
 
     def hold_back(self, key: Key, start: Callable[[], None]) -> None:
         """The body cancelled this before: it waits for that to happen again."""
@@ -219,7 +238,7 @@ class Execution:
     @property
     def only_waits(self) -> bool:
         """Whether only open questions are left to happen."""
-        return bool(self.asking.open) and self.idle
+        return bool(self.asking.open) and not self.asking.arrived and self.idle
 
     async def main(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outputs:
         """Run the root body to its end, and put that end on disk.
@@ -248,6 +267,8 @@ class Execution:
             self._suspend(f"nobody could be asked {error.prompt!r}")
             raise
         except Exception as error:
+            if self.parking:  # no code of the run's could do that
+                raise asyncio.CancelledError from error
             self._failed(error)
             raise
         except BaseException as error:
@@ -291,6 +312,18 @@ class Execution:
             self.closed = "it was cancelled"
             self._cancel_tasks()
 
+    def _flush_prints(self) -> None:
+        if hooks.flush is not None:
+            for desk in self._desks.values():
+                hooks.flush(desk)
+
+    def park(self) -> None:
+        """Leave memory: nothing is recorded, no code of the user's runs. See `lingering.why_not`, which says when."""
+        self._flush_prints()
+        self.left_open = self.asking.still_open()
+        self.closed, self.parking = "it is parked", True
+        self._cancel_tasks()
+
     def break_off(self, error: BaseException) -> None:
         """The journal is broken, or another process took the run: nothing more can be written."""
         if not self.closed:
@@ -309,9 +342,11 @@ class Execution:
         self.asking.close()
         self.effects.close()
         self.attempts.close()
-        for handle in list(self.live):
-            if handle.task is not None:
-                handle.task.cancel()
+        tasks = [handle.task for handle in self.live if handle.task is not None]
+        for task in tasks:
+            task.cancel()
+        if self.parking and tasks:  # of nested bodies, which end at once
+            await asyncio.wait(tasks)
         if self.broken is None:
             await self.committed()
 

@@ -18,6 +18,7 @@ blocking_asker: Callable[[Question, str, str], Any] | None = None  # asks from a
 origin: Callable[[], str] | None = None  # which execution of which cell runs, as CELL#EXECUTION; "nested" in a node
 # ipykernel hands an interrupt of an awaiting cell to the loop without waking it (seen with 7.4.0): wake it, in seconds
 wake_s: float | None = None
+flush: Callable[[Desk | None], None] | None = None  # note what a scope has printed so far
 on_attempt_end: list[Callable[[Desk], None]] = []  # a body or attempt ended; called in its thread and context
 
 

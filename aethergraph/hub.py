@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import disk, forking, hooks, journal, roster
+from .alarms import Alarms
 from .channels.bus import Bus
-from .clock import Clock, SystemClock
+from .clock import Clock, SystemClock, TellingClock
 from .codec import Codec
 from .context import NodeContext
 from .engine import Desk
@@ -25,6 +26,7 @@ from .launching import Launcher
 from .loop import LoopThread
 from .outputs import Outputs
 from .owner import Owner
+from .parking import Parking
 from .places import AttemptPlace
 from .resuming import Plan
 from .runlist import RunList
@@ -45,6 +47,7 @@ class Runtime:
         max_concurrency: how many tools of a run run at once; the cores of the machine and 4 where left out.
         process_concurrency: how many tools of all runs together run at once; 16 for each core, and at least 64, where
             left out. Runs that have something to start take turns.
+        park_after_s: a run that only waits for so many seconds leaves memory until what it waits for is there.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Runtime:
         durability: str = "power",
         max_concurrency: int | None = None,
         process_concurrency: int | None = None,
+        park_after_s: float = 60.0,
     ) -> None:
         if durability not in ("power", "process"):
             raise ValueError(f'durability is "power" or "process", got {durability!r}')
@@ -72,6 +76,9 @@ class Runtime:
         self.slots = Slots(process_concurrency or max(64, 16 * (os.cpu_count() or 1)))
         self.live: dict[str, Run] = {}
         self.inbox, self.runlist, self.launcher = Inbox(self), RunList(self), Launcher(self)
+        self.parking, self.alarms = Parking(self, park_after_s), Alarms(self.clock, lambda: self.thread)
+        if isinstance(self.clock, TellingClock):
+            self.clock.when_set(self._clock_was_set)
         self._lock = threading.RLock()
         self._thread: LoopThread | None = None
         self._owner: Owner | None = None
@@ -87,6 +94,10 @@ class Runtime:
             if self._thread is None:
                 self._thread = LoopThread()
             return self._thread
+
+    def _clock_was_set(self) -> None:
+        if self._thread is not None and not self._closed:
+            self._thread.call(self.alarms.look)
 
     def on_loop(self) -> bool:
         """Whether the caller runs on that loop."""
@@ -198,6 +209,7 @@ class Runtime:
             run.pause("its process ended")
             if not self.on_loop():
                 concurrent.futures.wait([run.future], timeout=5)
+        self.parking.close()
         self.inbox.close()
         self.journal.close()
         if self._thread is not None:

@@ -8,11 +8,11 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import doorbell, hooks, ids, roster, waiting
+from . import doorbell, hooks, roster, waiting
 from .errors import AlreadyAnswered, BadAnswer
 from .execution import Execution
 from .outputs import Outputs
@@ -41,6 +41,11 @@ class WaitInfo:
     deadline: float
 
 
+def _info(row: waiting.WaitRow) -> WaitInfo:
+    asked = row.question
+    return WaitInfo(row.token, row.run_id, row.node_id, asked.kind, asked.prompt, asked, row.created, row.deadline)
+
+
 class Inbox:
     """The questions of one runtime's store."""
 
@@ -60,9 +65,8 @@ class Inbox:
             return run.future.result(timeout_s)
         box = self._blocked.setdefault(run.run_id, queue.SimpleQueue())
         run.future.add_done_callback(lambda _: box.put(None))
-        for info in self.waits():
-            if info.run_id == run.run_id:
-                box.put((info.token, info.schema))
+        for info in run.waits:
+            box.put((info.token, info.schema))
         end = None if timeout_s is None else time.monotonic() + timeout_s
         try:
             while (opened := box.get(timeout=None if end is None else max(0.0, end - time.monotonic()))) is not None:
@@ -94,12 +98,12 @@ class Inbox:
 
     def waits(self) -> list[WaitInfo]:
         """All open questions of the store, oldest first."""
-        return [
-            WaitInfo(
-                w.token, w.run_id, w.node_id, w.question.kind, w.question.prompt, w.question, w.created, w.deadline
-            )
-            for w in waiting.open_waits(self._runtime.store)
-        ]
+        return [_info(row) for row in waiting.open_waits(self._runtime.store)]
+
+    def waits_of(self, tokens: Iterable[str]) -> list[WaitInfo]:
+        """Those of these that are open."""
+        rows = (waiting.read(self._runtime.store, token) for token in tokens)
+        return [_info(row) for row in rows if row is not None and row.state == "open"]
 
     def answer(self, token: str, value: Any, answer_id: str | None = None) -> None:
         """Answer a question, whichever process runs it; it is on disk when this returns.
@@ -109,8 +113,9 @@ class Inbox:
         """
         now = self._runtime.clock.now()
         answer_id = answer_id or secrets.token_hex(8)
+        parking = self._runtime.parking
         try:
-            row = waiting.answer(self._runtime.store, token, value, answer_id, now, self._runtime.live.__contains__)
+            row = waiting.answer(self._runtime.store, token, value, answer_id, now, parking.is_ours)
         except AlreadyAnswered:
             late = waiting.read(self._runtime.store, token)  # it may have run out just now, by this very answer
             if late is not None:
@@ -119,16 +124,8 @@ class Inbox:
         self._ring(row.run_id, token)
 
     def _ring(self, run_id: str, token: str) -> None:
-        if not self._tell(run_id, token):
+        if not self._runtime.parking.told(run_id, token):
             doorbell.ring(self._runtime.store.folder)
-
-    def _tell(self, run_id: str, token: str) -> bool:
-        """Let a run of this process look at its answer; False where it is not one."""
-        run = self._runtime.live.get(run_id)
-        if run is None or run.execution is None:
-            return False
-        self._runtime.thread.call(run.execution.asking.answered, ids.Token(token))
-        return True
 
     def answer_soon(self, token: str, value: Any, answer_id: str, done: Callable[[str], None]) -> None:
         """Answer from any thread without waiting: `done("")`, or `done(why not)`, is called on a worker thread."""
@@ -165,10 +162,11 @@ class Inbox:
     def _rang(self) -> None:
         """Something was answered or ordered by another process."""
         for token, run_id in waiting.inbox(self._runtime.store):
-            self._tell(run_id, token)
+            self._runtime.parking.told(run_id, token)
         for run_id, by in roster.orders(self._runtime.store):
-            if run_id in self._runtime.live:
-                self._runtime.cancel(run_id, by)
+            run = self._runtime.parking.find(run_id)
+            if run is not None:
+                self._runtime.parking.cancel(run, by)
 
     def close(self) -> None:
         """Stop listening; answers that were handed in are still written."""

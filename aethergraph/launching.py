@@ -9,6 +9,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -140,7 +141,7 @@ class Launcher:
 
     def _open(self, run: Run, agent: Agent, flow: Flow, batches: int, epoch: owner.Epoch) -> None:
         run_id = run.run_id
-        self._runtime.journal.open(run_id, batches, owner.encode(epoch), lambda broken: self._lost(run_id, broken))
+        self._track(run_id, batches, epoch)
         opened = f.RunOpened(
             epoch=epoch.number,
             t=self._runtime.clock.now(),
@@ -150,54 +151,80 @@ class Launcher:
             body=agent.own_code(),
         )
         flow.fold(opened)
-        cap = flow.started.cap if flow.started and flow.started.cap else self._runtime.max_concurrency
-        run.execution = Execution(self._runtime, run_id, agent, flow, cap)
+        run.execution = Execution(self._runtime, run_id, agent, flow, epoch.number, contextvars.copy_context())
         run.execution.number = self._runtime.journal.append(run_id, opened)
         self._runtime.live[run_id] = run
         self._runtime.inbox.listen()
 
     def _launch(self, run: Run, agent: Agent, inputs: dict[str, Any]) -> None:
-        execution, loop = run.execution, self._runtime.thread.loop
+        execution = run.execution
         agent.last_run = run
         if hooks.display_hook is not None and not run.origin.startswith("nested"):
             hooks.display_hook(run)
-        context = contextvars.copy_context()
+        if execution is not None:
+            self._runtime.thread.call(self._begin, run, execution, inputs)
 
-        def begin() -> None:
-            if execution is not None:
-                execution.task = asyncio.Task(self._drive(run, execution, inputs), loop=loop, context=context)
+    def _begin(self, run: Run, execution: Execution, inputs: dict[str, Any]) -> None:
+        # In a copy: what is kept of a run that leaves memory is the context as it was.
+        work, context = self._drive(run, execution, inputs), execution.context.copy()
+        execution.task = asyncio.Task(work, loop=execution.loop, context=context)
 
-        self._runtime.thread.call(begin)
+    def _track(self, run_id: str, batches: int, epoch: owner.Epoch) -> None:
+        lost = partial(self._lost, run_id)
+        self._runtime.journal.open(run_id, batches, owner.encode(epoch), lost)
+
+    def rejoin(
+        self,
+        run: Run,
+        agent: Agent,
+        flow: Flow,
+        batches: int,
+        epoch: owner.Epoch,
+        context: contextvars.Context,
+        inputs: dict[str, Any],
+    ) -> None:
+        """Let a run that this process had parked go on, as if it had been here all the time; on the loop's thread."""
+        self._track(run.run_id, batches, epoch)
+        execution = Execution(self._runtime, run.run_id, agent, flow, epoch.number, context)
+        execution.rejoined = execution.woken = True
+        flow.status, execution.row_status = RunStatus.RUNNING, RunStatus.WAITING
+        run.execution, self._runtime.live[run.run_id] = execution, run
+        self._begin(run, execution, inputs)
 
     # ------------------------------------------------------------------ running
 
     async def _drive(self, run: Run, execution: Execution, inputs: dict[str, Any]) -> None:
-        future = run.future
         try:
             outputs = await execution.main((), inputs)
         except asyncio.CancelledError:
+            if execution.parking and execution.broken is None:
+                self._runtime.parking.gone(execution)
+                self._runtime.parking.left(run, execution)
+                return
             self._ended(run)
             if execution.broken is not None:
-                future.set_exception(execution.broken)
+                run.end(execution.broken)
             elif execution.flow.status is RunStatus.CANCELLED:
-                future.set_exception(RunCancelled(run.run_id))
+                run.end(RunCancelled(run.run_id))
             else:
-                future.set_exception(RunPaused(run.run_id, execution.closed))
+                run.end(RunPaused(run.run_id, execution.closed))
         except BaseException as error:  # noqa: BLE001 (it belongs to whoever waits for the run)
             self._ended(run)
-            future.set_exception(error)
+            run.end(error)
         else:
             self._ended(run)
-            future.set_result(outputs)
+            run.end(outputs)
 
     def _ended(self, run: Run) -> None:
         self._runtime.journal.close_run(run.run_id)
         self._runtime.live.pop(run.run_id, None)
+        if run.execution is not None:
+            self._runtime.parking.gone(run.execution)
 
     def _pause_earlier(self, here: str) -> None:
         cell, _, execution = here.partition("#")
-        for run in list(self._runtime.live.values()):
-            if run.origin != here and run.origin.partition("#")[0] == cell and execution:
+        for run in self._runtime.parking.of_cell(cell):
+            if run.origin != here and execution:
                 run.pause("its cell was run again")
                 concurrent.futures.wait([run.future], timeout=PAUSE_S)  # so that what follows finds it paused
                 print(f"paused {run.run_id}, which this cell had started; go on with: %aether resume {run.run_id}")
@@ -239,11 +266,12 @@ class Launcher:
 
     def _resume(self, run_id: str, namespace: Mapping[str, Any] | None, agent: Agent | None) -> Run:
         row = roster.read(self._runtime.store, run_id)
-        live = self._runtime.live.get(run_id)
+        live = self._runtime.parking.find(run_id)
         if live is not None and live.leaving and not self._runtime.on_loop():
             concurrent.futures.wait([live.future], LETTING_GO_S)
-            live = self._runtime.live.get(run_id)
+            live = self._runtime.parking.find(run_id)
         if live is not None:
+            self._runtime.parking.wake(run_id)
             return live
         batches = journal.read(self._runtime.store, run_id)
         flow = Flow.of(fact for batch in batches for fact in batch)

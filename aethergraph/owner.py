@@ -70,9 +70,13 @@ class Owner:
         last = msgspec.msgpack.decode(data, type=Epoch) if data is not None else Epoch(0, "", "")
         if last.owner not in ("", self.id) and self.is_alive(last.owner):
             raise RunIsLive(run_id, last.told)
-        epoch = Epoch(last.number + 1, self.id, f"process {os.getpid()} on {platform.node()}")
+        epoch = self.epoch(last.number + 1)
         rows.set(row_key(run_id), encode(epoch))
         return epoch
+
+    def epoch(self, number: int) -> Epoch:
+        """The epoch of a run that this process takes, or took, up for the `number`-th time."""
+        return Epoch(number, self.id, f"process {os.getpid()} on {platform.node()}")
 
     def is_alive(self, owner: str) -> bool:
         """Whether the process that held this lock still does."""

@@ -28,8 +28,11 @@ class RunList:
     def info(self, row: roster.RunRow) -> roster.RunInfo:
         """A row as it is to be read now: a run whose process is gone is paused."""
         status, elsewhere = RunStatus(row.status), False
-        if row.run_id in self._runtime.live:
-            status = self._runtime.live[row.run_id].status
+        live = self._runtime.live.get(row.run_id)
+        if live is not None:
+            status = live.status
+        elif row.run_id in self._runtime.parking:
+            status = RunStatus.WAITING
         elif status in (RunStatus.RUNNING, RunStatus.WAITING):
             epoch, us = owner.read(self._runtime.store, row.run_id), self._runtime.owner
             elsewhere = epoch is not None and epoch.owner not in ("", us.id) and us.is_alive(epoch.owner)
@@ -66,16 +69,15 @@ class RunList:
 
     def load(self, run_id: str) -> Run:
         """A run to read; the live one where it runs here."""
-        live = self._runtime.live.get(run_id)
+        live = self._runtime.parking.find(run_id)
         return live if live is not None else Run(self._runtime, run_id, roster.read(self._runtime.store, run_id).name)
 
     def cancel(self, run_id: str, by: str = "") -> None:
         """End a run for good, wherever it runs."""
         by = by or "a user"
-        run = self._runtime.live.get(run_id)
-        if run is not None and run.execution is not None:
-            run.execution.leaving = True
-            self._runtime.thread.call(run.execution.cancel, by)
+        run = self._runtime.parking.find(run_id)
+        if run is not None:
+            self._runtime.parking.cancel(run, by)
             return
         row = roster.read(self._runtime.store, run_id)
         batches = journal.read(self._runtime.store, run_id)
@@ -90,12 +92,17 @@ class RunList:
             else:
                 end = f.RunCancelled(by, self._runtime.clock.now())
                 rows.set(journal.row_key(run_id, len(batches)), f.encode([end]))
-                for node in flow.open_waits:
-                    if node.wait is not None:
-                        waiting.withdraw_op(node.wait.token)(rows)
-                ended = _row_of(row, RunStatus.CANCELLED, flow, self._runtime.clock.now())
-                roster.write_op(ended)(rows)
+                for op in self.end_ops(row, flow, RunStatus.CANCELLED):
+                    op(rows)
         doorbell.ring(self._runtime.store.folder)
+
+    def end_ops(self, row: roster.RunRow, flow: Flow, status: RunStatus) -> list[Op]:
+        """What belongs into the transaction that ends a run which is not in memory."""
+        ended, withdrawn = 0.0, list[Op]()
+        if status is RunStatus.CANCELLED:
+            ended = self._runtime.clock.now()
+            withdrawn = [waiting.withdraw_op(node.wait.token) for node in flow.open_waits if node.wait is not None]
+        return [*withdrawn, roster.write_op(_row_of(row, status, flow, ended)), roster.obeyed_op(row.run_id)]
 
     def row_op(self, execution: Execution, status: RunStatus, error: str = "") -> Op:
         """The row of a live run, to be written with the fact that changes it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import threading
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,19 @@ from .outputs import Outputs
 from .picture import Picture
 from .status import RunStatus
 
+_making = threading.Lock()  # of an object that few runs need, so one lock serves all
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from .execution import Execution
     from .hub import Runtime
+
+
+class _End(concurrent.futures.Future[Outputs]):
+    """The end of a run. Who holds it holds the run, until it is there: a parked run is known by its id alone."""
+
+    run: Run | None = None
 
 
 class Run:
@@ -33,8 +42,30 @@ class Run:
     def __init__(self, runtime: Runtime, run_id: str, name: str) -> None:
         self.runtime, self.run_id, self.name = runtime, run_id, name
         self.origin = ""  # the cell that started it
-        self.future: concurrent.futures.Future[Outputs] = concurrent.futures.Future()
-        self.execution: Execution | None = None
+        self.execution: Execution | None = None  # while it is in memory, and afterwards
+        self.parked = False  # it is this process's, and only waits: see `parking`
+        self._end: _End | None = None
+        self._leaves = False
+
+    @property
+    def future(self) -> concurrent.futures.Future[Outputs]:
+        """Its end in this process: what it gave, or why it stopped."""
+        if self._end is None:
+            with _making:
+                if self._end is None:
+                    end = _End()
+                    end.run, self._end = self, end
+        return self._end
+
+    def end(self, how: Outputs | BaseException) -> None:
+        """It has come to its end in this process."""
+        end = self.future
+        if isinstance(how, BaseException):
+            end.set_exception(how)
+        else:
+            end.set_result(how)
+        if isinstance(end, _End):
+            end.run = None  # else the collector would have to find it
 
     # ------------------------------------------------------------------ waiting for it
 
@@ -42,7 +73,7 @@ class Run:
         return self._wait().__await__()
 
     async def _wait(self) -> Outputs:
-        if self.execution is None:
+        if self.execution is None and not self.parked and not self._over:
             return self._ended()
         ended = asyncio.wrap_future(self.future)
         ended.add_done_callback(lambda done: done.cancelled() or done.exception())  # asked for, if only here
@@ -51,8 +82,7 @@ class Run:
                 pass
             return ended.result()
         except asyncio.CancelledError:
-            if not self.future.done():
-                self.pause("it was interrupted")
+            self.pause("it was interrupted")
             raise
 
     def result(self, timeout_s: float | None = None) -> Outputs:
@@ -63,15 +93,14 @@ class Run:
             RunPaused, RunCancelled: it stopped before its end.
             Exception: what its body raised, unchanged.
         """
-        if self.execution is None:
+        if self.execution is None and not self.parked and not self._over:
             return self._ended()
         if here() is not None or self.runtime.on_loop():
             raise WouldBlock(f"run.result() of {self.run_id}", "`await run`")
         try:
             return self.runtime.inbox.wait(self, timeout_s)
         except KeyboardInterrupt:
-            if not self.future.done():
-                self.pause("it was interrupted")
+            self.pause("it was interrupted")
             raise
 
     def _ended(self) -> Outputs:
@@ -99,21 +128,43 @@ class Run:
         return Flow.of(fact for batch in batches for fact in batch)
 
     @property
+    def _over(self) -> bool:
+        return self._end is not None and self._end.done()
+
+    @property
     def live(self) -> bool:
-        """Whether it runs in this process."""
-        return self.execution is not None and not self.future.done()
+        """Whether it runs in this process, be it in memory or parked."""
+        return (self.execution is not None or self.parked) and not self._over
 
     @property
     def leaving(self) -> bool:
         """Whether it runs in this process, but not for long: it was paused, cancelled or taken."""
-        return self.live and self.execution is not None and (self.execution.leaving or bool(self.execution.closed))
+        execution = self.execution
+        closed = execution is not None and bool(execution.closed) and not execution.parking
+        return self.live and (self._leaves or closed)
+
+    def leaves(self) -> None:
+        """It was told to stop, and will in a moment."""
+        self._leaves = True
 
     @property
     def status(self) -> RunStatus:
         """Where it is."""
-        if self.live and self.execution is not None:
-            return RunStatus.WAITING if self.execution.only_waits else RunStatus.RUNNING
+        execution = self.execution
+        if self.live and execution is not None:
+            waits = execution.only_waits or execution.parking or execution.woken
+            return RunStatus.WAITING if waits else RunStatus.RUNNING
+        if self.live:
+            return RunStatus.WAITING
         return self.runtime.runlist.info(roster.read(self.runtime.store, self.run_id)).status
+
+    @property
+    def why_in_memory(self) -> str:
+        """Why it stays in memory although it only waits; "" where it does not wait, or left memory."""
+        execution = self.execution
+        if not self.live or execution is None or not execution.only_waits:
+            return ""
+        return execution.lingers or "it has not waited for long"
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -146,7 +197,7 @@ class Run:
     @property
     def waits(self) -> list[Any]:
         """Its open questions."""
-        return [wait for wait in self.runtime.waits() if wait.run_id == self.run_id]
+        return self.runtime.inbox.waits_of([node.wait.token for node in self.flow().open_waits if node.wait])
 
     @property
     def artifacts(self) -> list[Any]:
@@ -191,7 +242,7 @@ class Run:
                 loop.call_soon_threadsafe(queue.put_nowait, fact)
 
         unfollow = self.follow(put)
-        if self.execution is None:
+        if not self.live:
             loop.call_soon(queue.put_nowait, None)
         else:
             self.future.add_done_callback(lambda _: loop.call_soon_threadsafe(queue.put_nowait, None))
@@ -243,9 +294,8 @@ class Run:
 
     def pause(self, why: str = "it was paused") -> None:
         """Let go of it here; it can be resumed."""
-        if self.execution is not None and not self.future.done():
-            self.execution.leaving = True
-            self.runtime.thread.call(self.execution.suspend, why)
+        if self.live:
+            self.runtime.parking.pause(self, why)
 
     def fork(self, at: str | None = None, inputs: Mapping[str, Any] | None = None, outputs: Any = None) -> Run:
         """A new run that shares what this one has committed, and goes on differently; returns at once, as `start`.
@@ -279,11 +329,13 @@ class Run:
         ]
         return {
             "run_id": self.run_id, "name": self.name, "status": str(self.status), "created_at": info.created_at,
-            "duration_s": info.duration_s, "nodes": nodes,
+            "duration_s": info.duration_s, "why_in_memory": self.why_in_memory, "nodes": nodes,
         }  # fmt: skip
 
     def __repr__(self) -> str:
-        return f"<run {self.run_id}: {self.status}>"
+        execution = self.execution
+        stays = execution.lingers if execution is not None and self.why_in_memory else ""
+        return f"<run {self.run_id}: {self.status}{f' (in memory: {stays})' if stays else ''}>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """In a notebook: the picture of a run that is over; a live one has its view where it was started."""

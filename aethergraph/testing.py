@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -19,6 +20,7 @@ class FakeClock:
     def __init__(self, start: float = 1_000_000_000.0) -> None:
         self._now = start
         self._lock = threading.Lock()
+        self._told: list[weakref.WeakMethod[Callable[[], None]]] = []
 
     def now(self) -> float:
         """The time it stands at."""
@@ -30,6 +32,14 @@ class FakeClock:
             raise ValueError(f"time does not go back: advance({seconds:g})")
         with self._lock:
             self._now += seconds
+            told = [call for one in self._told if (call := one()) is not None]
+        for call in told:
+            call()
+
+    def when_set(self, call: Callable[[], None]) -> None:
+        """Call after each `advance`, as long as the object whose method it is lives."""
+        with self._lock:
+            self._told.append(weakref.WeakMethod(call))
 
 
 class PowerCut(Exception):

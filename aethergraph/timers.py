@@ -35,6 +35,7 @@ class Timers:
     def __init__(self, run: Execution) -> None:
         self._run = run
         self.pending = 0  # a run with pending timers or jobs does not only wait for people
+        self.jobs = 0  # given to executors so far: a replay does them again
 
     def timer(
         self,
@@ -92,6 +93,7 @@ class Timers:
                 run.mailbox.push(run.fact(f.TimerFired(key, place.no, place.path, run.at)), deliver)
 
         self.pending += 1
+        self.jobs += 1
         job.add_done_callback(finished, context=run.loop.empty)
         result.add_done_callback(lambda done: done.cancelled() and job.cancel(), context=run.loop.empty)
         return result

@@ -71,6 +71,8 @@ class Extension:
         capture = Capture(self.shell)
         undo.callback(capture.close)
         hooks.on_attempt_end.append(capture.node_ended)
+        undo.callback(setattr, hooks, "flush", hooks.flush)
+        hooks.flush = capture.prints.flush
         undo.callback(hooks.on_attempt_end.remove, capture.node_ended)
         lane.install(notebook.kernel(), version("ipykernel"))
         undo.callback(lane.uninstall)

@@ -21,14 +21,14 @@ EXTENSION = ROOT / "jupyter_ext"
 ROOMS = {
     1: "errors ids",
     2: "status schema graph facts identity outputs shapes arguments failures tagged canonical preview labels layout "
-    "literals scopes references graph_text graph_svg",
+    "literals scopes suspended references graph_text graph_svg",
     3: "flow picture groups notes plots transcript scene",
     4: "store clock codec contents mentions fingerprint source engine keyring origins slots",
     5: "disk blobs owner journal roster waiting doorbell drawing definitions importing wording gathering "
     "merging services channels",
     6: "context",
-    7: "loop places calls mailbox timers desks effects asking attempts validity dispatch delivery execution running "
-    "resuming hooks telling inbox launching forking caching runlist hub executors",
+    7: "loop alarms places calls mailbox timers desks effects asking attempts validity dispatch delivery execution "
+    "running resuming hooks telling inbox lingering parking launching forking caching runlist hub executors",
     8: "building mapping tooling reactive walking static",
 }
 ROOM_OF = {name: number for number, names in ROOMS.items() for name in names.split()}

@@ -41,15 +41,28 @@ class _Heard(logging.Handler):
 class Lab:
     """Cells, runs, kills. `ran` holds what tools told the logger since it was last taken."""
 
-    def __init__(self, folder: Path, cells: Notebook, heard: _Heard, clock: Clock | None = None) -> None:
-        self.cells, self.clock, self._heard = cells, clock, heard
+    def __init__(
+        self, folder: Path, cells: Notebook, heard: _Heard, clock: Clock | None = None, park_after_s: float = 60.0
+    ) -> None:
+        self.cells, self.clock, self._heard, self._park_after_s = cells, clock, heard, park_after_s
         self._folder = folder
+        self._decided = threading.Condition()  # told when a run left memory, or was found to have to stay
         self.runtime = self._open(MemoryStore(folder, DiskBlobs(folder / "blobs")))
 
     def _open(self, store: MemoryStore) -> Runtime:
         self.store = store
-        hub._current = Runtime(store, clock=self.clock)
-        return hub._current
+        hub._current = runtime = Runtime(store, clock=self.clock, park_after_s=self._park_after_s)
+        for name in ("left", "_due"):
+            setattr(runtime.parking, name, self._telling(getattr(runtime.parking, name)))
+        return runtime
+
+    def _telling(self, call: Callable[..., None]) -> Callable[..., None]:
+        def told(*args: Any) -> None:
+            call(*args)
+            with self._decided:
+                self._decided.notify_all()
+
+        return told
 
     # ------------------------------------------------------------------ cells and runs
 
@@ -118,6 +131,18 @@ class Lab:
         """Answer this question as soon as it is open."""
         self.runtime.answer(self.asked(run, prompt), value)
 
+    def parked(self, run: Run) -> None:
+        """Return once `run` has left memory."""
+        with self._decided:
+            assert self._decided.wait_for(lambda: run.parked or run.future.done(), LIMIT_S), f"{run!r} did not leave"
+        assert run.parked, f"{run!r} ended"
+
+    def stays(self, run: Run) -> str:
+        """Why `run` stays in memory, once that is decided."""
+        with self._decided:
+            assert self._decided.wait_for(lambda: run.execution is None or run.execution.lingers != "", LIMIT_S)
+        return run.why_in_memory
+
     def facts(self, run: Run) -> list[f.AnyFact]:
         """What is on disk."""
         return [fact for batch in journal.read(self.store, run.run_id) for fact in batch]
@@ -142,7 +167,7 @@ class Lab:
 
 
 @contextmanager
-def laboratory(folder: Path, clock: Clock | None = None) -> Iterator[Lab]:
+def laboratory(folder: Path, clock: Clock | None = None, park_after_s: float = 60.0) -> Iterator[Lab]:
     """A lab whose cells have run `PRELUDE`; closed afterwards."""
     logger, heard = logging.getLogger(RAN), _Heard()
     logger.setLevel(logging.INFO)
@@ -150,7 +175,7 @@ def laboratory(folder: Path, clock: Clock | None = None) -> Iterator[Lab]:
     logger.addHandler(heard)
     try:
         with notebook(PRELUDE) as cells:
-            lab = Lab(folder, cells, heard, clock)
+            lab = Lab(folder, cells, heard, clock, park_after_s)
             try:
                 yield lab
             finally:
