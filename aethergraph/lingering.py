@@ -103,11 +103,10 @@ class _Look:
         frame, code = step.frame, step.frame.f_code
         if suspended.exempt(code):
             return ""
-        if name := suspended.generator(step):
-            return f"it is in the middle of the generator `{name}`: {suspended.place(code, frame.f_lineno)}"
         block = suspended.block(code, frame.f_lasti)
         if block is None:
-            return ""
+            name = suspended.generator(step)
+            return f"it is in the middle of the generator `{name}`: {_where(frame)}" if name else ""
         line = frame.f_lineno if block.kind == "try" else block.line  # a handler has the line of its `except`
         text = suspended.quoted(code, line)
         shown = text if text.startswith(("with ", "async ")) else block.kind
@@ -169,6 +168,9 @@ def _at(frames: list[types.FrameType]) -> str:
     for frame in reversed(frames):
         if not suspended.exempt(frame.f_code):
             text = suspended.quoted(frame.f_code, frame.f_lineno)
-            where = suspended.place(frame.f_code, frame.f_lineno)
-            return f"(`{text}`: {where})" if text else f"({where})"
+            return f"(`{text}`: {_where(frame)})" if text else f"({_where(frame)})"
     return "(in asyncio)"
+
+
+def _where(frame: types.FrameType) -> str:
+    return suspended.place(frame.f_code, frame.f_lineno)

@@ -150,17 +150,17 @@ def generator(step: Step) -> str:
     """
     for held in gc.get_referents(step.holder):  # also what is on the stack of a `for`, which nothing else shows
         if isinstance(held, types.GeneratorType):
-            frame, name = held.gi_frame, held.__qualname__
-            begun = frame is not None and frame.f_lasti > 0
-            if (
-                begun
-                and not _is_step(held)
-                and any(block(one.frame.f_code, one.frame.f_lasti) for one in chain(held)[0])
-            ):
-                return name
-        elif isinstance(held, types.AsyncGeneratorType) and held.ag_frame is not None and held.ag_frame.f_lasti > 0:
+            inner = chain(held)[0] if held.gi_suspended and not _is_step(held) else []
+            if any(block(one.frame.f_code, one.frame.f_lasti) for one in inner):
+                return held.__qualname__
+        elif isinstance(held, types.AsyncGeneratorType) and _has_begun(held):
             return held.__qualname__
     return ""
+
+
+def _has_begun(held: types.AsyncGeneratorType[Any, Any]) -> bool:
+    frame = held.ag_frame
+    return frame is not None and bool(getattr(held, "ag_suspended", frame.f_lasti > 0))  # 3.11 has no `ag_suspended`
 
 
 def _is_step(holder: types.GeneratorType[Any, Any, Any]) -> bool:

@@ -52,7 +52,7 @@ class Lab:
     def _open(self, store: MemoryStore) -> Runtime:
         self.store = store
         hub._current = runtime = Runtime(store, clock=self.clock, park_after_s=self._park_after_s)
-        for name in ("left", "_due"):
+        for name in ("quiet", "left", "_due"):
             setattr(runtime.parking, name, self._telling(getattr(runtime.parking, name)))
         return runtime
 
@@ -130,6 +130,11 @@ class Lab:
     def answer(self, run: Run, prompt: str, value: Any) -> None:
         """Answer this question as soon as it is open."""
         self.runtime.answer(self.asked(run, prompt), value)
+
+    def rests(self, run: Run) -> None:
+        """Return once `run` only waits, and its time of grace runs."""
+        with self._decided:
+            assert self._decided.wait_for(lambda: run.execution is None or run.execution.grace is not None, LIMIT_S)
 
     def parked(self, run: Run) -> None:
         """Return once `run` has left memory."""

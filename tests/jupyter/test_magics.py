@@ -166,8 +166,8 @@ def test_where_nobody_looks_resume_waits_for_the_end(
     ip: InteractiveShell, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notebook, "live", lambda: False)
-    monkeypatch.setenv("AETHERGRAPH_ANSWERS", '{"which": "svm"}')
     run_id = paused(runtime)
+    monkeypatch.setenv("AETHERGRAPH_ANSWERS", '{"which": "svm"}')
     do(ip, f"resume {run_id}")
     assert runtime.load(run_id).outputs == {"y": 6, "name": "svm"}
 
