@@ -68,9 +68,13 @@ class RunPaused(AetherGraphError):
 
     def __init__(self, run_id: str, why: str) -> None:
         self.run_id, self.why = run_id, why
-        super().__init__(
-            f"run {run_id} is paused ({why}); go on with `%aether resume {run_id}` or `aethergraph.resume({run_id!r})`"
-        )
+        super().__init__(self.story(run_id, why))
+
+    @staticmethod
+    def story(run_id: str, why: str) -> str:
+        """The sentence, also for errors that are not ours and only pass through."""
+        how = f"go on with `%aether resume {run_id}` or `aethergraph.resume({run_id!r})`"
+        return f"run {run_id} is paused ({why}); {how}"
 
 
 class RunCancelled(AetherGraphError):

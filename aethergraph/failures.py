@@ -13,7 +13,9 @@ from .errors import NotStorable
 
 _MARK = "__aethergraph_nodes__"
 _OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_HIDDEN = (_OURS, os.path.dirname(os.path.abspath(os.__file__)) + os.sep + "asyncio" + os.sep)
+_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+cell_name: Callable[[str], str] | None = None  # set by a notebook: how it calls the file that a cell is compiled as
+_HIDDEN = (_OURS, f"{_LIBRARY}asyncio{os.sep}", f"{_LIBRARY}concurrent{os.sep}")
 MAX_TRACEBACK = 8_000  # characters
 
 
@@ -128,7 +130,7 @@ class _Names:
 
 
 def user_traceback(error: BaseException) -> str:
-    """The traceback as text, without the frames of this library and of asyncio."""
+    """The traceback as text, without the frames of this library, of asyncio and of thread pools."""
     summary = traceback.TracebackException.from_exception(error, limit=-60)
     seen: set[int] = set()
     todo: list[traceback.TracebackException | None] = [summary]
@@ -137,9 +139,16 @@ def user_traceback(error: BaseException) -> str:
         if one is None or id(one) in seen:
             continue
         seen.add(id(one))
-        one.stack = traceback.StackSummary.from_list(
-            [frame for frame in one.stack if not frame.filename.startswith(_HIDDEN)]
-        )
+        frames = [frame for frame in one.stack if not frame.filename.startswith(_HIDDEN)]
+        one.stack = traceback.StackSummary.from_list(map(_named, frames))
         todo += [one.__cause__, one.__context__, *(one.exceptions or ())]
     text = "".join(summary.format())
     return text if len(text) <= MAX_TRACEBACK else "...\n" + text[-MAX_TRACEBACK:]
+
+
+def _named(frame: traceback.FrameSummary) -> traceback.FrameSummary:
+    """`frame` with a cell's file called as the notebook calls it."""
+    if cell_name is not None and (name := cell_name(frame.filename)) != frame.filename:
+        _ = frame.line  # looked up by the file's name, and kept
+        frame.filename = name
+    return frame

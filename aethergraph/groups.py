@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from .status import NodeStatus
 
 FOLD = 5  # so many nodes alike become one box
+_WIDER = {10**n for n in range(1, 7)}  # counts at which a box needs room for one more digit
 
 _ORDER = (
     NodeStatus.FAILED,
@@ -88,7 +89,8 @@ class Groups:
         if mine.wide is not None:
             mine.wide.members.append(no)
             mine.wide.parents.update({g.wide.first: None for _, g in known if g.wide not in (None, mine.wide)})
-        return not same_edges or len(mine.members) <= FOLD
+        count = len(mine.members)
+        return not same_edges or count <= FOLD or count in _WIDER
 
 
 def overall(counts: Counter[NodeStatus]) -> NodeStatus:

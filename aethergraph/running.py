@@ -81,8 +81,8 @@ class Run:
             while not (await asyncio.wait({ended}, timeout=hooks.wake_s))[0]:
                 pass
             return ended.result()
-        except asyncio.CancelledError:
-            self.pause("it was interrupted")
+        except asyncio.CancelledError as error:
+            self._interrupted(error)
             raise
 
     def result(self, timeout_s: float | None = None) -> Outputs:
@@ -99,9 +99,16 @@ class Run:
             raise WouldBlock(f"run.result() of {self.run_id}", "`await run`")
         try:
             return self.runtime.inbox.wait(self, timeout_s)
-        except KeyboardInterrupt:
-            self.pause("it was interrupted")
+        except KeyboardInterrupt as error:
+            self._interrupted(error)
             raise
+
+    def _interrupted(self, error: BaseException) -> None:
+        """Whoever waited was interrupted: that pauses, and `error`, which goes on unchanged, says how to resume."""
+        if self.live:
+            why = "it was interrupted"
+            self.pause(why)
+            error.add_note(RunPaused.story(self.run_id, why))
 
     def _ended(self) -> Outputs:
         flow = self.flow()

@@ -33,7 +33,7 @@ class Box:
     """`key` is the number of its first node; `group`: the nodes it stands for, if many. A frame holds other boxes."""
 
     key: int
-    label: str
+    name: str
     x: int
     y: int
     w: int
@@ -45,6 +45,11 @@ class Box:
     def count(self) -> int:
         """How many nodes it stands for."""
         return len(self.group.members) if self.group is not None else 1
+
+    @property
+    def label(self) -> str:
+        """Its name, and how many nodes it stands for by now: a scene is not placed again for one more of them."""
+        return self.name if self.group is None else f"{self.name} \u00d7{self.count}"
 
 
 @dataclass(slots=True)
@@ -206,11 +211,10 @@ def _box(picture: Picture, unit: _Unit, part: _Part | None) -> Box:
     many = len(unit.group.members) if unit.group.folded else len(_hidden(picture, unit.key))
     name = unit.group.callee if unit.group.folded else node.label
     label = cut(name, WIDEST - 40)
-    tail = f" \u00d7{many}" if unit.group.folded else ""
-    room = width(label) + width("0" * len(tail)) + 40
+    room = width(label) + (width("0" * len(f" x{many}")) if unit.group.folded else 0) + 40
     wide = int(min(max(room, SMALLEST if many < 2 else SMALLEST + 12), WIDEST + 30))
     if part is None:
-        return Box(unit.key, label + tail, 0, 0, wide, HEIGHT, unit.group if unit.group.folded else None)
+        return Box(unit.key, label, 0, 0, wide, HEIGHT, unit.group if unit.group.folded else None)
     wide = max(int(width(label)) + 150, part.width + 2 * _PAD)  # its second line stands beside its name
     return Box(unit.key, label, 0, 0, wide, part.height + _HEAD + _PAD, None, True)
 

@@ -67,7 +67,8 @@ def _node(picture: Picture, node: Node, source: str) -> Json:
 def _traceback(node: Node) -> str:
     parts = [one.error.traceback for one in node.failures]
     if node.error is not None:
-        parts += [node.error.traceback, *node.error.notes]
+        text = node.error.traceback
+        parts += [text, *(note for note in node.error.notes if note not in text)]
     return clean("\n".join(part.rstrip() for part in parts if part))[-_TEXT:]
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from aethergraph import hooks, hub
+from aethergraph import failures, hooks, hub
 from aethergraph.disk import find_store
 
-from . import cells, lane, notebook, run_view
+from . import cells, lane, notebook, run_view, tracebacks
 from .capture import Capture
 from .commands import complete
 from .magics import AetherMagics
@@ -60,6 +61,9 @@ class Extension:
         function_cells.has_side_effects = True  # type: ignore[attr-defined]
         shell.input_transformers_cleanup.append(function_cells)
         undo.callback(shell.input_transformers_cleanup.remove, function_cells)
+        undo.callback(tracebacks.install(shell))
+        failures.cell_name = partial(tracebacks.cell_name, shell)
+        undo.callback(setattr, failures, "cell_name", None)
         shell.register_magics(AetherMagics)
         undo.callback(_forget_magics, shell)
         for word in ("%aether", "aether"):

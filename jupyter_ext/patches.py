@@ -94,6 +94,7 @@ class Teller:
             round(look.began, 2),
             None if look.ended is None else round(look.ended, 2),
             look.counts if box.group is not None else peek(node),
+            box.label if box.group is not None else None,
         ]
 
 

@@ -60,8 +60,9 @@ class Story:
     def tool(self, callee: str, *deps: int, scope: int = 0, **outputs: Any) -> int:
         return self.done(self.node(callee, *deps, scope=scope), **outputs)
 
-    def fail(self, no: int, message: str = "no such key") -> None:
-        error = f.Error("builtins", "KeyError", message, traceback=f"Traceback\nKeyError: {message}")
+    def fail(self, no: int, message: str = "no such key", *notes: str) -> None:
+        text = "\n".join(["Traceback", f"KeyError: {message}", *notes])
+        error = f.Error("builtins", "KeyError", message, traceback=text, notes=list(notes))
         self.put(f.NodeDone(no, False, b"", self.t, error))
 
     def attempt_failed(self, no: int, attempt: int, message: str = "busy") -> None:

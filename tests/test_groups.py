@@ -21,6 +21,8 @@ def test_a_fan_out_folds_from_five_on() -> None:
     assert grouped(groups) == [[1], [2, 3, 4, 5, 6, 7, 8]]
     assert [group.folded for group in groups.within[0]] == [False, True]
     assert shapes == [True] * 5 + [False] * 2  # a sixth member changes a count, not the shape
+    more = [groups.add(no, "fit", 0, [1]) for no in range(9, 14)]
+    assert more == [False, False, True, False, False]  # the tenth: its box must be wide enough for "x10"
 
 
 def test_nodes_of_other_parents_callees_or_scopes_stay_apart() -> None:

@@ -102,7 +102,8 @@ export function createGraph({ store, open }) {
     }
   }
 
-  function dress(box, key, [status, sub, fraction]) {
+  function dress(box, key, [status, sub, fraction, , , , label]) {
+    if (label) set(box.label, "text", label); // it counts the nodes of the box
     set(box.group, "class", `node ${box.kind} ${status}${key === selected ? " selected" : ""}`);
     set(box.shape, "d", store.state.icons[status] ?? "");
     set(box.sub, "text", sub);

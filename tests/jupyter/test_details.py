@@ -49,6 +49,10 @@ def test_a_failed_node_shows_its_traceback() -> None:
     story.fail(fit, "no such key")
     known = details(story, fit)
     assert known["error"] == "KeyError: no such key" and "Traceback" in known["traceback"]
+    story = Story()
+    fit = story.node("fit")
+    story.fail(fit, "no such key", "in node fit")
+    assert details(story, fit)["traceback"].count("in node fit") == 1
 
 
 def test_a_folded_box_shows_its_members_and_each_of_them() -> None:

@@ -43,6 +43,7 @@ def test_an_interrupt_pauses_the_run_and_it_can_be_resumed(tmp_path: Path, cell:
         ran = one.run_and_interrupt(cell, asked(tmp_path))
         assert ran.status == "error"
         assert "KeyboardInterrupt" in ran.text or "CancelledError" in ran.text
+        assert "is paused (it was interrupted); go on with `%aether resume study-" in ran.text
         status = one.run(
             "from aethergraph import runs, waits, resume, answer\nprint(runs()[0].status, len(waits()))"
         ).text

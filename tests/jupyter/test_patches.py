@@ -117,3 +117,16 @@ def test_arguments_are_shown_by_name_where_they_have_one() -> None:
     assert arguments(b"m\x92\x91\x03\x81\xa1k\xa1v") == [["", "3"], ["k", "'v'"]]
     assert arguments(b"tX=ndarray (3, 4)") == [["", "X=ndarray (3, 4)"]]
     assert arguments(b"") == []
+
+
+def test_a_folded_box_says_how_many_it_stands_for_by_now() -> None:
+    story = Story()
+    first = story.node("trial")
+    for _ in range(11):
+        story.node("trial")
+    teller, _ = told(story)
+    known = len(story.facts)
+    story.node("trial")
+    patch = patch_after(story, teller, known)
+    assert "boxes" not in patch  # only a count has changed
+    assert patch["faces"][str(first)][-1] == "trial \u00d713"
