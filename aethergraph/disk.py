@@ -156,12 +156,13 @@ class DiskStore:
             raise _story(self.folder, error, key) from error
         return None if sealed is None else _unseal(key, sealed)
 
-    def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
-        """All committed rows whose key starts with `prefix`, in key order, as they were at one instant."""
+    def scan(self, prefix: str, *, after: str = "", limit: int | None = None) -> Iterator[tuple[str, bytes]]:
+        """Committed rows whose key starts with `prefix`, in key order, as they were at one instant."""
         # diskcache can only walk all keys: this asks its table directly, by its own connection, as `_SET` writes to it.
-        query = "SELECT key, value FROM Cache WHERE raw = 1 AND key >= ? AND key < ? ORDER BY key"
+        query = "SELECT key, value FROM Cache WHERE raw = 1 AND key >= ? AND key < ? AND key > ? ORDER BY key LIMIT ?"
+        most = -1 if limit is None else limit
         try:
-            found = self._cache._sql(query, (prefix, prefix + "\U0010ffff")).fetchall()
+            found = self._cache._sql(query, (prefix, prefix + "\U0010ffff", after, most)).fetchall()
         except sqlite3.DatabaseError as error:
             raise _story(self.folder, error, prefix + "*") from error
         for key, sealed in found:

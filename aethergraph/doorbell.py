@@ -125,7 +125,7 @@ class Doorbell:
         self._thread: threading.Thread | None = None
         self._stop: tuple[int, int] | None = None  # a pipe: its other end wakes the thread
 
-    def start(self, callback: Callable[[], None]) -> bool:
+    def start(self, callback: Callable[[], object]) -> bool:
         """Begin to listen; whether it can."""
         self._stopping.clear()
         try:
@@ -152,7 +152,7 @@ class Doorbell:
 
     # ------------------------------------------------------------------ by inotify or kqueue
 
-    def _by_system(self, callback: Callable[[], None]) -> Callable[[], None]:
+    def _by_system(self, callback: Callable[[], object]) -> Callable[[], None]:
         first = self._watched()
         self._stop = os.pipe()
 
@@ -173,7 +173,7 @@ class Doorbell:
             raise OSError("this system has neither inotify nor kqueue")
         return _watch(file(self.folder))
 
-    def _hear(self, watch: _Watch, callback: Callable[[], None]) -> _Watch | None:
+    def _hear(self, watch: _Watch, callback: Callable[[], object]) -> _Watch | None:
         """Listen until told to stop (None) or until the file was taken away (a new watch)."""
         with selectors.DefaultSelector() as selector:
             selector.register(watch.fileno(), selectors.EVENT_READ)
@@ -193,7 +193,7 @@ class Doorbell:
 
     # ------------------------------------------------------------------ by watchfiles
 
-    def _by_watchfiles(self, callback: Callable[[], None]) -> Callable[[], None]:
+    def _by_watchfiles(self, callback: Callable[[], object]) -> Callable[[], None]:
         import watchfiles
 
         file(self.folder).touch(mode=0o600)
@@ -225,7 +225,7 @@ class _Armed:
         return self.stopping.is_set()
 
 
-def _call(callback: Callable[[], None]) -> None:
+def _call(callback: Callable[[], object]) -> None:
     try:
         callback()
     except Exception:  # noqa: BLE001  # the engine's callback: one failure must not deafen the store

@@ -7,12 +7,13 @@ import concurrent.futures
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import disk, forking, hooks, journal, roster
+from . import bells, disk, forking, hooks, journal, roster
+from . import facts as f
 from .alarms import Alarms
 from .channels.bus import Bus
 from .clock import Clock, SystemClock, TellingClock
@@ -165,6 +166,10 @@ class Runtime:
     ) -> list[roster.RunInfo]:
         """The runs of the store that fit, newest first. See `RunList.runs`."""
         return self.runlist.runs(status, name, limit, **which)
+
+    def events(self, run_id: str) -> AsyncIterator[f.AnyFact]:
+        """The facts of a run that another process may run. See `Run.events`."""
+        return bells.follow(self, run_id)
 
     def load(self, run_id: str) -> Run:
         """A run to read; the live one where it runs here."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import doorbell, hooks, roster, waiting
+from . import bells, doorbell, hooks, roster, waiting
 from .errors import AlreadyAnswered, BadAnswer
 from .execution import Execution
 from .outputs import Outputs
@@ -54,6 +54,7 @@ class Inbox:
         self._doorbell: doorbell.Doorbell | None = None
         self._clerk = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="aether-answers")
         self._closing = threading.Event()
+        self._bells = bells.Bells(runtime.store, runtime.journal)
         self._blocked: dict[str, queue.SimpleQueue[tuple[str, Question] | None]] = {}  # threads that wait for a run
 
     # ------------------------------------------------------------------ blocking
@@ -163,10 +164,15 @@ class Inbox:
         """Something was answered or ordered by another process."""
         for token, run_id in waiting.inbox(self._runtime.store):
             self._runtime.parking.told(run_id, token)
+        self.followed()
         for run_id, by in roster.orders(self._runtime.store):
             run = self._runtime.parking.find(run_id)
             if run is not None:
                 self._runtime.parking.cancel(run, by)
+
+    def followed(self) -> None:
+        """Another process may follow a run of this one."""
+        self._bells.look(self._runtime.parking.is_ours)
 
     def close(self) -> None:
         """Stop listening; answers that were handed in are still written."""

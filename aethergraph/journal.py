@@ -26,7 +26,7 @@ LINGER_S = 0.010  # how long an unhurried group may gather
 INLINE_BELOW_S = 0.001  # commits on the caller's thread only while they take less than this on average
 BATCH_BYTES = 1 << 20  # larger batches are split over rows
 
-_ENDS = (f.RunDone, f.RunFailed, f.RunPaused, f.RunCancelled)
+ENDS = (f.RunDone, f.RunFailed, f.RunPaused, f.RunCancelled)  # of a run, or of a process's part in it
 
 Listener = Callable[[list[f.AnyFact]], None]
 
@@ -36,14 +36,14 @@ def row_key(run_id: str, batch: int) -> str:
     return f"j:{run_id}:{batch:09d}"
 
 
-def read(store: Store, run_id: str) -> list[list[f.AnyFact]]:
-    """The batches of a run that are on disk.
+def read(store: Store, run_id: str, since: int = 0) -> list[list[f.AnyFact]]:
+    """The batches of a run that are on disk, from batch `since` on.
 
     Raises:
         DamagedRecord: a row cannot be decoded; names run and row.
     """
     batches: list[list[f.AnyFact]] = []
-    for key, row in store.scan(f"j:{run_id}:"):
+    for key, row in store.scan(f"j:{run_id}:", after=row_key(run_id, since - 1) if since else ""):
         try:
             batches.append(f.decode(row))
         except Exception as error:  # msgspec raises several classes on flipped bits
@@ -283,7 +283,7 @@ class Journal:
             for track in list(self._tracks.values()):
                 track.lost(self._error())
         # Who waits goes first, but the end of a run is told to those who show it before anyone can act on it.
-        if any(isinstance(batch[-1], _ENDS) for _, _, batch in written):
+        if any(isinstance(batch[-1], ENDS) for _, _, batch in written):
             self._tell(written)
             written = []
         for call in ready:

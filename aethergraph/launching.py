@@ -7,7 +7,7 @@ import concurrent.futures
 import contextvars
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -67,6 +67,8 @@ class Launcher:
         keep: bool = False,
         max_concurrency: int | None = None,
         parent: str = "",
+        tags: Iterable[str] = (),
+        session_id: str | None = None,
     ) -> Run:
         """Start a run; it goes on in the background.
 
@@ -88,10 +90,10 @@ class Launcher:
             inputs=payload,
             secret=secrets.token_bytes(16),
             definition=definition,
-            session=hooks.session(),
+            session=hooks.session() if session_id is None else session_id,
             parent=parent,
             cap=checked_cap(max_concurrency) or agent.max_concurrency or self._runtime.max_concurrency,
-            tags=list(agent.tags),
+            tags=list(dict.fromkeys([*agent.tags, *_tags(tags)])),
             home=home(agent),
         )
         return self.begin(agent, started, inputs, run_id, here)
@@ -113,6 +115,7 @@ class Launcher:
 
     def _create(self, agent: Agent, started: f.RunStarted, wanted: str | None, past: Past) -> Run:
         """Take a new id in the store, and begin its journal."""
+        roster.index(self._runtime.store)
         while True:
             run_id = wanted or ids.run_id(agent.name, secrets.token_bytes(8))
             fact = msgspec.structs.replace(started, run_id=run_id)
@@ -126,6 +129,7 @@ class Launcher:
                         tags=fact.tags,
                     )  # fmt: skip
                     roster.write_op(row)(rows)
+                    rows.set(roster.index_key(row.created, run_id), b"")
                     # With the row, so that no kill can leave a run behind of which nothing is known.
                     batches = journal.parts([fact, *past.facts])
                     for number, batch in enumerate(batches):
@@ -155,6 +159,7 @@ class Launcher:
         run.execution.number = self._runtime.journal.append(run_id, opened)
         self._runtime.live[run_id] = run
         self._runtime.inbox.listen()
+        self._runtime.inbox.followed()
 
     def _launch(self, run: Run, agent: Agent, inputs: dict[str, Any]) -> None:
         execution = run.execution
@@ -319,3 +324,10 @@ class Launcher:
 def _here() -> str:
     """Which execution of which cell this is."""
     return hooks.origin() if hooks.origin is not None else ""
+
+
+def _tags(tags: Iterable[str]) -> list[str]:
+    found = [tags] if isinstance(tags, str) else list(tags)
+    if wrong := [tag for tag in found if not isinstance(tag, str)]:
+        raise TypeError(f"tags are texts, got {type(wrong[0]).__name__}: {wrong[0]!r:.80}")
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -14,6 +14,12 @@ from .status import RunStatus
 from .store import Store, Transaction
 
 ORDER = "x:"
+
+
+INDEX = "t:"  # rows of the order in time: empty, all is in the key
+INDEXED = "index"  # there once every run is in the index
+HEAD = 200  # so many of the newest runs are found by the index
+_END = 1 << 62  # microseconds since the epoch that no run will see
 
 
 class RunRow(msgspec.Struct, frozen=True, array_like=True):
@@ -57,6 +63,11 @@ def row_key(run_id: str) -> str:
     return f"r:{run_id}"
 
 
+def index_key(created: float, run_id: str) -> str:
+    """Where a run lies in the order of time, the newest first."""
+    return f"{INDEX}{_END - round(created * 1e6):016x}:{run_id}"
+
+
 def write_op(row: RunRow) -> Op:
     """Write `row` with a fact."""
     data = msgspec.msgpack.encode(row)
@@ -85,9 +96,30 @@ def read(store: Store, run_id: str) -> RunRow:
     return decode(data)
 
 
-def everything(store: Store) -> Iterable[RunRow]:
-    """All rows, newest first."""
-    return sorted((decode(data) for _, data in store.scan("r:")), key=lambda row: row.created, reverse=True)
+def everything(store: Store) -> Iterator[RunRow]:
+    """All rows, newest first. The first of them are found by the index, without reading the others."""
+    head = [key for key, _ in store.scan(INDEX, limit=HEAD)] if store.get(INDEXED) is not None else []
+    seen = set()
+    for key in head:
+        run_id = key.removeprefix(INDEX).partition(":")[2]
+        data = store.get(row_key(run_id))
+        seen.add(run_id)
+        if data is not None:
+            yield decode(data)
+    if not head or len(head) == HEAD:
+        rows = (decode(data) for key, data in store.scan("r:") if key[2:] not in seen)
+        yield from sorted(rows, key=lambda row: row.created, reverse=True)
+
+
+def index(store: Store) -> None:
+    """Put runs of an older version, which knew no index, into it."""
+    if store.get(INDEXED) is not None:
+        return
+    with store.transact() as rows:
+        for _, data in store.scan("r:"):
+            row = decode(data)
+            rows.set(index_key(row.created, row.run_id), b"")
+        rows.set(INDEXED, b"1")
 
 
 # ---------------------------------------------------------------------- orders from other processes

@@ -25,8 +25,8 @@ class RunList:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def info(self, row: roster.RunRow) -> roster.RunInfo:
-        """A row as it is to be read now: a run whose process is gone is paused."""
+    def info(self, row: roster.RunRow, alive: dict[str, bool] | None = None) -> roster.RunInfo:
+        """A row as it is to be read now: a run whose process is gone is paused. `alive`: what is known of owners."""
         status, elsewhere = RunStatus(row.status), False
         live = self._runtime.live.get(row.run_id)
         if live is not None:
@@ -35,7 +35,10 @@ class RunList:
             status = RunStatus.WAITING
         elif status in (RunStatus.RUNNING, RunStatus.WAITING):
             epoch, us = owner.read(self._runtime.store, row.run_id), self._runtime.owner
-            elsewhere = epoch is not None and epoch.owner not in ("", us.id) and us.is_alive(epoch.owner)
+            if epoch is not None and epoch.owner not in ("", us.id):
+                alive = {} if alive is None else alive
+                elsewhere = alive[epoch.owner] if epoch.owner in alive else us.is_alive(epoch.owner)
+                alive[epoch.owner] = elsewhere
             if not elsewhere:
                 status = RunStatus.PAUSED
         end = row.ended or self._runtime.clock.now()
@@ -64,8 +67,9 @@ class RunList:
             and (parent is None or row.parent == parent)
             and wanted.issubset(row.tags)
         )
-        infos = (info for info in map(self.info, rows) if status is None or info.status == status)
-        return list(itertools.islice(infos, limit))
+        alive: dict[str, bool] = {}  # a look at a lock that is held takes time
+        infos = (self.info(row, alive) for row in rows)
+        return list(itertools.islice((info for info in infos if status is None or info.status == status), limit))
 
     def load(self, run_id: str) -> Run:
         """A run to read; the live one where it runs here."""

@@ -38,6 +38,8 @@ def start(
     run_id: str | None = None,
     keep: bool = False,
     max_concurrency: int | None = None,
+    tags: str | Iterable[str] = (),
+    session_id: str | None = None,
     **named: Any,
 ) -> Run:
     """Start a run and return at once; it goes on in the background, and shows itself in a notebook.
@@ -47,13 +49,16 @@ def start(
         run_id: a name for the run; one that exists and has the same inputs is resumed.
         keep: leave a live run that the same cell started earlier running; without it that one is paused.
         max_concurrency: how many tools run at once; the cores of the machine and 4 where left out.
+        tags: by which `runs(tags=...)` finds it, besides those of the agent.
+        session_id: what it belongs to; the path of the notebook where left out.
 
     Raises:
         MissingInput, TypeError: the inputs do not fit.
         RunExists: `run_id` is a run of another agent or with other inputs.
     """
     agent, bound = _bound(target, inputs, named)
-    return hub.current().start(agent, bound, run_id=run_id, keep=keep, max_concurrency=max_concurrency)
+    how = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id}
+    return hub.current().start(agent, bound, run_id=run_id, keep=keep, **how)
 
 
 def run(
@@ -62,6 +67,8 @@ def run(
     *,
     run_id: str | None = None,
     max_concurrency: int | None = None,
+    tags: str | Iterable[str] = (),
+    session_id: str | None = None,
     **named: Any,
 ) -> Outputs:
     """Run and block until the outputs are there; in a notebook cell and in a script. As `start` otherwise.
@@ -71,7 +78,8 @@ def run(
         Exception: what the body raised, unchanged.
     """
     agent, bound = _bound(target, inputs, named)
-    return hub.current().run(agent, bound, run_id=run_id, max_concurrency=max_concurrency)
+    how = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id}
+    return hub.current().run(agent, bound, run_id=run_id, **how)
 
 
 async def run_async(
@@ -80,11 +88,14 @@ async def run_async(
     *,
     run_id: str | None = None,
     max_concurrency: int | None = None,
+    tags: str | Iterable[str] = (),
+    session_id: str | None = None,
     **named: Any,
 ) -> Outputs:
     """`run`, to be awaited."""
     agent, bound = _bound(target, inputs, named)
-    return await hub.current().start(agent, bound, run_id=run_id, max_concurrency=max_concurrency)
+    how = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id}
+    return await hub.current().start(agent, bound, run_id=run_id, **how)
 
 
 def resume(run_id: str | None = None, *, namespace: Mapping[str, Any] | None = None) -> Run:

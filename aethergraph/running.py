@@ -8,14 +8,16 @@ import threading
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from . import ancestry, codec, hooks, journal, roster, telling
 from . import facts as f
-from . import hooks, journal, roster, telling
 from .engine import here
 from .errors import RunCancelled, RunFailed, RunPaused, UnknownWait, WouldBlock
 from .failures import rebuild
 from .flow import Flow, Node
 from .outputs import Outputs
 from .picture import Picture
+from .services import artifact
+from .services.artifact import Artifact
 from .status import RunStatus
 
 _making = threading.Lock()  # of an object that few runs need, so one lock serves all
@@ -209,9 +211,7 @@ class Run:
     @property
     def artifacts(self) -> list[Any]:
         """What it has saved."""
-        from .services.artifacts import find
-
-        return find(self.runtime.store, self.run_id)
+        return artifact.find(self.runtime.store, self.run_id)
 
     @property
     def created_at(self) -> float:
@@ -240,7 +240,11 @@ class Run:
         return self.runtime.journal.follow(self.run_id, call)
 
     async def events(self) -> AsyncIterator[f.AnyFact]:
-        """The facts of the run as they are committed, from the first; ends when the run ends here."""
+        """The facts of the run as they are committed, from the first, wherever it runs; ends when nobody runs it."""
+        if not self.live:
+            async for committed in self.runtime.events(self.run_id):
+                yield committed
+            return
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[f.AnyFact | None] = asyncio.Queue()
 
@@ -249,10 +253,7 @@ class Run:
                 loop.call_soon_threadsafe(queue.put_nowait, fact)
 
         unfollow = self.follow(put)
-        if not self.live:
-            loop.call_soon(queue.put_nowait, None)
-        else:
-            self.future.add_done_callback(lambda _: loop.call_soon_threadsafe(queue.put_nowait, None))
+        self.future.add_done_callback(lambda _: loop.call_soon_threadsafe(queue.put_nowait, None))
         try:
             while (fact := await queue.get()) is not None:
                 yield fact
@@ -267,9 +268,16 @@ class Run:
         """When each node ran."""
         return telling.timeline(self.picture())
 
-    def lineage(self, node_id: str) -> list[str]:
-        """The ids of all nodes that `node_id` depends on, by value or by order, the earliest first."""
-        return telling.lineage(self.picture(), node_id)
+    def lineage(self, thing: str | Artifact) -> list[ancestry.Origin]:
+        """What made a node's result or an artifact: each node with its inputs, code and answers, the earliest first.
+
+        Args:
+            thing: the id of a node; an artifact, its id, uri or name.
+
+        Raises:
+            LookupError: the run has no such node or artifact.
+        """
+        return ancestry.lineage(self.flow(), self.picture(), thing)
 
     def plot(self, track: str | None = None) -> Figure:
         """Its live plots as a matplotlib figure; of one track, or of those whose name begins with `track` and `/`."""
@@ -328,15 +336,31 @@ class Run:
         return self.runtime.resume(self.run_id)
 
     def to_dict(self) -> dict[str, Any]:
-        """The run as plain data."""
+        """The run as plain data: what it is, its nodes, open questions and artifacts. Values are told in words."""
         info = self.runtime.runlist.info(roster.read(self.runtime.store, self.run_id))
+        picture = self.picture()
         nodes = [
-            {"node_id": n.node_id, "callee": n.callee, "kind": n.kind, "status": str(n.status), "deps": n.deps}
-            for n in self.nodes
+            {
+                "node_id": node.node_id, "callee": node.callee, "kind": node.kind, "status": str(node.status),
+                "scope": picture.owner(node.scope), "inputs": ancestry.arguments(node.args),
+                "outputs": codec.about_outputs(node.value) if node.value and node.kind != f.WAIT else {},
+                "answer": node.answer, "error": telling.error_text(node.error) if node.error else "",
+                "attempts": node.attempt, "began_s": node.began, "ended_s": node.ended, "why": node.why,
+                "deps": [picture.nodes[no].node_id for no in node.deps],
+                "after": [picture.nodes[no].node_id for no in node.after],
+            }
+            for node in picture.nodes.values()
+        ]  # fmt: skip
+        waits = [
+            {"token": w.token, "node_id": w.node_id, "kind": w.kind, "prompt": w.prompt, "deadline": w.deadline}
+            for w in self.waits
         ]
         return {
             "run_id": self.run_id, "name": self.name, "status": str(self.status), "created_at": info.created_at,
-            "duration_s": info.duration_s, "why_in_memory": self.why_in_memory, "nodes": nodes,
+            "duration_s": info.duration_s, "session": info.session, "parent": info.parent, "tags": list(info.tags),
+            "error": info.error, "inputs": codec.about(picture.inputs) if picture.inputs else "",
+            "outputs": codec.about_outputs(picture.outputs) if picture.outputs else {}, "nodes": nodes, "waits": waits,
+            "artifacts": [artifact.record(one) for one in self.artifacts], "why_in_memory": self.why_in_memory,
         }  # fmt: skip
 
     def __repr__(self) -> str:

@@ -62,8 +62,8 @@ class Store(Protocol):
     def get(self, key: str) -> bytes | None:
         """One committed row, from any thread."""
 
-    def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
-        """All committed rows whose key starts with `prefix`, in key order."""
+    def scan(self, prefix: str, *, after: str = "", limit: int | None = None) -> Iterator[tuple[str, bytes]]:
+        """Committed rows whose key starts with `prefix`, in key order; of these, the `limit` first `after` a key."""
 
     def transact(self) -> AbstractContextManager[Transaction]:
         """Write several rows or none, durably on leaving; one writer at a time over all processes."""
@@ -99,11 +99,11 @@ class MemoryStore:
         with self._lock:
             return self._rows.get(key)
 
-    def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+    def scan(self, prefix: str, *, after: str = "", limit: int | None = None) -> Iterator[tuple[str, bytes]]:
         """Rows by prefix, as they were when the scan began."""
         with self._lock:
-            found = sorted((k, v) for k, v in self._rows.items() if k.startswith(prefix))
-        yield from found
+            found = sorted((k, v) for k, v in self._rows.items() if k.startswith(prefix) and k > after)
+        yield from found[:limit]
 
     @contextmanager
     def transact(self) -> Iterator[Transaction]:

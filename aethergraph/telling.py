@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from . import facts as f
 from .errors import known
-from .picture import Picture
+from .picture import Picture, error_text
 from .status import NodeStatus
+
+__all__ = ["Span", "error_text", "picture_of", "plot", "timeline", "transcript"]
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,26 +52,6 @@ def timeline(picture: Picture) -> list[Span]:
     """When each node ran, in the order in which they began."""
     spans = [Span(n.node_id, n.callee, n.status, n.began, n.ended) for n in picture.nodes.values()]
     return sorted(spans, key=lambda span: span.began)
-
-
-def lineage(picture: Picture, node_id: str) -> list[str]:
-    """The ids of all nodes that `node_id` depends on, by value or by order, the earliest first.
-
-    Raises:
-        LookupError: there is no such node.
-    """
-    by_id = {node.node_id: node.no for node in picture.nodes.values()}
-    if node_id not in by_id:
-        raise LookupError(f"no node {node_id!r} in run {picture.run_id}; there are: {known(by_id)}")
-    found: set[int] = set()
-    todo = [by_id[node_id]]
-    while todo:
-        node = picture.nodes[todo.pop()]
-        for upstream in (*node.deps, *node.after, *((node.scope,) if node.scope else ())):
-            if upstream not in found and upstream in picture.nodes:
-                found.add(upstream)
-                todo.append(upstream)
-    return [picture.nodes[no].node_id for no in sorted(found)]
 
 
 def plot(picture: Picture, track: str | None = None) -> Figure:

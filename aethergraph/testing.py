@@ -73,9 +73,9 @@ class Fragile:
         """One committed row."""
         return self._store.get(key)
 
-    def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+    def scan(self, prefix: str, *, after: str = "", limit: int | None = None) -> Iterator[tuple[str, bytes]]:
         """Committed rows by prefix."""
-        return self._store.scan(prefix)
+        return self._store.scan(prefix, after=after, limit=limit)
 
     def transact(self) -> AbstractContextManager[Transaction]:
         """The next transaction, which may be the last."""

@@ -198,11 +198,11 @@ def test_a_follower_misses_nothing_that_is_committed_while_it_reads(tmp_path: Pa
 
         meanwhile: Callable[[], None] | None = None
 
-        def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        def scan(self, prefix: str, *, after: str = "", limit: int | None = None) -> Iterator[tuple[str, bytes]]:
             if self.meanwhile is not None:
                 meanwhile, self.meanwhile = self.meanwhile, None
                 meanwhile()
-            return super().scan(prefix)
+            return super().scan(prefix, after=after, limit=limit)
 
         @contextmanager
         def transact(self) -> Iterator[Transaction]:

@@ -56,9 +56,9 @@ def test_the_timeline_has_every_node(run: Run) -> None:
 
 
 def test_lineage_follows_values_and_order(run: Run) -> None:
-    assert run.lineage("compare") == ["train", "train-2"]
-    assert run.lineage("ask") == ["train", "train-2", "compare"]
-    with pytest.raises(LookupError, match="no node 'fit' in run study-"):
+    assert [one.node_id for one in run.lineage("compare")] == ["train", "train-2", "compare"]
+    assert [one.node_id for one in run.lineage("ask")] == ["train", "train-2", "compare", "ask"]
+    with pytest.raises(LookupError, match="no node or artifact 'fit' in run study-"):
         run.lineage("fit")
 
 

@@ -6,6 +6,7 @@ from typing import Any, assert_type
 
 import aethergraph as ag
 from aethergraph import NodeContext, Outputs, Run, RunInfo, RunStatus, Runtime, WaitInfo, graph_fn, tool
+from aethergraph.ancestry import Origin
 from aethergraph.reactive import Agent
 from aethergraph.tooling import Tool
 
@@ -47,6 +48,8 @@ def names() -> None:
     assert_type(ag.resume("agent-7f3ka"), Run)
     assert_type(ag.load_run("agent-7f3ka"), Run)
     assert_type(ag.runs(status="paused", limit=5), list[RunInfo])
+    assert_type(ag.runs("done", tags=["a"], session="nb", parent="x", limit=None), list[RunInfo])
+    assert_type(ag.start(agent, x=1, tags=["a"], session_id="s"), Run)
     assert_type(ag.waits(), list[WaitInfo])
     ag.answer("token", "value", answer_id="1")
     with Runtime("store", durability="process", process_concurrency=8).use() as runtime:
@@ -60,7 +63,7 @@ async def handle(run: Run) -> None:
     assert_type(run.status, RunStatus)
     assert_type(run.outputs, Outputs)
     assert_type(run.transcript(), list[str])
-    assert_type(run.lineage("double"), list[str])
+    assert_type(run.lineage("double"), list[Origin])
     run.answer("Ada")
     run.cancel()
     assert_type(run.retry(), Run)
