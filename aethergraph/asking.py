@@ -34,16 +34,19 @@ class _Ask:
     """Stands where a tool stands in the handle of a call."""
 
     kind = f.WAIT
-    name = "ask"
     pure = False
     is_async = True
     context_name = ""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def validity(self) -> bytes:
         return b""
 
 
-ASK = _Ask()
+ASK = _Ask("ask")
+_CALLEES = {"timer": _Ask("sleep")}  # by the kind of wait, where it is no question
 
 
 @dataclass(slots=True)
@@ -74,8 +77,9 @@ class Asking:
 
     async def in_body(self, place: BodyPlace, question: Question, asker: Asker | None) -> Any:
         """A body asks."""
-        handle = CallHandle(self._run, place, ASK, ASK.name, (question.prompt,), {})
-        handle.key = place.identity(ASK.name, _fingerprint(question))
+        callee = _CALLEES.get(question.kind, ASK)
+        handle = CallHandle(self._run, place, callee, callee.name, (question.prompt,), {})
+        handle.key = place.identity(callee.name, _fingerprint(question))
         handle.after = tuple(place.frontier)
         handle.awaited = True
         self._run.dispatch.flush()
@@ -111,7 +115,13 @@ class Asking:
         """
         flow, asked = self._run.flow, handle.node
         now = flow.opened.body if flow.opened else b""
-        if asked is None or asked.scope or not now or not _answered_under_other(flow, asked, now):
+        if (
+            asked is None
+            or asked.scope
+            or asked.callee != ASK.name
+            or not now
+            or not _answered_under_other(flow, asked, now)
+        ):
             return False
         equal = [n for n in flow.nodes if n.scope == 0 and n.path == asked.path and _same_question(n, asked)]
         return sum(_answered_under_other(flow, node, now) for node in equal) > 1
@@ -127,7 +137,7 @@ class Asking:
         run = self._run
         node = handle.node
         if node is None:
-            handle.node_id = run.flow.name(ASK.name)
+            handle.node_id = run.flow.name(handle.callee)
         secret = run.flow.started.secret if run.flow.started else b""
         round_ = 1
         if node is not None:  # a recorded outcome that is not taken: its answer is no answer to this asking

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from . import facts as f
+from . import schema
 from .engine import HERE, Asker, Op, Outcome
 from .errors import RunSuspended, WouldBlock
 from .ids import Key
@@ -104,6 +105,13 @@ class BodyDesk(_Desk):
         """Ask, and wait for the checked answer."""
         return await self.run.asking.in_body(self._place(), question, asker)
 
+    async def sleep(self, seconds: float) -> None:
+        """A durable wait, which its deadline ends."""
+        if seconds:
+            await self.run.asking.in_body(self._place(), schema.timer(seconds), None)
+        else:
+            await asyncio.sleep(0)
+
     def block(self, awaitable: Awaitable[Any]) -> Any:
         """A body cannot block."""
         raise WouldBlock("a blocking call in a body", "`await ...`")
@@ -165,6 +173,12 @@ class AttemptDesk(_Desk):
         """Ask, and wait for the checked answer; no slot is held meanwhile."""
         async with self.away():
             return await self.run.asking.in_attempt(self, question, asker)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep without slots."""
+        self.check()
+        async with self.away():
+            await asyncio.sleep(seconds)
 
     def away(self) -> AbstractAsyncContextManager[None]:
         """While the attempt waits for somebody else: its slots are given back, and taken again afterwards."""

@@ -73,6 +73,9 @@ class Desk(Protocol):
         from `asker` reaches the caller and leaves the question open.
         """
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait; in a body durably."""
+
     def block(self, awaitable: Awaitable[Any]) -> Any:
         """From the worker thread of a sync tool: run `awaitable` on the loop and wait for it."""
 

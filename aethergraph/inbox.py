@@ -67,7 +67,8 @@ class Inbox:
         box = self._blocked.setdefault(run.run_id, queue.SimpleQueue())
         run.future.add_done_callback(lambda _: box.put(None))
         for info in run.waits:
-            box.put((info.token, info.schema))
+            if info.schema.by_person:
+                box.put((info.token, info.schema))
         end = None if timeout_s is None else time.monotonic() + timeout_s
         try:
             while (opened := box.get(timeout=None if end is None else max(0.0, end - time.monotonic()))) is not None:
@@ -144,7 +145,7 @@ class Inbox:
     def opened(self, execution: Execution, token: str, question: Question) -> None:
         """A question is on disk: tell a thread that blocks on its run."""
         listener = self._blocked.get(execution.run_id)
-        if listener is not None:
+        if listener is not None and question.by_person:
             listener.put((token, question))
 
     def listen(self) -> None:

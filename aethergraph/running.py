@@ -297,9 +297,10 @@ class Run:
             UnknownWait: there is none, or several and `wait` does not say which.
             BadAnswer: it does not fit; the question stays open.
         """
-        found = [w for w in self.waits if wait is None or wait in (w.token, w.node_id, w.schema.name, w.prompt)]
+        asked = [w for w in self.waits if w.schema.by_person]
+        found = [w for w in asked if wait is None or wait in (w.token, w.node_id, w.schema.name, w.prompt)]
         if len(found) != 1:
-            known = ", ".join(f"{w.node_id} ({w.prompt!r})" for w in self.waits) or "none"
+            known = ", ".join(f"{w.node_id} ({w.prompt!r})" for w in asked) or "none"
             raise UnknownWait(f"{wait or 'a question'} of {self.run_id} (open: {known})")
         self.runtime.answer(found[0].token, value)
 

@@ -301,7 +301,9 @@ def _sub(picture: Picture, node: Node, outputs: Outputs) -> str:
         case NodeStatus.REUSED:
             return " \u00b7 ".join(part for part in ("reused", _gave(node, outputs)) if part)
         case NodeStatus.WAITING:
-            return "waits for you" if node.kind == f.WAIT else "waits for an answer"
+            if node.kind != f.WAIT:
+                return "waits for an answer"
+            return "waits for you" if node.no in picture.asks else "waits"
         case NodeStatus.RUNNING:
             return _doing(node)
         case NodeStatus.READY:

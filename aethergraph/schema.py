@@ -9,13 +9,16 @@ import msgspec
 
 from .errors import BadAnswer
 
+ASKED = frozenset({"text", "approval", "choice", "number"})  # kinds that a person answers
 YES = frozenset({"yes", "ok", "okay", "approve", "approved", "accept", "proceed", "continue"})
 
 
 class Question(msgspec.Struct, frozen=True, omit_defaults=True):
     """A question to a person, declaratively: whoever has the store can show it and check an answer.
 
-    kind: "text", "approval", "choice" or "number".
+    Everything else that a run waits for durably has this form too, and is no question to anybody: see `by_person`.
+
+    kind: "text", "approval", "choice" or "number"; "timer", which its deadline ends.
     options: the choices of "approval" and "choice", in order.
     default: used when the deadline passes, or where nobody can be asked; `has_default` says whether there is one.
     channel: where it is asked ("notebook", "console", "inbox", ...).
@@ -35,6 +38,16 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True):
     timeout_s: float | None = None
     channel: str = ""
     silent: bool = False
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a person is to answer it."""
+        return self.kind in ASKED
+
+
+def timer(seconds: float) -> Question:
+    """A wait that ends by itself, `seconds` after it was opened."""
+    return Question("timer", f"sleep {seconds:g} s", timeout_s=seconds, has_default=True)
 
 
 def encode(question: Question) -> bytes:
@@ -65,6 +78,8 @@ def check(question: Question, answer: Any) -> Any:
             return _choice(question, answer)
         case "number":
             return _number(question, answer)
+        case "timer":
+            raise BadAnswer("a timer ends by itself, at its time")
         case other:
             raise BadAnswer(f"a question of kind {other!r} is unknown to this version")
 

@@ -214,7 +214,7 @@ def complete(shell: Any, event: Any) -> list[str]:
         return []
     match before[1]:
         case "answer":
-            return [wait.token for wait in hub.current().waits()]
+            return [wait.token for wait in hub.current().waits() if wait.schema.by_person]
         case "config":
             return [f"{name}={value}" for name, values in CHOICES.items() for value in values]
         case word if word in TAKES_RUN:
@@ -281,7 +281,7 @@ def _one(rest: str, command: str) -> str:
 
 
 def _wait(name: str) -> WaitInfo | None:
-    waits = hub.current().waits()
+    waits = [wait for wait in hub.current().waits() if wait.schema.by_person]
     exact = [wait for wait in waits if name in (wait.token, wait.run_id)]
     found = exact or [wait for wait in waits if wait.token.startswith(name)]
     if len(found) > 1:

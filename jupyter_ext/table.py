@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aethergraph.labels import cut, line
+from aethergraph.schema import ASKED
 from aethergraph.status import RunStatus
 
 SHAPES = {
@@ -115,9 +116,13 @@ def command(info: Any) -> str:
 
 
 def wait_table(waits: Iterable[Any], now: float) -> Table:
-    """Open questions, oldest first as given."""
+    """Open questions and what else is waited for, oldest first as given."""
+    waits = list(waits)
     rows = [_wait(wait, now) for wait in waits]
-    title = _counted(len(rows), "open question") if rows else "no open questions"
+    asked = sum(1 for wait in waits if wait.kind in ASKED)
+    title = _counted(asked, "open question") if asked else "no open questions"
+    if len(waits) > asked:
+        title += f", {_counted(len(waits) - asked, 'other wait')}"
     return Table(title, ("question", "kind", "run", "node", "age", "to answer"), rows)
 
 
@@ -131,7 +136,7 @@ def _wait(wait: Any, now: float) -> list[Cell]:
         Cell(line(wait.run_id)),
         Cell(line(wait.node_id)),
         Cell(age(now - wait.created_at) + due),
-        Cell(f"%aether answer {line(wait.token)} ...", code=True),
+        Cell(f"%aether answer {line(wait.token)} ...", code=True) if wait.kind in ASKED else Cell(""),
     ]
 
 

@@ -16,6 +16,11 @@ from .parts import HIDDEN, Ask, Node, answer_text, error_text, plain
 def _wait_opened(canvas: Canvas, fact: f.WaitOpened) -> None:
     node = canvas.nodes[fact.no]
     question = schema.decode(fact.question)
+    if not question.by_person:
+        node.label = line(question.prompt)[:60]
+        canvas.move(node, NodeStatus.WAITING)
+        canvas.changed.shape = True
+        return
     node.label = f"ask: {line(question.name or question.prompt)[:60]}"
     old = canvas.asks.get(fact.no)
     since = canvas.clock(fact.t)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 from typing import cast
 
 from .scope import Scope
@@ -22,7 +22,11 @@ class RunClock:
         return cast(float, await self._scope.desk.read("clock.now", {}, self._scope.clock.now))
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for `seconds`; a body that is replayed does not wait again."""
-        if seconds < 0:
+        """Wait for `seconds`, which count from now on whatever becomes of this process.
+
+        In a body it is a durable wait: it survives a kill, and a run that only sleeps leaves memory. In a tool, which
+        is done anew after a kill, it gives back the tool's slot meanwhile.
+        """
+        if not 0 <= seconds < math.inf:
             raise ValueError(f"cannot sleep for {seconds:g} s")
-        await asyncio.sleep(seconds)
+        await self._scope.desk.sleep(seconds)

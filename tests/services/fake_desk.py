@@ -107,6 +107,9 @@ class FakeDesk:
         outcome = await work()
         return self._commit(key, name, args, outcome.value, outcome.ops)
 
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
     async def ask(self, question: Question, asker: Asker | None = None) -> Any:
         key = self._key("ask", [question.kind, question.prompt, question.name, question.options])
         if key in self.journal.answers:

@@ -25,3 +25,10 @@ def test_sleep_takes_no_negative_time(tmp_path: Path) -> None:
     asyncio.run(context.clock().sleep(0))
     with pytest.raises(ValueError, match="-1 s"):
         asyncio.run(context.clock().sleep(-1))
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan")])
+def test_sleep_takes_a_time_that_ends(tmp_path: Path, seconds: float) -> None:
+    context, _ = room(tmp_path).context()
+    with pytest.raises(ValueError, match=f"cannot sleep for {seconds:g} s"):
+        asyncio.run(context.clock().sleep(seconds))
