@@ -79,6 +79,20 @@ class Attempts:
             self._waiting.discard(seat)
             self._run.delivery.failed(handle, error)
 
+    def refuse_deadlocked(self) -> None:
+        """Somebody began to wait for a run: calls that can now never have a slot of their tool fail."""
+        for seat in self._slots.deadlocked():
+            tool = seat.tool
+            if tool is not None:
+                error = SlotCycle(seat.name, tool.name, tool.cap, [holder.name for holder in tool.holders])
+                seat.call.run.attempts.refuse(seat, error)
+
+    def refuse(self, seat: Seat, error: SlotCycle) -> None:
+        """A call of this run cannot be started."""
+        self._waiting.discard(seat)
+        seat.leave()
+        self._run.delivery.failed(seat.call, error)
+
     def forget(self, handle: CallHandle) -> None:
         """Its body does not want it any more: it leaves the line."""
         if handle.seat in self._waiting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterable, Callable, Iterable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .channels.bus import Bus
 from .clock import Clock, SystemClock
@@ -16,6 +16,7 @@ from .services.channel import Channel
 from .services.clock import RunClock
 from .services.logger import RunLogger
 from .services.progress import Steps
+from .services.runs import RUNS, Runs
 from .services.scope import Blocking, Scope, Watched
 from .services.viz import Viz
 
@@ -28,7 +29,13 @@ SERVICES: dict[str, Factory] = {"channel": Channel, "artifacts": Artifacts, "viz
 _LATER = ("memory", "kv", "llm", "rag", "mcp", "skills", "indices")
 
 
-class NodeContext:
+if TYPE_CHECKING:
+    _OfRuns = Runs
+else:
+    _OfRuns = object  # its methods are fitted to the scope, as those of every service
+
+
+class NodeContext(_OfRuns):
     """One scope's context. In an async body its methods are awaited; in a sync tool they block.
 
     services: objects of the user's own by name, reached by `context.NAME()` and `context.svc(NAME)`.
@@ -101,6 +108,8 @@ class NodeContext:
             return lambda: self.svc(name)
         if name in SERVICES:
             return lambda *args, **kwargs: self._accessor(name, *args, **kwargs)
+        if name in RUNS:
+            return getattr(self._fit(Runs(self._scope), "context"), name)
         if name in _LATER:
             return lambda *args, **kwargs: _unavailable(name)
         raise AttributeError(

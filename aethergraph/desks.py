@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import hashlib
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,30 @@ if TYPE_CHECKING:
 _pack = msgspec.msgpack.Encoder().encode
 
 
+class DeskRuns:
+    """`engine.Runs`, for one desk."""
+
+    def __init__(self, desk: Any) -> None:
+        self._desk, self._children = desk, desk.run.children
+
+    async def spawn(self, target: Any, inputs: Any, **options: Any) -> str:
+        """Start a run; its id."""
+        run_id: str = await self._children.spawn(self._desk, target, inputs, options)
+        return run_id
+
+    def start(self, target: Any, inputs: dict[str, Any], **options: Any) -> Any:
+        """Start a run from code that does not await."""
+        return self._children.start(self._desk, target, inputs, options)
+
+    async def wait(self, run_id: str, timeout_s: float | None = None, *, owned: bool = False) -> Any:
+        """The outputs of a run."""
+        return await self._children.wait(self._desk, run_id, timeout_s, owned=owned)
+
+    async def cancel(self, run_id: str) -> None:
+        """End a run for good."""
+        await self._children.cancel(self._desk, run_id)
+
+
 class _Desk:
     """What both have in common."""
 
@@ -43,6 +68,11 @@ class _Desk:
     def store(self) -> Store:
         """The store of the run."""
         return self.run.runtime.store
+
+    @property
+    def runs(self) -> DeskRuns:
+        """Runs that this scope starts."""
+        return DeskRuns(self)
 
     def note(self, kind: str, data: dict[str, Any]) -> None:
         """Write a cosmetic fact; from any thread."""
@@ -76,7 +106,8 @@ class BodyDesk(_Desk):
         if not self.run.woken:
             super().note(kind, data)
 
-    def _place(self) -> BodyPlace:
+    def now_at(self) -> BodyPlace:
+        """The task of the body that is running."""
         place: Any = HERE.get()
         if not isinstance(place, BodyPlace) or place.run is not self.run:
             raise RunSuspended(self.run_id, "its context was used outside its body; a tool gets its own `context`")
@@ -85,25 +116,29 @@ class BodyDesk(_Desk):
         return place
 
     def _scope(self) -> bytes:
-        return self._place().scope
+        return self.now_at().scope
+
+    def identity(self, name: str, fingerprint: bytes, *, fresh: bool) -> Key:
+        """The identity of the next effect of this kind."""
+        return self.now_at().identity(name, fingerprint)
 
     async def record(self, name: str, args: Any, value: Any = None, *, ops: Sequence[Op] = ()) -> Any:
         """Record at once."""
-        return self.run.effects.record(self._place(), name, args, value, ops)
+        return self.run.effects.record(self.now_at(), name, args, value, ops)
 
     async def read(self, name: str, args: Any, fn: Callable[[], Any]) -> Any:
         """Record a read."""
-        return self.run.effects.read(self._place(), name, args, fn)
+        return self.run.effects.read(self.now_at(), name, args, fn)
 
     async def effect(
         self, name: str, args: Any, work: Callable[[], Awaitable[Outcome]], *, intent: bool = False
     ) -> Any:
         """Do and record; the outcome comes through the mailbox."""
-        return await self.run.effects.queue(self._place(), name, args, work, intent)
+        return await self.run.effects.queue(self.now_at(), name, args, work, intent)
 
     async def ask(self, question: Question, asker: Asker | None = None) -> Any:
         """Ask, and wait for the checked answer."""
-        return await self.run.asking.in_body(self._place(), question, asker)
+        return await self.run.asking.in_body(self.now_at(), question, asker)
 
     async def sleep(self, seconds: float) -> None:
         """A durable wait, which its deadline ends."""
@@ -118,7 +153,7 @@ class BodyDesk(_Desk):
 
     def seed(self, name: str = "") -> bytes:
         """The same on each replay."""
-        return self._place().seed(name)
+        return self.now_at().seed(name)
 
 
 class AttemptDesk(_Desk):
@@ -190,7 +225,12 @@ class AttemptDesk(_Desk):
         if self.run.runtime.thread.is_current:
             why = "it runs in place, since its output was read before it was awaited"
             raise WouldBlock(f"a blocking call of {self.node_id} ({why})", f"`await {self.place.handle.callee}(...)`")
-        self.check()
+        try:
+            self.check()
+        except RunSuspended:
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
+            raise
         job = self.run.runtime.thread.submit(_awaited(awaitable, self.place))
         try:
             return self.run.attempts.blocked(job).result()

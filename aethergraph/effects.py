@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from . import codec as values
 from . import facts as f
 from .calls import CallFuture
-from .desks import AttemptDesk
+from .desks import AttemptDesk, BodyDesk
 from .engine import HERE, Op, Outcome
 from .failures import describe, mark, rebuild
 from .ids import Key
@@ -74,6 +74,32 @@ class Effects:
             ops,
         )
         run.journal.nudge()
+        return value
+
+    def at_once(self, desk: BodyDesk | AttemptDesk, name: str, args: Any, fn: Callable[[], Any]) -> Any:
+        """An effect that blocks the loop for a moment, for those who cannot await: what is on record is on disk first.
+
+        In an attempt, the effect itself is on disk when this returns.
+        """
+        run = self._run
+        if isinstance(desk, BodyDesk):
+            return self.read(desk.now_at(), name, args, fn)
+        desk.check()
+        key = desk.identity("effect:" + name, self._fingerprint(args), fresh=True)
+        known = run.flow.effects.get(key)
+        if known is not None:
+            return run.codec.load(known.value)
+        run.journal.flush()
+        value = fn()
+        data, attempt = run.codec.dump(value, name), desk.attempt
+        execution = desk.place.handle.execution
+        run.fact(
+            f.Effect(
+                key, desk.no, "", run.at, name, self._args(args), data, run.clock(), execution=execution,
+                attempt=attempt,
+            )
+        )  # fmt: skip
+        run.journal.flush()
         return value
 
     def queue(
@@ -215,6 +241,18 @@ class Effects:
         )
         await run.committed()
         return outcome.value
+
+    def unclaimed(self, name: str) -> list[bytes]:
+        """The outcomes of effects of this name that code of an earlier day had, and the code of today has not."""
+        return [e.value for key, e in self._run.flow.effects.items() if e.name == name and self._is_left(key, e)]
+
+    def _is_left(self, key: Key, effect: f.Effect) -> bool:
+        if key in self._claimed or not effect.ok:
+            return False
+        if effect.scope in self._entered:
+            return True
+        node = self._run.flow.nodes[effect.scope - 1] if effect.scope else None
+        return node is not None and effect.execution < node.execution
 
     def entered(self, no: int) -> None:
         """The body of node `no` runs in this process."""

@@ -26,6 +26,22 @@ Asker = Callable[
 ]  # (question, token, why the last answer was refused) -> raw answer
 
 
+class Runs(Protocol):
+    """Other runs, as one scope starts and awaits them. A run that was started is found again after a kill."""
+
+    async def spawn(self, target: Any, inputs: Any, **options: Any) -> str:
+        """Start a run of an agent, or of the one of that name; its id."""
+
+    def start(self, target: Any, inputs: dict[str, Any], **options: Any) -> Any:
+        """The same at once, on the loop's thread; the `Run`."""
+
+    async def wait(self, run_id: str, timeout_s: float | None = None, *, owned: bool = False) -> Any:
+        """Its outputs once it has ended; no slot is held meanwhile. One that is `owned` is paused on cancellation."""
+
+    async def cancel(self, run_id: str) -> None:
+        """End it for good."""
+
+
 class Desk(Protocol):
     """The engine as one scope sees it: the body of a run or nested graph, or one attempt of a tool.
 
@@ -46,6 +62,10 @@ class Desk(Protocol):
     @property
     def store(self) -> Store:
         """The store of the run."""
+
+    @property
+    def runs(self) -> Runs:
+        """Runs that this scope starts."""
 
     @property
     def blocking(self) -> bool:

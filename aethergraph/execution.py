@@ -18,6 +18,7 @@ from .asking import Asking
 from .attempts import Attempts
 from .caching import Caching
 from .calls import CallHandle, Reference, resolve, unresolved
+from .children import Children
 from .delivery import Delivery
 from .desks import BodyDesk
 from .dispatch import Dispatch
@@ -34,7 +35,7 @@ from .origins import Origins
 from .outputs import Outputs
 from .places import BodyPlace
 from .shapes import shape
-from .slots import Limit, Seat
+from .slots import Limit
 from .status import RunStatus
 from .timers import Timers
 from .validity import Validity
@@ -62,7 +63,6 @@ class Execution:
         self.at = -1  # the position of the last delivery
         self.number = 0  # of the last fact appended
         self.closed = ""  # why no more calls are taken
-        self.waiters: list[Seat | Execution] = []  # attempts, and runs whose bodies, wait for this one to end
         self.origins = Origins()
         self.tasks: dict[Key, set[asyncio.Task[Any]]] = {}
         self.live: set[CallHandle] = set()
@@ -77,6 +77,7 @@ class Execution:
         self.attempts = Attempts(self, (flow.started.cap if flow.started else 0) or runtime.max_concurrency)
         self.asking = Asking(self)
         self.effects = Effects(self)
+        self.children = Children(self)
         forked = flow.forked
         self.root = BodyPlace(self, Key(forked.root) if forked else root_key(run_id), 0)
         self.task: asyncio.Task[Any] | None = None
@@ -207,6 +208,8 @@ class Execution:
         if self.pending and not self.mailbox.replaying:
             self._start_pending()
         self.asking.quiet()  # may write
+        if self.idle:
+            self.children.quiet()
         self.journal.nudge()
         if self.woken or self.asking.open:
             self._rest()
@@ -233,7 +236,7 @@ class Execution:
     def idle(self) -> bool:
         """Whether nothing is left to happen, open questions aside."""
         busy = self.attempts.busy or self.timers.pending or self.dispatch.busy or self.mailbox.replaying
-        return not busy and not self.effects.busy
+        return not busy and not self.effects.busy and not self.children.waiting
 
     @property
     def only_waits(self) -> bool:
@@ -342,6 +345,8 @@ class Execution:
         self.asking.close()
         self.effects.close()
         self.attempts.close()
+        if self.broken is None and not self.parking:
+            await self.children.ended(self.flow.status, self.closed)
         tasks = [handle.task for handle in self.live if handle.task is not None]
         for task in tasks:
             task.cancel()

@@ -51,6 +51,7 @@ class RunStarted(Fact, frozen=True, array_like=True, gc=False, tag=0):
     tags: list[str] = []
     format: int = FORMAT
     home: str = ""  # where its agent was defined: two agents of one name are not taken for each other
+    tied: bool = False  # it is paused and cancelled with its parent
 
 
 class RunOpened(Fact, frozen=True, array_like=True, gc=False, tag=1):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from . import facts as f
 from .errors import NotStorable
+
+if TYPE_CHECKING:
+    from .codec import Codec
 
 _MARK = "__aethergraph_nodes__"
 _OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -39,7 +42,10 @@ def nodes(error: BaseException) -> tuple[int, ...]:
 
 def reachable(error: BaseException) -> list[int]:
     """The nodes of every recorded failure that is `error`, its cause, its context, or a member of its group."""
-    found: list[int] = []
+    return list(dict.fromkeys(no for one in _linked(error) for no in nodes(one)))
+
+
+def _linked(error: BaseException) -> Iterator[BaseException]:
     todo: list[BaseException | None] = [error]
     seen: set[int] = set()
     while todo:
@@ -47,9 +53,20 @@ def reachable(error: BaseException) -> list[int]:
         if one is None or id(one) in seen:
             continue
         seen.add(id(one))
-        found.extend(nodes(one))
+        yield one
         todo += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
-    return list(dict.fromkeys(found))
+
+
+def unmarked(error: BaseException, codec: Codec | None = None) -> BaseException:
+    """`error`, which ended another run, for this one: the nodes it tells of are that run's.
+
+    codec: makes a copy, where somebody else holds `error` and will have it marked.
+    """
+    if codec is not None:
+        error = rebuild(describe(error, codec.dump), codec.load) or error
+    for one in _linked(error):
+        vars(one).pop(_MARK, None)
+    return error
 
 
 def describe(error: BaseException, dump: Callable[[Any], bytes]) -> f.Error:

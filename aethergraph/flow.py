@@ -411,6 +411,11 @@ class Flow:
         """Nodes whose question is open."""
         return [node for node in self.nodes if node.status is NodeStatus.WAITING and node.wait is not None]
 
+    @property
+    def started_runs(self) -> bool:
+        """Whether it has started other runs."""
+        return any(e.name == "spawn_run" for kept in (self.effects, self.intents) for e in kept.values())
+
     def body_at(self, position: int) -> bytes:
         """The fingerprint of the run's body when delivery `position` was recorded."""
         return next((body for since, body in reversed(self.bodies) if since <= position), b"")

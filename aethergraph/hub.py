@@ -19,7 +19,7 @@ from .channels.bus import Bus
 from .clock import Clock, SystemClock, TellingClock
 from .codec import Codec
 from .context import NodeContext
-from .engine import Desk
+from .engine import Desk, here
 from .errors import WouldBlock
 from .inbox import Inbox, WaitInfo
 from .keyring import Keyring
@@ -134,8 +134,15 @@ class Runtime:
     # ------------------------------------------------------------------ runs
 
     def start(self, agent: Agent, inputs: dict[str, Any], **options: Any) -> Run:
-        """Start a run; it goes on in the background. See `Launcher.start`."""
-        return self.launcher.start(agent, inputs, **options)
+        """Start a run; it goes on in the background. See `Launcher.start`. In a node it is a child."""
+        desk = here()
+        if desk is None:
+            return self.launcher.start(agent, inputs, **options)
+        options = {name: value for name, value in options.items() if value is not None and name != "keep"}
+        if self.on_loop():
+            run: Run = desk.runs.start(agent, inputs, **options)
+            return run
+        return self.load(desk.block(desk.runs.spawn(agent, inputs, **options)))
 
     def run(self, agent: Agent, inputs: dict[str, Any], **options: Any) -> Outputs:
         """Start a run and block until it ends.
@@ -144,8 +151,8 @@ class Runtime:
             WouldBlock: called on the loop that runs the agents.
         """
         if self.on_loop():
-            raise WouldBlock(f"run({agent.name})", f"`await {agent.name}(...)`")
-        return self.launcher.start(agent, inputs, **options).result()
+            raise WouldBlock(f"run({agent.name})", f"`await {agent.name}(...)` or `await run_async({agent.name}, ...)`")
+        return self.start(agent, inputs, **options).result()
 
     def resume(
         self, run_id: str | None = None, *, namespace: Mapping[str, Any] | None = None, agent: Agent | None = None

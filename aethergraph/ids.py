@@ -23,12 +23,22 @@ def slug(name: str) -> str:
 
 def run_id(name: str, entropy: bytes) -> RunId:
     """`study-7f3ka`: readable, and unique enough for a store that checks for collisions."""
+    return RunId(f"{slug(name)}-{_tail(entropy, 5)}")
+
+
+def child_id(name: str, parent: str, key: Key) -> RunId:
+    """`study-7f3kab2mq9xw`: the run that the call `key` of run `parent` starts; nobody chooses it, so it is longer."""
+    digest = hashlib.blake2b(parent.encode() + b"\0" + key, digest_size=8, person=b"aether-child").digest()
+    return RunId(f"{slug(name)}-{_tail(digest, 12)}")
+
+
+def _tail(entropy: bytes, length: int) -> str:
     number = int.from_bytes(entropy[:8], "big")
     tail = ""
-    for _ in range(5):
+    for _ in range(length):
         number, digit = divmod(number, len(LETTERS))
         tail += LETTERS[digit]
-    return RunId(f"{slug(name)}-{tail}")
+    return tail
 
 
 def node_id(name: str, count: int) -> NodeId:

@@ -69,19 +69,25 @@ class Launcher:
         parent: str = "",
         tags: Iterable[str] = (),
         session_id: str | None = None,
+        tied: bool = True,
+        derived: bool = False,
     ) -> Run:
         """Start a run; it goes on in the background.
+
+        Args:
+            parent: the run that starts it. One that is `tied` is paused and cancelled with it.
+            derived: `run_id` stands for agent and inputs, so a run of that id is this one.
 
         Raises:
             RunExists: `run_id` is taken by another agent's run, or by one with other inputs.
             NotStorable: an input cannot be stored, so the run could not be resumed.
         """
         if run_id is not None and self._runtime.store.get(roster.row_key(run_id)) is not None:
-            return self._again(agent, inputs, run_id)
+            return self.resume(run_id, agent=agent) if derived else self._again(agent, inputs, run_id)
         payload = self._runtime.codec.dump(inputs, f"the inputs of {agent.name}")
         definition = definitions.save(self._runtime.store, gathering.gather(agent), self._runtime.keyring)
-        here = _here()
-        if here and not keep:
+        here = "nested" if parent else _here()
+        if here and not keep and not parent:
             self._pause_earlier(here)
         started = f.RunStarted(
             run_id="",
@@ -95,6 +101,7 @@ class Launcher:
             cap=checked_cap(max_concurrency) or agent.max_concurrency or self._runtime.max_concurrency,
             tags=list(dict.fromkeys([*agent.tags, *_tags(tags)])),
             home=home(agent),
+            tied=bool(parent) and tied,
         )
         return self.begin(agent, started, inputs, run_id, here)
 
@@ -126,7 +133,7 @@ class Launcher:
                     epoch = self._runtime.owner.take(rows, run_id)
                     row = roster.RunRow(
                         run_id, agent.name, RunStatus.RUNNING, fact.t, session=fact.session, parent=fact.parent,
-                        tags=fact.tags,
+                        tags=fact.tags, tied=fact.tied,
                     )  # fmt: skip
                     roster.write_op(row)(rows)
                     rows.set(roster.index_key(row.created, run_id), b"")

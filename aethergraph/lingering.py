@@ -35,8 +35,6 @@ def _outside(run: Execution) -> str:
     for one in run.asking.open.values():
         if one.asker is not None:
             return f"somebody is out asking {one.question.prompt!r} for it"
-    if run.waiters:
-        return "another run waits for it, and gave it its slot"
     for handle in run.live:
         if handle.target.kind == f.TOOL:
             return f"node {handle.node_id} waits inside its tool, which cannot be taken up in the middle"

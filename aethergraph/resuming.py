@@ -12,6 +12,7 @@ from . import contents, definitions, gathering, merging, source
 from . import facts as f
 from .errors import UnknownRun
 from .flow import Flow, Node
+from .graph import TaskGraph
 from .slots import MADE
 from .status import NodeStatus
 
@@ -67,6 +68,35 @@ def register(agent: Agent) -> None:
 def find(name: str, place: str) -> Agent | None:
     """The agent of that name that was defined last in that place in this process."""
     return _agents.get((name, place))
+
+
+def named(name: str, names: Mapping[str, Any]) -> Agent:
+    """The agent of that name: among the names of whoever asks, else the one that was defined last in this process.
+
+    Raises:
+        LookupError: there is none.
+    """
+    own = [value for value in names.values() if _is_agent(value) and value.name == name]
+    found = own or [agent for (known, _), agent in _agents.items() if known == name]
+    if not found:
+        known = ", ".join(sorted({known for known, _ in _agents})) or "none"
+        raise LookupError(f"no agent {name!r} is defined in this process; there are: {known}")
+    return found[-1]
+
+
+def as_agent(target: Any) -> Agent:
+    """`target`, an agent or the graph of one.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if isinstance(target, TaskGraph) and target.agent is not None:
+        target = target.agent
+    if not _is_agent(target) or not hasattr(target, "bind"):
+        raise TypeError(
+            f"an agent made with @graph_fn or @graphify can be run, got {type(target).__name__}: {target!r:.80}"
+        )
+    return target
 
 
 def home(agent: Agent) -> str:

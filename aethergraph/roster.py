@@ -37,6 +37,7 @@ class RunRow(msgspec.Struct, frozen=True, array_like=True):
     waiting: int = 0
     error: str = ""
     tags: list[str] = []
+    tied: bool = False  # to its parent: cancelled with it
 
 
 @dataclass(frozen=True, slots=True)

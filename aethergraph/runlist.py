@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .hub import Runtime
 
 
+_ENDED = (RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED)
+
+
 class RunList:
     """The rows of the runs of one runtime's store."""
 
@@ -86,6 +89,18 @@ class RunList:
         row = roster.read(self._runtime.store, run_id)
         batches = journal.read(self._runtime.store, run_id)
         flow = Flow.of(fact for batch in batches for fact in batch)
+        self._cancel_now(row, flow, len(batches), by)
+        if flow.started_runs:
+            self.cancel_children(run_id)
+
+    def cancel_children(self, run_id: str) -> None:
+        """End the runs that run `run_id` started, if they are tied to it and have not ended."""
+        for row in list(roster.everything(self._runtime.store)):
+            if row.parent == run_id and row.tied and row.status not in _ENDED:
+                self.cancel(row.run_id, f"its parent {run_id} was cancelled")
+
+    def _cancel_now(self, row: roster.RunRow, flow: Flow, batches: int, by: str) -> None:
+        run_id = row.run_id
         if flow.result is not None or flow.status is RunStatus.CANCELLED:
             return
         with self._runtime.store.transact() as rows:
@@ -95,7 +110,7 @@ class RunList:
                 roster.order_op(run_id, by)(rows)
             else:
                 end = f.RunCancelled(by, self._runtime.clock.now())
-                rows.set(journal.row_key(run_id, len(batches)), f.encode([end]))
+                rows.set(journal.row_key(run_id, batches), f.encode([end]))
                 for op in self.end_ops(row, flow, RunStatus.CANCELLED):
                     op(rows)
         doorbell.ring(self._runtime.store.folder)
@@ -115,7 +130,7 @@ class RunList:
         base = roster.RunRow(
             execution.run_id, execution.agent.name, status, started.t if started else 0.0,
             session=started.session if started else "", parent=started.parent if started else "", error=error,
-            tags=started.tags if started else [],
+            tags=started.tags if started else [], tied=started.tied if started else False,
         )  # fmt: skip
         ended = self._runtime.clock.now() if status in (RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED) else 0.0
         return roster.write_op(_row_of(base, status, flow, ended))
@@ -144,4 +159,5 @@ def _row_of(row: roster.RunRow, status: RunStatus, flow: Flow, ended: float) -> 
         waiting=len(flow.open_waits),
         error=row.error,
         tags=row.tags,
+        tied=row.tied,
     )

@@ -10,6 +10,7 @@ from .graph import TaskGraph
 from .inbox import WaitInfo
 from .outputs import Outputs
 from .reactive import Agent
+from .resuming import as_agent
 from .roster import RunInfo
 from .running import Run
 from .static import StaticGraph
@@ -18,14 +19,9 @@ __all__ = ["answer", "load_run", "resume", "run", "run_async", "runs", "start", 
 
 
 def _bound(target: Any, inputs: Mapping[str, Any] | None, named: dict[str, Any]) -> tuple[Agent, dict[str, Any]]:
-    if isinstance(target, TaskGraph) and target.agent is not None:
-        target = target.agent
+    target = as_agent(target)
     if isinstance(target, StaticGraph):
         target.build()  # what is wrong with it is told before there is a run
-    if not isinstance(target, Agent):
-        raise TypeError(
-            f"an agent made with @graph_fn or @graphify can be run, got {type(target).__name__}: {target!r:.80}"
-        )
     if inputs is not None and not isinstance(inputs, Mapping):
         raise TypeError(f"inputs are a dict by name, got {type(inputs).__name__}; or write {target.name}(x=...)")
     return target, target.bind((), {**(inputs or {}), **named})

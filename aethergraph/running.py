@@ -48,6 +48,7 @@ class Run:
         self.parked = False  # it is this process's, and only waits: see `parking`
         self._end: _End | None = None
         self._leaves = False
+        self.told = False  # some other run was given the exception that it ended with
 
     @property
     def future(self) -> concurrent.futures.Future[Outputs]:
@@ -75,8 +76,12 @@ class Run:
         return self._wait().__await__()
 
     async def _wait(self) -> Outputs:
+        desk = here()
+        if desk is not None:
+            outputs: Outputs = await desk.runs.wait(self.run_id, owned=True)
+            return outputs
         if self.execution is None and not self.parked and not self._over:
-            return self._ended()
+            return self.ended()
         ended = asyncio.wrap_future(self.future)
         ended.add_done_callback(lambda done: done.cancelled() or done.exception())  # asked for, if only here
         try:
@@ -95,10 +100,15 @@ class Run:
             RunPaused, RunCancelled: it stopped before its end.
             Exception: what its body raised, unchanged.
         """
-        if self.execution is None and not self.parked and not self._over:
-            return self._ended()
-        if here() is not None or self.runtime.on_loop():
+        known = self.execution is not None or self.parked or self._over
+        if known and self.runtime.on_loop():
             raise WouldBlock(f"run.result() of {self.run_id}", "`await run`")
+        desk = here()
+        if desk is not None and desk.blocking:  # a sync tool, in its thread
+            outputs: Outputs = desk.block(desk.runs.wait(self.run_id, timeout_s, owned=True))
+            return outputs
+        if not known:
+            return self.ended()
         try:
             return self.runtime.inbox.wait(self, timeout_s)
         except KeyboardInterrupt as error:
@@ -112,7 +122,8 @@ class Run:
             self.pause(why)
             error.add_note(RunPaused.story(self.run_id, why))
 
-    def _ended(self) -> Outputs:
+    def ended(self) -> Outputs:
+        """What is on disk of its end: its outputs, or what ended it raised."""
         flow = self.flow()
         if flow.result is not None:
             return self.outputs

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Protocol
 
 from .errors import SlotCycle
@@ -24,7 +24,6 @@ class Owner(Protocol):
     """A run, as lines see it: turns are taken run by run."""
 
     run_id: str
-    waiters: list[Any]  # the seats and runs that wait for this run to end
 
 
 def checked_cap(cap: int | None) -> int | None:
@@ -115,6 +114,7 @@ class Slots:
 
     def __init__(self, cap: int) -> None:
         self.process = Limit(cap)
+        self.waiters: dict[str, list[Seat | str]] = {}  # by run: the seats, and runs whose bodies, wait for its end
         self._tools: dict[tuple[str, str, str, int], ToolLimit] = {}
 
     def of(self, tool: Capped) -> ToolLimit | None:
@@ -137,12 +137,39 @@ class Slots:
         """
         stuck = [(limit, seat) for limit in self._tools.values() for seat in limit.waiting()]
         while stuck:
-            held_up = {id(above) for _, seat in stuck for above in _above(seat.run)}
+            held_up = {id(above) for _, seat in stuck for above in self._above(seat.run.run_id)}
             still = [(limit, seat) for limit, seat in stuck if all(id(one) in held_up for one in limit.holders)]
             if len(still) == len(stuck):
                 break
             stuck = still
         return [seat for _, seat in stuck]
+
+    def _above(self, run_id: str) -> list[Seat]:
+        """The seats that wait for a run to end, and for runs that do."""
+        found: list[Seat] = []
+        todo, seen = [run_id], set[str]()
+        while todo:
+            one = todo.pop()
+            if one in seen:
+                continue
+            seen.add(one)
+            for waiter in self.waiters.get(one, ()):
+                if isinstance(waiter, Seat):
+                    found.append(waiter)
+                todo.append(waiter.run.run_id if isinstance(waiter, Seat) else waiter)
+        return found
+
+    @contextlib.contextmanager
+    def awaiting(self, run_id: str, waiter: Seat | str) -> Iterator[None]:
+        """`waiter` waits for a run to end."""
+        line = self.waiters.setdefault(run_id, [])
+        line.append(waiter)
+        try:
+            yield
+        finally:
+            line.remove(waiter)
+            if not line:
+                self.waiters.pop(run_id, None)
 
 
 def release(limits: tuple[Limit, ...]) -> None:
@@ -265,21 +292,3 @@ class Seat:
         coming, self._coming = self._coming, None
         if coming is not None and not coming.done():
             coming.set_result(None)
-
-
-def _above(run: Owner) -> list[Seat]:
-    """The seats that wait for `run` to end, and for runs that do."""
-    found: list[Seat] = []
-    todo, seen = [run], set[int]()
-    while todo:
-        one = todo.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        for waiter in one.waiters:
-            if isinstance(waiter, Seat):
-                found.append(waiter)
-                todo.append(waiter.run)
-            else:
-                todo.append(waiter)
-    return found

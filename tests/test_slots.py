@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -17,7 +17,6 @@ from aethergraph.slots import Limit, Seat, Slots, checked_cap
 @dataclass(eq=False)
 class FakeRun:
     run_id: str = "run"
-    waiters: list[Any] = field(default_factory=list)
 
 
 @dataclass
@@ -119,7 +118,7 @@ def test_29_a_call_that_waits_for_a_call_which_waits_for_it_is_refused_and_the_c
     tool = slots.of(FakeTool("fit", 1))
     above, below = Seat(parent, FakeCall("fit"), (), tool), Seat(child, FakeCall("fit-2"), (), tool)
     assert above.take()
-    child.waiters.append(above)
+    slots.waiters["child"] = [above]
     with pytest.raises(SlotCycle, match=r"fit-2 of run child waits for a slot of the tool 'fit'.*fit of run parent"):
         below.queue(id)
     above.leave()
@@ -131,8 +130,8 @@ def test_29_two_tools_that_wait_for_each_other_are_found_too() -> None:
     a, b = slots.of(FakeTool("a", 1)), slots.of(FakeTool("b", 1))
     has_a, has_b = Seat(FakeRun(), FakeCall("a"), (), a), Seat(FakeRun(), FakeCall("b"), (), b)
     assert has_a.take() and has_b.take()
-    left.waiters.append(has_a)
-    right.waiters.append(has_b)
+    slots.waiters["left"] = [has_a]
+    slots.waiters["right"] = [has_b]
     Seat(left, FakeCall("b-2"), (), b).queue(id)
     assert slots.deadlocked() == []
     with pytest.raises(SlotCycle):
@@ -144,7 +143,7 @@ def test_29_a_slot_that_somebody_else_will_give_back_is_waited_for() -> None:
     tool = slots.of(FakeTool("fit", 2))
     above, other, below = Seat(FakeRun(), None, (), tool), Seat(FakeRun(), None, (), tool), Seat(child, None, (), tool)
     assert above.take() and other.take()
-    child.waiters.append(above)
+    slots.waiters["child"] = [above]
     enter(below, began)
     other.leave()
     assert began == [below]

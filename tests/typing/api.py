@@ -36,6 +36,11 @@ async def agent(x: int = 3, *, context: NodeContext) -> dict[str, Any]:
     assert_type(await context.clock().now(), float)
     assert_type(context.random().random(), float)
     assert_type(context.idempotency_key(), str)
+    run_id = await context.spawn_run("agent", inputs={"x": 1}, tags=["mine"], detached=True)
+    assert_type(run_id, str)
+    assert_type(await context.wait_run(run_id, timeout_s=1.0), Outputs | None)
+    assert_type(await context.run_and_wait(agent, inputs={"x": 1}), Outputs)
+    await context.cancel_run(run_id)
     return {"y": out.y, "name": ""}
 
 
