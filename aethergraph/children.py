@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import codec as values
-from . import resuming
+from . import resuming, roster
 from .desks import AttemptDesk, BodyDesk
 from .engine import Outcome
 from .errors import AetherGraphError, NoOneToAsk, RunIsLive, RunPaused
@@ -54,35 +54,48 @@ class Children:
     async def spawn(self, desk: _Desk, target: Agent | str, inputs: Any, options: Any) -> str:
         """Start a child, or find the one that this call started before; its id."""
         agent, bound = self._bound(target, inputs)
-        run_id = self._name(desk, agent, bound, options)
+        own = self._name(desk, agent, bound, options)
+
+        begin = self._beginning(agent, bound, own, options)
 
         async def work() -> Outcome:
-            begin = self._beginning(agent, bound, run_id, options)
             await self._run.loop.run_in_executor(None, begin)
-            return Outcome(run_id)
+            return Outcome(own)
 
-        self._claim(run_id, options)
-        await desk.effect(SPAWN, {"run": run_id, "agent": agent.name}, work, intent=True)
+        self._claim(own, options)
+        run_id = await desk.effect(SPAWN, {"agent": agent.name, "inputs": bound}, work, intent=True)
+        if run_id != own and not self._is_shared(run_id, own):
+            run_id = begin().run_id
         job = self._take_up(run_id, agent)
         if job is not None and isinstance(desk, AttemptDesk):
             await asyncio.shield(job)
-        return run_id
+        return str(run_id)
 
     def start(self, desk: _Desk, agent: Agent, inputs: dict[str, Any], options: Any) -> Run:
         """`spawn`, at once and on the loop's thread: for `start(...)` in an async body or tool."""
-        run_id = self._name(desk, agent, inputs, options)
-        begin = self._beginning(agent, inputs, run_id, options)
+        own = self._name(desk, agent, inputs, options)
+        begin = self._beginning(agent, inputs, own, options)
         made: list[Run] = []
 
         def now() -> str:
             made.append(begin())
-            return run_id
+            return own
 
-        self._run.effects.at_once(desk, SPAWN, {"run": run_id, "agent": agent.name}, now)
-        if not made:  # it was on record
-            made.append(self._found(run_id, agent, again=False))
-        self._claim(run_id, options)
-        return made[0]
+        self._claim(own, options)
+        run_id = self._run.effects.at_once(desk, SPAWN, {"agent": agent.name, "inputs": inputs}, now)
+        if made:
+            return made[0]
+        return self._found(run_id, agent) if run_id == own or self._is_shared(run_id, own) else begin()
+
+    def _is_shared(self, run_id: str, own: str) -> bool:
+        """Whether a fork uses the child that the run which it was forked from had: one that was not done is its own."""
+        store = self._run.runtime.store
+        if store.get(roster.row_key(own)) is not None or store.get(roster.row_key(run_id)) is None:
+            return False
+        shared = roster.read(store, run_id).status == RunStatus.DONE
+        if shared:
+            self._claimed.add(run_id)
+        return shared
 
     def _bound(self, target: Agent | str, inputs: Any) -> tuple[Agent, dict[str, Any]]:
         agent = resuming.named(target, self._run.names()) if isinstance(target, str) else resuming.as_agent(target)
@@ -113,9 +126,9 @@ class Children:
         """A child that was interrupted with its parent goes on with it: beside a body, which must not wait for it."""
         if self._run.runtime.parking.is_ours(run_id):
             return None
-        return self._order(lambda: self._found(run_id, agent, again=False))
+        return self._order(lambda: self._found(run_id, agent))
 
-    def _found(self, run_id: str, agent: Agent | None, *, again: bool) -> Run:
+    def _found(self, run_id: str, agent: Agent | None = None, *, again: bool = False) -> Run:
         """The run, live if it is to go on; one that failed is tried `again`."""
         runtime = self._run.runtime
         live = runtime.parking.find(run_id)
@@ -154,7 +167,7 @@ class Children:
             self.waiting -= 1
 
     async def _outcome(self, run_id: str, timeout_s: float | None, waiter: Seat | str | None, owned: bool) -> Outputs:
-        child = await self._run.loop.run_in_executor(None, lambda: self._found(run_id, None, again=True))
+        child = await self._run.loop.run_in_executor(None, lambda: self._found(run_id, again=True))
         try:
             return await self._ended(child, timeout_s, waiter)
         except asyncio.CancelledError:

@@ -73,6 +73,7 @@ def fork(
         definition=definitions.save(runtime.store, gathering.gather(agent), runtime.keyring),
         session=hooks.session() or started.session,
         parent=run_id,
+        tied=False,
     )
     facts = [*(fact for fact in history if not isinstance(fact, _LEFT_OUT)), forked]
     past = Past(facts, _taking_over(run_id, Flow.of(facts)), len(parent.bodies))

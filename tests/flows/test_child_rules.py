@@ -514,3 +514,29 @@ async def parent(*, context):
 """)
     told = family.run("parent")["result"]
     assert told.startswith("run child-") and "was cancelled" in told
+
+
+FORKED = """
+@graph_fn
+async def parent(*, context):
+    done = await context.run_and_wait(child, inputs={"x": 1})
+    open_ = await context.spawn_run(child, inputs={"x": 7})
+    if await context.channel().ask_text("go?"):
+        return [done["y"], open_, (await context.wait_run(open_)).y]
+"""
+
+
+def test_32_a_fork_has_the_finished_children_of_its_parent_and_unfinished_ones_of_its_own(family: Lab) -> None:
+    family.cell(FORKED)
+    run = family.start("parent")
+    family.asked(run, "go?")
+    assert sorted(family.took()) == ["work 1", "work 7"]
+    fork = run.fork()
+    family.answer(fork, "go?", "yes")
+    family.until(fork, lambda _: bool(children(family, fork)))
+    (own,) = children(family, fork)
+    family.answer(own, "child 7?", "forked")
+    assert fork.result(LIMIT_S)["result"] == [10, own.run_id, "forked"]
+    assert family.took() == ["work 7"]
+    (one,) = [child for child in children(family, run) if child.inputs == {"x": 7}]
+    assert one.run_id != own.run_id and one.status is RunStatus.WAITING
