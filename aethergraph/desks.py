@@ -143,7 +143,7 @@ class BodyDesk(_Desk):
     async def sleep(self, seconds: float) -> None:
         """A durable wait, which its deadline ends."""
         if seconds:
-            await self.run.asking.in_body(self._place(), schema.timer(seconds), None)
+            await self.run.asking.in_body(self.now_at(), schema.timer(seconds), None)
         else:
             await asyncio.sleep(0)
 
