@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable
 
 from .clock import Clock
-from .loop import LoopThread
+from .loop import Host
 
 # Timers stand still while a laptop sleeps, the wall clock does not: looked at so often, no alarm is later than this.
 LONGEST_S = 60.0
@@ -30,7 +30,7 @@ class Alarm:
 class Alarms:
     """The alarms of one runtime. All methods are called on the loop's thread."""
 
-    def __init__(self, clock: Clock, thread: Callable[[], LoopThread]) -> None:
+    def __init__(self, clock: Clock, thread: Callable[[], Host]) -> None:
         self._clock, self._thread = clock, thread
         self._heap: list[Alarm] = []
         self._numbers = itertools.count()

@@ -196,7 +196,7 @@ class Asking:
             return False
         if row.deadline and one.alarm is None:
             one.deadline = row.deadline
-            one.alarm = run.runtime.alarms.at(row.deadline, partial(self._look, token, one))
+            one.alarm = run.alarms.at(row.deadline, partial(self._look, token, one))
         return token in self.open
 
     def _arrive(self, token: Token, one: _Open, row: waiting.WaitRow) -> None:
@@ -303,7 +303,7 @@ class Asking:
 
     def _stop(self, one: _Open) -> None:
         if one.alarm is not None:
-            self._run.runtime.alarms.cancel(one.alarm)
+            self._run.alarms.cancel(one.alarm)
         if one.asking is not None and one.asking is not asyncio.current_task():
             one.asking.cancel()
 

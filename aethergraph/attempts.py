@@ -74,7 +74,7 @@ class Attempts:
             return
         self._waiting.add(seat)
         try:
-            seat.queue(self._begin)
+            seat.queue(self._turn)
         except SlotCycle as error:
             self._waiting.discard(seat)
             self._run.delivery.failed(handle, error)
@@ -85,19 +85,37 @@ class Attempts:
             tool = seat.tool
             if tool is not None:
                 error = SlotCycle(seat.name, tool.name, tool.cap, [holder.name for holder in tool.holders])
-                seat.call.run.attempts.refuse(seat, error)
+                run = seat.call.run
+                if run.host.is_current:
+                    run.attempts.refuse(seat, error)
+                else:
+                    run.host.call(run.attempts.refuse, seat, error)
 
     def refuse(self, seat: Seat, error: SlotCycle) -> None:
         """A call of this run cannot be started."""
-        self._waiting.discard(seat)
-        seat.leave()
-        self._run.delivery.failed(seat.call, error)
+        if seat in self._waiting:
+            self._waiting.discard(seat)
+            seat.leave()
+            self._run.delivery.failed(seat.call, error)
 
     def forget(self, handle: CallHandle) -> None:
         """Its body does not want it any more: it leaves the line."""
         if handle.seat in self._waiting:
             self._waiting.discard(handle.seat)
             handle.seat.leave()
+
+    def _turn(self, seat: Seat) -> None:
+        """Somebody gave slots back, in whatever run and on whatever loop."""
+        if self._run.host.is_current:
+            self._begin(seat)
+        else:
+            self._run.host.call(self._begin_late, seat)
+
+    def _begin_late(self, seat: Seat) -> None:
+        if seat in self._waiting and not self._run.closed:
+            self._begin(seat)
+        else:
+            seat.leave()
 
     def _begin(self, seat: Seat) -> None:
         handle: CallHandle = seat.call
@@ -163,10 +181,10 @@ class Attempts:
 
     def _desk(self, place: AttemptPlace) -> AttemptDesk:
         if place.handle.node is None:  # a pure tool that uses its context becomes a node now
-            if self._run.runtime.on_loop():
+            if self._run.host.is_current:
                 self._run.dispatch.node_started(place.handle)
             else:
-                self._run.runtime.thread.submit(self._started(place.handle)).result()
+                self._run.host.submit(self._started(place.handle)).result()
         return AttemptDesk(self._run, place)
 
     async def _started(self, handle: CallHandle) -> None:

@@ -15,7 +15,7 @@ from .calls import CallHandle
 from .dispatch import outcome_of, preview
 from .engine import Op
 from .errors import NoOneToAsk
-from .failures import describe, mark
+from .failures import advise, describe, mark
 from .flow import Node
 from .outputs import Outputs
 
@@ -92,6 +92,8 @@ class Delivery:
             handle.future.fail(error)
             return
         mark(error, handle.no or len(run.flow.nodes) + 1, f"in node {handle.node_id} of run {run.run_id}")
+        if run.host.own:
+            advise(error, run.agent.name)
         failure = describe(error, run.codec.dump)
         run.caching.forget(handle)
         position = self._write(handle, b"", failure, "", (), started, attempt)

@@ -222,7 +222,7 @@ class AttemptDesk(_Desk):
 
     def block(self, awaitable: Awaitable[Any]) -> Any:
         """Run on the loop and wait, from the worker thread."""
-        if self.run.runtime.thread.is_current:
+        if self.run.host.is_current:
             why = "it runs in place, since its output was read before it was awaited"
             raise WouldBlock(f"a blocking call of {self.node_id} ({why})", f"`await {self.place.handle.callee}(...)`")
         try:
@@ -231,7 +231,7 @@ class AttemptDesk(_Desk):
             if inspect.iscoroutine(awaitable):
                 awaitable.close()
             raise
-        job = self.run.runtime.thread.submit(_awaited(awaitable, self.place))
+        job = self.run.host.submit(_awaited(awaitable, self.place))
         try:
             return self.run.attempts.blocked(job).result()
         except concurrent.futures.CancelledError:

@@ -318,7 +318,7 @@ class Dispatch:
                 run.attempts.enqueue(gate.popleft()[1])
 
     def _committed(self) -> None:
-        self._run.loop.call_soon_threadsafe(self._opened, context=self._run.loop.empty)
+        self._run.host.call(self._opened)
 
     def _opened(self) -> None:
         self._gate_armed = False

@@ -255,6 +255,17 @@ class WouldBlock(AetherGraphError):
         super().__init__(f"{what} would block the loop that has to do the work; write {instead}")
 
 
+class NoLoop(AetherGraphError):
+    """`loop="kernel"` was asked for where there is no such loop."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(
+            f'loop="kernel" runs an agent on the asyncio loop of the thread that starts it, but {why}; '
+            "write it in a cell or a coroutine, or leave it out: the run then has a loop of its own"
+        )
+
+
 class SlotCycle(AetherGraphError):
     """A call waits for a slot of its tool that a call above it keeps while it waits for this one."""
 

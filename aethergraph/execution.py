@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from . import facts as f
 from . import hooks, owner, roster
+from .alarms import Alarm, Alarms
 from .asking import Asking
 from .attempts import Attempts
 from .caching import Caching
@@ -25,11 +26,11 @@ from .dispatch import Dispatch
 from .effects import Effects
 from .engine import HERE, Desk, Op
 from .errors import NoOneToAsk, RunIsLive
-from .failures import describe, reachable
+from .failures import advise, describe, reachable
 from .flow import Flow
 from .identity import root_key
 from .ids import Key, Token
-from .loop import AetherLoop, Pulse
+from .loop import Host, Pulse
 from .mailbox import Mailbox
 from .origins import Origins
 from .outputs import Outputs
@@ -41,7 +42,6 @@ from .timers import Timers
 from .validity import Validity
 
 if TYPE_CHECKING:
-    from .alarms import Alarm
     from .hub import Runtime
     from .reactive import Agent
 
@@ -50,11 +50,19 @@ class Execution:
     """A live run. Made on the loop by `Runtime`, which has taken ownership and read the journal before."""
 
     def __init__(
-        self, runtime: Runtime, run_id: str, agent: Agent, flow: Flow, epoch: int, context: contextvars.Context
+        self,
+        runtime: Runtime,
+        run_id: str,
+        agent: Agent,
+        flow: Flow,
+        epoch: int,
+        context: contextvars.Context,
+        host: Host,
     ) -> None:
         self.runtime, self.run_id, self.agent, self.flow = runtime, run_id, agent, flow
         self.epoch, self.context = epoch, context  # how often it was taken up; the context of whoever started it
-        self.loop: AetherLoop = runtime.thread.loop
+        self.host, self.loop = host, host.loop
+        self.alarms = runtime.alarms if host.own else Alarms(runtime.clock, lambda: host)
         self.journal = runtime.journal
         self.names = agent.names  # where classes of the run's own definitions are found
         self.codec = runtime.codec_for(agent)
@@ -88,7 +96,7 @@ class Execution:
         # See `parking`. `rejoined`: it came back in the process that parked it, with the same code; `woken`: and its
         # replay is not at rest yet, so that all that its bodies say was said before.
         self.rejoined = self.woken = self.parking = False
-        self.waits_since, self.grace, self.lingers = 0.0, cast("Alarm | None", None), ""
+        self.waits_since, self.grace, self.lingers = 0.0, cast(Alarm | None, None), ""
         self.left_open: list[tuple[Token, float]] = []  # tokens and deadlines of its waits, when it left memory
         self.after_parking: list[Callable[[], None]] = []  # what came while it left
 
@@ -104,7 +112,7 @@ class Execution:
         done = self.loop.create_future()
 
         def tell() -> None:
-            self.loop.call_soon_threadsafe(lambda: done.done() or done.set_result(None), context=self.loop.empty)
+            self.host.call(_done, done)
 
         if not self.journal.barrier(self.number if number is None else number, tell):
             await done
@@ -119,7 +127,7 @@ class Execution:
 
     def when_committed(self, call: Callable[[], None]) -> None:
         """Call on the loop once all that was appended so far is on disk."""
-        if self.journal.barrier(self.number, lambda: self.loop.call_soon_threadsafe(call, context=self.loop.empty)):
+        if self.journal.barrier(self.number, lambda: self.host.call(call)):
             self.loop.call_soon(call, context=self.loop.empty)
 
     def advance(self, position: int) -> None:
@@ -287,6 +295,8 @@ class Execution:
         unretrieved = [no for no, handle in self.failed.items() if not handle.awaited]
         fatal = list(dict.fromkeys([*reachable(error), *unretrieved]))
         self.asking.withdraw_all_unclaimed()
+        if self.host.own:
+            advise(error, self.agent.name)
         failure = describe(error, self.codec.dump)
         self._end(f.RunFailed(failure, fatal, self.clock()), RunStatus.FAILED, f"{failure.qualname}: {failure.message}")
         self.closed = "it failed"
@@ -361,3 +371,8 @@ class Execution:
         if desk is None:
             desk = self._desks[place.no] = BodyDesk(self, place)
         return desk
+
+
+def _done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

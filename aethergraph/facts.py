@@ -52,6 +52,7 @@ class RunStarted(Fact, frozen=True, array_like=True, gc=False, tag=0):
     format: int = FORMAT
     home: str = ""  # where its agent was defined: two agents of one name are not taken for each other
     tied: bool = False  # it is paused and cancelled with its parent
+    loop: str = ""  # "kernel": on the loop that runs where it is started or resumed; else on the loop of the runs
 
 
 class RunOpened(Fact, frozen=True, array_like=True, gc=False, tag=1):

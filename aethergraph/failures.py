@@ -20,6 +20,12 @@ _LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 cell_name: Callable[[str], str] | None = None  # set by a notebook: how it calls the file that a cell is compiled as
 _HIDDEN = (_OURS, f"{_LIBRARY}asyncio{os.sep}", f"{_LIBRARY}concurrent{os.sep}")
 MAX_TRACEBACK = 8_000  # characters
+_ANOTHER_LOOP = (  # as asyncio's tasks, locks and queues, futures, and transports say it
+    "attached to a different loop",
+    "bound to a different event loop",
+    "belongs to a different loop",
+    "event loop other than the current one",
+)
 
 
 def mark(error: BaseException, no: int, note: str) -> None:
@@ -33,6 +39,17 @@ def mark(error: BaseException, no: int, note: str) -> None:
         return
     if not known:
         error.add_note(note)
+
+
+def advise(error: BaseException, agent: str) -> None:
+    """Where asyncio says that an object belongs to another loop, say what to do about it, once."""
+    if not isinstance(error, (RuntimeError, ValueError)) or not any(said in str(error) for said in _ANOTHER_LOOP):
+        return
+    if not any("another event loop" in note for note in getattr(error, "__notes__", ())):
+        error.add_note(
+            "the object belongs to another event loop: agents run on one of their own. Make it inside the agent, or "
+            f'run the agent where the object was made: start({agent}, ..., loop="kernel")'
+        )
 
 
 def nodes(error: BaseException) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ origin: Callable[[], str] | None = None  # which execution of which cell runs, a
 # ipykernel hands an interrupt of an awaiting cell to the loop without waking it (seen with 7.4.0): wake it, in seconds
 wake_s: float | None = None
 flush: Callable[[Desk | None], None] | None = None  # note what a scope has printed so far
+# lets the loop that runs here turn until a future is done, from a cell that blocks
+turn: Callable[[concurrent.futures.Future[Any]], None] | None = None
 on_attempt_end: list[Callable[[Desk], None]] = []  # a body or attempt ended; called in its thread and context
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import concurrent.futures
 import os
@@ -20,11 +21,11 @@ from .clock import Clock, SystemClock, TellingClock
 from .codec import Codec
 from .context import NodeContext
 from .engine import Desk, here
-from .errors import WouldBlock
+from .errors import NoLoop, WouldBlock
 from .inbox import Inbox, WaitInfo
 from .keyring import Keyring
 from .launching import Launcher
-from .loop import LoopThread
+from .loop import LoopThread, on_a_loop
 from .outputs import Outputs
 from .owner import Owner
 from .parking import Parking
@@ -101,8 +102,8 @@ class Runtime:
             self._thread.call(self.alarms.look)
 
     def on_loop(self) -> bool:
-        """Whether the caller runs on that loop."""
-        return self._thread is not None and self._thread.is_current
+        """Whether the caller must not block: it runs on that loop, or in a body or tool on another."""
+        return (self._thread is not None and self._thread.is_current) or (here() is not None and on_a_loop())
 
     @property
     def owner(self) -> Owner:
@@ -138,6 +139,10 @@ class Runtime:
         desk = here()
         if desk is None:
             return self.launcher.start(agent, inputs, **options)
+        if options.get("loop") is not None:
+            raise NoLoop(
+                f"this is in a node: what is started there has a loop of its own, `await {agent.name}(...)` ours"
+            )
         options = {name: value for name, value in options.items() if value is not None and name != "keep"}
         if self.on_loop():
             run: Run = desk.runs.start(agent, inputs, **options)
@@ -148,17 +153,39 @@ class Runtime:
         """Start a run and block until it ends.
 
         Raises:
-            WouldBlock: called on the loop that runs the agents.
+            WouldBlock: called on the loop that would have to do the work.
         """
         if self.on_loop():
             raise WouldBlock(f"run({agent.name})", f"`await {agent.name}(...)` or `await run_async({agent.name}, ...)`")
-        return self.start(agent, inputs, **options).result()
+        if options.get("loop") is None:
+            return self.start(agent, inputs, **options).result()
+        if not on_a_loop():
+            return asyncio.run(self._run(agent, inputs, options))
+        if hooks.turn is None:
+            raise WouldBlock(f"run({agent.name}, loop=...)", f'`await start({agent.name}, ..., loop="kernel")`')
+        return self._turn(self.start(agent, inputs, **options), hooks.turn)
 
-    def resume(
-        self, run_id: str | None = None, *, namespace: Mapping[str, Any] | None = None, agent: Agent | None = None
-    ) -> Run:
+    async def _run(self, agent: Agent, inputs: dict[str, Any], options: dict[str, Any]) -> Outputs:
+        return await self.start(agent, inputs, **options)
+
+    def _turn(self, run: Run, turn: Callable[[concurrent.futures.Future[Any]], None]) -> Outputs:
+        """Block on the loop that `run` is on, which goes on turning."""
+        host = run.execution.host if run.execution is not None else None
+        if host is None or not host.is_current:
+            return run.result()
+        host.enter()  # the loop keeps its hooks until this is over
+        try:
+            turn(run.future)
+        except KeyboardInterrupt:
+            run.pause("it was interrupted")
+            raise
+        finally:
+            host.leave()
+        return run.future.result()
+
+    def resume(self, run_id: str | None = None, **how: Any) -> Run:
         """Go on with a run. See `Launcher.resume`."""
-        return self.launcher.resume(run_id, namespace=namespace, agent=agent)
+        return self.launcher.resume(run_id, **how)
 
     def fork(self, run_id: str, **how: Any) -> Run:
         """A new run that shares what `run_id` has committed, and goes on differently. See `Run.fork`."""
@@ -218,9 +245,12 @@ class Runtime:
             return
         self._closed = True
         for run in list(self.live.values()):
+            execution = run.execution
+            if execution is not None and execution.host.is_current:
+                execution.suspend("its process ended")  # its loop does not turn while this is called from it
+                continue
             run.pause("its process ended")
-            if not self.on_loop():
-                concurrent.futures.wait([run.future], timeout=5)
+            concurrent.futures.wait([run.future], timeout=5)
         self.parking.close()
         self.inbox.close()
         self.journal.close()

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import definitions, gathering, hooks, ids, journal, owner, roster
+from . import definitions, gathering, guests, hooks, ids, journal, owner, roster
 from . import facts as f
 from .codec import canonical
-from .errors import JournalBroken, RunCancelled, RunExists, RunPaused, UnknownRun
+from .errors import JournalBroken, RunCancelled, RunExists, RunPaused, UnknownRun, WouldBlock
 from .execution import Execution
 from .flow import Flow
+from .loop import Host
 from .resuming import Plan, agent_of, home, make_plan
 from .running import Run
 from .slots import checked_cap
@@ -71,6 +72,7 @@ class Launcher:
         session_id: str | None = None,
         tied: bool = True,
         derived: bool = False,
+        loop: str | None = None,
     ) -> Run:
         """Start a run; it goes on in the background.
 
@@ -79,11 +81,13 @@ class Launcher:
             derived: `run_id` stands for agent and inputs, so a run of that id is this one.
 
         Raises:
+            NoLoop: `loop` is "kernel", and there is no such loop here.
             RunExists: `run_id` is taken by another agent's run, or by one with other inputs.
             NotStorable: an input cannot be stored, so the run could not be resumed.
         """
         if run_id is not None and self._runtime.store.get(roster.row_key(run_id)) is not None:
-            return self.resume(run_id, agent=agent) if derived else self._again(agent, inputs, run_id)
+            return self.resume(run_id, agent=agent) if derived else self._again(agent, inputs, run_id, loop)
+        self._host(loop)  # before anything is written
         payload = self._runtime.codec.dump(inputs, f"the inputs of {agent.name}")
         definition = definitions.save(self._runtime.store, gathering.gather(agent), self._runtime.keyring)
         here = "nested" if parent else _here()
@@ -102,6 +106,7 @@ class Launcher:
             tags=list(dict.fromkeys([*agent.tags, *_tags(tags)])),
             home=home(agent),
             tied=bool(parent) and tied,
+            loop=loop or "",
         )
         return self.begin(agent, started, inputs, run_id, here)
 
@@ -123,6 +128,7 @@ class Launcher:
     def _create(self, agent: Agent, started: f.RunStarted, wanted: str | None, past: Past) -> Run:
         """Take a new id in the store, and begin its journal."""
         roster.index(self._runtime.store)
+        host = self._host(started.loop)
         while True:
             run_id = wanted or ids.run_id(agent.name, secrets.token_bytes(8))
             fact = msgspec.structs.replace(started, run_id=run_id)
@@ -147,10 +153,20 @@ class Launcher:
             if wanted:
                 raise RunExists(wanted, "was made by another process just now")
         run = Run(self._runtime, run_id, agent.name)
-        self._open(run, agent, Flow.of([fact, *past.facts]), len(batches), epoch)
+        self._open(run, agent, Flow.of([fact, *past.facts]), len(batches), epoch, host)
         return run
 
-    def _open(self, run: Run, agent: Agent, flow: Flow, batches: int, epoch: owner.Epoch) -> None:
+    def _host(self, loop: str | None) -> Host:
+        if loop == guests.KERNEL:
+            return guests.here()
+        if not loop:
+            return self._runtime.thread
+        raise ValueError(
+            f'loop is "kernel" (the loop that runs here) or is left out (the loop of the runs), got {loop!r}; '
+            "an input of that name is given as inputs={'loop': ...}"
+        )
+
+    def _open(self, run: Run, agent: Agent, flow: Flow, batches: int, epoch: owner.Epoch, host: Host) -> None:
         run_id = run.run_id
         self._track(run_id, batches, epoch)
         opened = f.RunOpened(
@@ -162,7 +178,9 @@ class Launcher:
             body=agent.own_code(),
         )
         flow.fold(opened)
-        run.execution = Execution(self._runtime, run_id, agent, flow, epoch.number, contextvars.copy_context())
+        host.enter()
+        context = contextvars.copy_context()
+        run.execution = Execution(self._runtime, run_id, agent, flow, epoch.number, context, host)
         run.execution.number = self._runtime.journal.append(run_id, opened)
         self._runtime.live[run_id] = run
         self._runtime.inbox.listen()
@@ -174,7 +192,7 @@ class Launcher:
         if hooks.display_hook is not None and not run.origin.startswith("nested"):
             hooks.display_hook(run)
         if execution is not None:
-            self._runtime.thread.call(self._begin, run, execution, inputs)
+            execution.host.call(self._begin, run, execution, inputs)
 
     def _begin(self, run: Run, execution: Execution, inputs: dict[str, Any]) -> None:
         # In a copy: what is kept of a run that leaves memory is the context as it was.
@@ -197,7 +215,7 @@ class Launcher:
     ) -> None:
         """Let a run that this process had parked go on, as if it had been here all the time; on the loop's thread."""
         self._track(run.run_id, batches, epoch)
-        execution = Execution(self._runtime, run.run_id, agent, flow, epoch.number, context)
+        execution = Execution(self._runtime, run.run_id, agent, flow, epoch.number, context, self._runtime.thread)
         execution.rejoined = execution.woken = True
         flow.status, execution.row_status = RunStatus.RUNNING, RunStatus.WAITING
         run.execution, self._runtime.live[run.run_id] = execution, run
@@ -231,14 +249,17 @@ class Launcher:
         self._runtime.journal.close_run(run.run_id)
         self._runtime.live.pop(run.run_id, None)
         if run.execution is not None:
-            self._runtime.parking.gone(run.execution)
+            if run.execution.host.own:
+                self._runtime.parking.gone(run.execution)
+            run.execution.host.leave()
 
     def _pause_earlier(self, here: str) -> None:
         cell, _, execution = here.partition("#")
         for run in self._runtime.parking.of_cell(cell):
             if run.origin != here and execution:
                 run.pause("its cell was run again")
-                concurrent.futures.wait([run.future], timeout=PAUSE_S)  # so that what follows finds it paused
+                if run.execution is None or not run.execution.host.is_current:
+                    concurrent.futures.wait([run.future], timeout=PAUSE_S)  # so that what follows finds it paused
                 print(f"paused {run.run_id}, which this cell had started; go on with: %aether resume {run.run_id}")
 
     def _lost(self, run_id: str, broken: JournalBroken | None) -> None:
@@ -246,40 +267,49 @@ class Launcher:
         run = self._runtime.live.get(run_id)
         if run is None or run.execution is None:
             return
-        self._runtime.thread.call(run.execution.break_off, broken or run.execution.taken())
+        run.execution.host.call(run.execution.break_off, broken or run.execution.taken())
 
     # ------------------------------------------------------------------ going on
 
-    def _again(self, agent: Agent, inputs: dict[str, Any], run_id: str) -> Run:
+    def _again(self, agent: Agent, inputs: dict[str, Any], run_id: str, loop: str | None) -> Run:
         known = Run(self._runtime, run_id, roster.read(self._runtime.store, run_id).name)
         if known.name != agent.name:
             raise RunExists(run_id, f"is a run of {known.name!r}, not of {agent.name!r}")
         if canonical(known.inputs).data != canonical(inputs).data:
             raise RunExists(run_id, "has other inputs")
-        return self.resume(run_id, agent=agent)
+        return self.resume(run_id, agent=agent, loop=loop)
 
     def resume(
-        self, run_id: str | None = None, *, namespace: Mapping[str, Any] | None = None, agent: Agent | None = None
+        self,
+        run_id: str | None = None,
+        *,
+        namespace: Mapping[str, Any] | None = None,
+        agent: Agent | None = None,
+        loop: str | None = None,
     ) -> Run:
         """Go on with a run; returns at once, as `start`.
 
         Args:
             run_id: which; the latest unfinished one where left out.
             namespace: names of this kernel's cells, which win over the stored definitions.
+            loop: as in `start`; where left out, as the run was started.
 
         Raises:
+            NoLoop: it runs on a kernel's loop, and there is none here.
             UnknownRun: no such run, or none that is unfinished.
             RunIsLive: another process runs it.
             RunCancelled: it was cancelled, which is final.
             Untrusted: its stored source is not signed with this user's key.
         """
         with self._one_at_a_time:
-            return self._resume(run_id or self._latest(), namespace, agent)
+            return self._resume(run_id or self._latest(), namespace, agent, loop)
 
-    def _resume(self, run_id: str, namespace: Mapping[str, Any] | None, agent: Agent | None) -> Run:
+    def _resume(self, run_id: str, namespace: Mapping[str, Any] | None, agent: Agent | None, loop: str | None) -> Run:
         row = roster.read(self._runtime.store, run_id)
         live = self._runtime.parking.find(run_id)
         if live is not None and live.leaving and not self._runtime.on_loop():
+            if live.execution is not None and live.execution.host.is_current:
+                raise WouldBlock(f"resuming {run_id}, which is just being let go", "it in the next cell")
             concurrent.futures.wait([live.future], LETTING_GO_S)
             live = self._runtime.parking.find(run_id)
         if live is not None:
@@ -293,13 +323,14 @@ class Launcher:
         if flow.result is not None:
             return run
         agent = agent or agent_of(self._runtime, run_id, flow, namespace)
+        host = self._host(loop or (flow.started.loop if flow.started else ""))
         with self._runtime.store.transact() as rows:
             epoch = self._runtime.owner.take(rows, run_id)
         later = journal.read(self._runtime.store, run_id)  # what the last owner wrote before we took over
         if len(later) != len(batches):
             flow = Flow.of(fact for batch in later for fact in batch)
         inputs = self._runtime.codec_for(agent).load(flow.started.inputs) if flow.started else {}
-        self._open(run, agent, flow, len(later), epoch)
+        self._open(run, agent, flow, len(later), epoch, host)
         self._on_disk(run)
         run.origin = _here()
         self._launch(run, agent, inputs)

@@ -81,98 +81,152 @@ class _Selector(selectors.DefaultSelector):  # an alias that depends on the plat
         return super().select(timeout)
 
 
-class AetherLoop(_Base):  # type: ignore[misc, valid-type]  # the base depends on the platform
-    """The base loop of the platform, with the hooks described above."""
+class AetherLoop(asyncio.BaseEventLoop):
+    """The hooks described above, to be put before a loop of asyncio: `class X(AetherLoop, base)`.
 
-    def __init__(self) -> None:
-        # For callbacks that belong to no run. One for each loop: a context is entered by one thread at a time.
-        self.empty = contextvars.Context()
-        if sys.platform == "win32":
-            super().__init__()
-        else:
-            super().__init__(_Selector())
+    Code that is in no body finds the loop as `base` makes it.
+    """
 
-    def call_soon(
+    # For callbacks that belong to no run. One for each loop: a context is entered by one thread at a time.
+    empty: contextvars.Context
+    # What `base` does: looked up once, since the way through `super()` takes as long as the hook itself.
+    plain_call_soon: Any
+    plain_call_at: Any
+    plain_call_later: Any
+    plain_time: Any
+    plain_create_task: Any
+    plain_run_in_executor: Any
+
+    def __init_subclass__(cls) -> None:
+        if len(cls.__bases__) < 2:  # a class of a hooked one
+            return
+        base: Any = cls.__bases__[1]
+        cls.plain_call_soon, cls.plain_call_at, cls.plain_call_later = base.call_soon, base.call_at, base.call_later
+        cls.plain_time, cls.plain_create_task = base.time, base.create_task
+        cls.plain_run_in_executor = base.run_in_executor
+
+    def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """Count and schedule."""
         place: Any = HERE.get() if context is None else context.get(HERE)
         if place is not None:
             place.pulse.ticks += 1
-        return _call_soon(self, callback, *args, context=context)  # type: ignore[no-any-return]
+        return self.plain_call_soon(callback, *args, context=context)  # type: ignore[no-any-return]
 
     def time(self) -> float:
         """Frozen between deliveries inside a body, so that comparisons come out the same on replay."""
         place: Any = HERE.get()
         if place is None or not place.in_body:
-            return _time(self)  # type: ignore[no-any-return]
+            return self.plain_time()  # type: ignore[no-any-return]
         return place.now()  # type: ignore[no-any-return]
 
     def raw_time(self) -> float:
         """The real monotonic time."""
-        return _time(self)  # type: ignore[no-any-return]
+        return self.plain_time()  # type: ignore[no-any-return]
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         """Schedule; the timers of a body are delivered by its mailbox."""
         place: Any = HERE.get() if context is None else context.get(HERE)
         if place is None or not place.in_body:
-            return _call_at(self, when, callback, *args, context=context)  # type: ignore[no-any-return]
+            return self.plain_call_at(when, callback, *args, context=context)  # type: ignore[no-any-return]
         return place.timer(when, callback, args, context or contextvars.copy_context())  # type: ignore[no-any-return]
 
-    def call_later(
+    def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         """Schedule after `delay` seconds."""
         place: Any = HERE.get() if context is None else context.get(HERE)
         if place is None or not place.in_body:
-            return _call_at(self, _time(self) + delay, callback, *args, context=context)  # type: ignore[no-any-return]
+            return self.plain_call_later(delay, callback, *args, context=context)  # type: ignore[no-any-return]
         return place.timer(  # type: ignore[no-any-return]
             place.now() + delay, callback, args, context or contextvars.copy_context()
         )
 
     def raw_at(self, when: float, callback: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
         """A timer that belongs to no run, at real time `when`."""
-        return _call_at(self, when, callback, *args, context=self.empty)  # type: ignore[no-any-return]
+        return self.plain_call_at(when, callback, *args, context=self.empty)  # type: ignore[no-any-return]
 
-    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
         """Give work to a pool; in a body the result comes through the mailbox."""
-        job = _run_in_executor(self, executor, func, *args)
+        job = self.plain_run_in_executor(executor, func, *args)
         place: Any = HERE.get()
         if place is None or not place.in_body:
             return job  # type: ignore[no-any-return]
         return place.foreign(job)  # type: ignore[no-any-return]
 
+    def create_task(self, coro: Any, **options: Any) -> Any:
+        """Make a task; in a body it has a lineage, and belongs to its scope."""
+        place: Any = HERE.get()
+        if place is None or not place.in_body:
+            return self.plain_create_task(coro, **options)
+        bare = place.bare(coro)
+        if bare is not None:
+            if options.get("name") is not None:
+                bare.set_name(options["name"])
+            return bare
+        child = place.child(coro)
+        context = options.pop("context", None) or contextvars.copy_context()
+        context.run(HERE.set, child)
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, context=context, **options)
+        place.adopt(task)
+        return task
 
-_call_soon: Any = _Base.call_soon
-_call_at: Any = _Base.call_at
-_time: Any = _Base.time
-_run_in_executor: Any = _Base.run_in_executor
+
+class OwnLoop(AetherLoop, _Base):  # type: ignore[misc, valid-type]  # the base depends on the platform
+    """The loop of the thread that runs agents."""
+
+    def __init__(self) -> None:
+        self.empty = contextvars.Context()
+        if sys.platform == "win32":
+            super().__init__()
+        else:
+            super().__init__(_Selector())
 
 
-def _task(loop: Any, coroutine: Any, *, context: contextvars.Context | None = None, **options: Any) -> Any:
-    place: Any = HERE.get()
-    if place is None or not place.in_body:
-        return asyncio.Task(coroutine, loop=loop, context=context, **options)
-    bare = place.bare(coroutine)
-    if bare is not None:
-        return bare
-    child = place.child(coroutine)
-    if context is None:
-        context = contextvars.copy_context()
-    context.run(HERE.set, child)
-    task = asyncio.Task(coroutine, loop=loop, context=context, **options)
-    place.adopt(task)
-    return task
+def on_a_loop() -> bool:
+    """Whether a loop runs in the caller's thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+class Host(Protocol):
+    """A loop that runs are on, as other threads reach it."""
+
+    loop: AetherLoop
+    own: bool  # whether it is there for runs alone
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs on its thread."""
+
+    def enter(self) -> None:
+        """A run begins on it; on its own thread."""
+
+    def leave(self) -> None:
+        """That run has ended; on its own thread."""
+
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Run `coroutine` on the loop; from any other thread."""
+
+    def call(self, callback: Callable[..., object], *args: Any) -> None:
+        """Call soon on the loop; from any thread."""
 
 
 class LoopThread:
-    """One `AetherLoop` in one daemon thread, started when first needed."""
+    """A loop in a daemon thread of its own, which is there for runs alone: where they run unless they say otherwise."""
+
+    own = True
 
     def __init__(self, name: str = "aether-loop") -> None:
-        self.loop = AetherLoop()
-        self.loop.set_task_factory(_task)
+        self.loop: AetherLoop = OwnLoop()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -191,6 +245,12 @@ class LoopThread:
     def is_current(self) -> bool:
         """Whether the caller runs on this loop's thread."""
         return threading.current_thread() is self._thread
+
+    def enter(self) -> None:
+        """It is always there."""
+
+    def leave(self) -> None:
+        """It stays."""
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Run `coroutine` on the loop; from any other thread."""

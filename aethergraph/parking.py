@@ -15,6 +15,7 @@ import os
 import threading
 import weakref
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -99,8 +100,8 @@ class Parking:
 
     def quiet(self, execution: Execution) -> None:
         """A run has nothing to do but wait: let it leave after its grace."""
-        if self._closed or not _at_rest(execution):
-            return
+        if self._closed or not execution.host.own or not _at_rest(execution):
+            return  # on a loop of somebody else it could not come back: only its own thread may start it there
         execution.waits_since = self._runtime.clock.now()
         if execution.grace is None:
             execution.grace = self._alarm(execution.waits_since + self._after_s, partial(self._due, execution))
@@ -156,7 +157,7 @@ class Parking:
         if run is None or run.execution is None:
             self._wake(run_id)
         else:  # where it is just leaving, it looks once more when it has left
-            run.execution.asking.answered(Token(token))
+            _on_its_loop(run.execution, run.execution.asking.answered, Token(token))
 
     def wake(self, run_id: str) -> None:
         """Let a parked run come back, when it is its turn; from any thread. Nothing happens where it is not parked."""
@@ -248,7 +249,7 @@ class Parking:
         elif run.execution.parking:
             run.execution.after_parking.append(partial(self._pause, run_id, why))
         else:
-            run.execution.suspend(why)
+            _on_its_loop(run.execution, run.execution.suspend, why)
 
     def _cancel(self, run_id: str, by: str) -> None:
         run = self._runtime.live.get(run_id)
@@ -258,7 +259,7 @@ class Parking:
         elif run.execution.parking:
             run.execution.after_parking.append(partial(self._cancel, run_id, by))
         else:
-            run.execution.cancel(by)
+            _on_its_loop(run.execution, run.execution.cancel, by)
 
     def _end(self, run_id: str, fact: f.AnyFact, status: RunStatus, error: Exception) -> None:
         parked = self._parked.get(run_id)
@@ -300,6 +301,14 @@ class Parking:
             concurrent.futures.wait([run.future for run in runs], timeout=5)
         self._closed = True
         self._clerk.shutdown()
+
+
+def _on_its_loop(execution: Execution, call: Callable[..., object], *args: Any) -> None:
+    """Call now where it runs on the loop of the runs, and soon where that is somebody else's."""
+    if execution.host.own:
+        call(*args)
+    else:
+        execution.host.call(call, *args)
 
 
 def _at_rest(execution: Execution) -> bool:

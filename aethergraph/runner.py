@@ -36,6 +36,7 @@ def start(
     max_concurrency: int | None = None,
     tags: str | Iterable[str] = (),
     session_id: str | None = None,
+    loop: str | None = None,
     **named: Any,
 ) -> Run:
     """Start a run and return at once; it goes on in the background, and shows itself in a notebook.
@@ -47,13 +48,16 @@ def start(
         max_concurrency: how many tools run at once; the cores of the machine and 4 where left out.
         tags: by which `runs(tags=...)` finds it, besides those of the agent.
         session_id: what it belongs to; the path of the notebook where left out.
+        loop: "kernel" for the asyncio loop that runs where this is called (a notebook's main thread), for code that has
+            to be there: a GUI, a client made in a cell. Else the loop that runs have to themselves, in its own thread.
 
     Raises:
         MissingInput, TypeError: the inputs do not fit.
+        NoLoop: `loop="kernel"`, and no loop runs here.
         RunExists: `run_id` is a run of another agent or with other inputs.
     """
     agent, bound = _bound(target, inputs, named)
-    how = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id}
+    how = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id, "loop": loop}
     return hub.current().start(agent, bound, run_id=run_id, keep=keep, **how)
 
 
@@ -65,16 +69,19 @@ def run(
     max_concurrency: int | None = None,
     tags: str | Iterable[str] = (),
     session_id: str | None = None,
+    loop: str | None = None,
     **named: Any,
 ) -> Outputs:
     """Run and block until the outputs are there; in a notebook cell and in a script. As `start` otherwise.
+
+    With `loop="kernel"` the kernel's loop goes on turning while the cell blocks; a script gets a loop in this thread.
 
     Raises:
         WouldBlock: called in the body of an agent: await there.
         Exception: what the body raised, unchanged.
     """
     agent, bound = _bound(target, inputs, named)
-    how = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id}
+    how = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id, "loop": loop}
     return hub.current().run(agent, bound, run_id=run_id, **how)
 
 
@@ -86,17 +93,18 @@ async def run_async(
     max_concurrency: int | None = None,
     tags: str | Iterable[str] = (),
     session_id: str | None = None,
+    loop: str | None = None,
     **named: Any,
 ) -> Outputs:
     """`run`, to be awaited."""
     agent, bound = _bound(target, inputs, named)
-    how = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id}
+    how = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id, "loop": loop}
     return await hub.current().start(agent, bound, run_id=run_id, **how)
 
 
-def resume(run_id: str | None = None, *, namespace: Mapping[str, Any] | None = None) -> Run:
+def resume(run_id: str | None = None, *, namespace: Mapping[str, Any] | None = None, loop: str | None = None) -> Run:
     """Go on with a run, the latest unfinished one where `run_id` is left out; returns at once. See `Runtime.resume`."""
-    return hub.current().resume(run_id, namespace=namespace)
+    return hub.current().resume(run_id, namespace=namespace, loop=loop)
 
 
 def runs(

@@ -101,7 +101,8 @@ class Run:
             Exception: what its body raised, unchanged.
         """
         known = self.execution is not None or self.parked or self._over
-        if known and self.runtime.on_loop():
+        on_its_loop = self.execution is not None and self.execution.host.is_current and not self.future.done()
+        if known and (self.runtime.on_loop() or on_its_loop):
             raise WouldBlock(f"run.result() of {self.run_id}", "`await run`")
         desk = here()
         if desk is not None and desk.blocking:  # a sync tool, in its thread

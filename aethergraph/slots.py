@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Protocol
 
 from .errors import SlotCycle
+
+# Runs are on more than one loop where some were started with `loop="kernel"`; whoever is next may be on another.
+_lock = threading.RLock()
 
 MADE = "aethergraph_run_"  # how the modules begin that hold the stored source of a run
 
@@ -127,7 +131,7 @@ class Slots:
         key = (place, getattr(tool.fn, "__qualname__", ""), tool.name, cap)
         limit = self._tools.get(key)
         if limit is None:
-            limit = self._tools[key] = ToolLimit(self, tool.name, cap)
+            limit = self._tools.setdefault(key, ToolLimit(self, tool.name, cap))
         return limit
 
     def deadlocked(self) -> list[Seat]:
@@ -135,14 +139,15 @@ class Slots:
 
         A seat waits for another if it waits for its run, or for a run in which something does.
         """
-        stuck = [(limit, seat) for limit in self._tools.values() for seat in limit.waiting()]
-        while stuck:
-            held_up = {id(above) for _, seat in stuck for above in self._above(seat.run.run_id)}
-            still = [(limit, seat) for limit, seat in stuck if all(id(one) in held_up for one in limit.holders)]
-            if len(still) == len(stuck):
-                break
-            stuck = still
-        return [seat for _, seat in stuck]
+        with _lock:
+            stuck = [(limit, seat) for limit in self._tools.values() for seat in limit.waiting()]
+            while stuck:
+                held_up = {id(above) for _, seat in stuck for above in self._above(seat.run.run_id)}
+                still = [(limit, seat) for limit, seat in stuck if all(id(one) in held_up for one in limit.holders)]
+                if len(still) == len(stuck):
+                    break
+                stuck = still
+            return [seat for _, seat in stuck]
 
     def _above(self, run_id: str) -> list[Seat]:
         """The seats that wait for a run to end, and for runs that do."""
@@ -162,14 +167,16 @@ class Slots:
     @contextlib.contextmanager
     def awaiting(self, run_id: str, waiter: Seat | str) -> Iterator[None]:
         """`waiter` waits for a run to end."""
-        line = self.waiters.setdefault(run_id, [])
-        line.append(waiter)
+        with _lock:
+            line = self.waiters.setdefault(run_id, [])
+            line.append(waiter)
         try:
             yield
         finally:
-            line.remove(waiter)
-            if not line:
-                self.waiters.pop(run_id, None)
+            with _lock:
+                line.remove(waiter)
+                if not line:
+                    self.waiters.pop(run_id, None)
 
 
 def release(limits: tuple[Limit, ...]) -> None:
@@ -182,7 +189,7 @@ def release(limits: tuple[Limit, ...]) -> None:
 
 
 class Seat:
-    """The slots of one call, over all its attempts. Used on the loop's thread only."""
+    """The slots of one call, over all its attempts. `go` may be called on the thread of any loop."""
 
     __slots__ = ("_coming", "at", "back", "call", "go", "gone", "limits", "run", "tool")
     # of many calls only some stand in line: these are set when they do
@@ -209,15 +216,16 @@ class Seat:
 
     def take(self) -> bool:
         """Take all slots if they are free now."""
-        for limit in self.limits:
-            if limit.used >= limit.cap:
-                return False
-        for limit in self.limits:
-            limit.used += 1
-        self.at = len(self.limits)
-        if self.tool is not None:
-            self.tool.holders.append(self)
-        return True
+        with _lock:
+            for limit in self.limits:
+                if limit.used >= limit.cap:
+                    return False
+            for limit in self.limits:
+                limit.used += 1
+            self.at = len(self.limits)
+            if self.tool is not None:
+                self.tool.holders.append(self)
+            return True
 
     def queue(self, go: Callable[[Seat], object]) -> None:
         """Stand in line; `go` is called once it has all slots.
@@ -225,10 +233,12 @@ class Seat:
         Raises:
             SlotCycle: nobody who has a slot of its tool can go on before this call has run.
         """
-        self.back, self.go = False, go
-        self.advance()
         tool = self.tool
-        if tool is not None and not self.at and self in tool.slots.deadlocked():
+        with _lock:
+            self.back, self.go = False, go
+            self.advance()
+            stuck = tool is not None and not self.at and self in tool.slots.deadlocked()
+        if stuck and tool is not None:
             self.leave()
             raise SlotCycle(self.name, tool.name, tool.cap, [holder.name for holder in tool.holders])
 
@@ -254,12 +264,13 @@ class Seat:
 
     def leave(self) -> None:
         """It has ended, or left the line: give everything back."""
-        had, self.at, self.gone = self.at, 0, True
-        if had:
-            limits = self.limits
-            if self.tool is not None:
-                self.tool.holders.remove(self)
-            release(limits if had == len(limits) else limits[:had])
+        with _lock:
+            had, self.at, self.gone = self.at, 0, True
+            if had:
+                limits = self.limits
+                if self.tool is not None:
+                    self.tool.holders.remove(self)
+                release(limits if had == len(limits) else limits[:had])
 
     def left(self, _: object) -> None:
         """`leave`, as a callback of what outlives its run."""
@@ -271,9 +282,10 @@ class Seat:
 
         Where several of its tasks wait at once, it comes back with the first of them.
         """
-        if self.held:
-            self.at = kept = 0 if self.tool is None else 1
-            release(self.limits[kept:])
+        with _lock:
+            if self.held:
+                self.at = kept = 0 if self.tool is None else 1
+                release(self.limits[kept:])
         try:
             yield
         finally:
@@ -284,11 +296,26 @@ class Seat:
         coming = self._coming
         if coming is None:
             coming = self._coming = asyncio.get_running_loop().create_future()
-            self.back, self.go = True, self._there
-            self.advance()
+            with _lock:
+                self.back, self.go = True, self._there
+                self.advance()
         await asyncio.shield(coming)
 
     def _there(self, _: Seat) -> None:
         coming, self._coming = self._coming, None
-        if coming is not None and not coming.done():
-            coming.set_result(None)
+        if coming is None:
+            return
+        loop = coming.get_loop()
+        try:
+            here = asyncio.get_running_loop() is loop
+        except RuntimeError:
+            here = False
+        if here:
+            _arrived(coming)
+        else:
+            loop.call_soon_threadsafe(_arrived, coming)
+
+
+def _arrived(coming: asyncio.Future[None]) -> None:
+    if not coming.done():
+        coming.set_result(None)

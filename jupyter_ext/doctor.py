@@ -24,6 +24,7 @@ def report() -> Table:
         "express lane": lane.state(),
         "browser heard on": run_view.heard(),
         "answers while a cell blocks": "arrive" if notebook.can_hear_while_blocked() else "are asked by stdin",
+        "loop of runs": _loops(),
         "session": notebook.session() or "none",
         "store": f"{store.folder} ({size(store.folder)})",
         "settings": str(settings).replace("\n", "; "),
@@ -44,6 +45,13 @@ def size(folder: Path) -> str:
             return f"{total:.3g} {unit}"
         total /= 1000
     return f"{total:.3g} GB"
+
+
+def _loops() -> str:
+    """Where runs run."""
+    guests = [run.run_id for run in hub.current().live.values() if run.execution and not run.execution.host.own]
+    own = 'a thread of its own, aether-loop; start(..., loop="kernel") runs on the kernel\'s loop'
+    return f"{own}, as {', '.join(sorted(guests))} now" if guests else own
 
 
 def _kernel(kernel: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from aethergraph import failures, hooks, hub
 from aethergraph.disk import find_store
 
-from . import cells, lane, notebook, run_view, tracebacks
+from . import cells, lane, notebook, run_view, tracebacks, turning
 from .capture import Capture
 from .commands import complete
 from .magics import AetherMagics
@@ -87,6 +87,7 @@ class Extension:
             ("origin", notebook.cell),
             ("session", notebook.session),
             ("wake_s", 0.25),
+            ("turn", turning.turn),
         ):
             undo.callback(setattr, hooks, name, getattr(hooks, name))
             setattr(hooks, name, hook)

@@ -11,7 +11,7 @@ from aethergraph import mailbox
 from aethergraph.engine import HERE
 from aethergraph.flow import Delivery, Flow
 from aethergraph.ids import Key
-from aethergraph.loop import AetherLoop, Pulse
+from aethergraph.loop import OwnLoop, Pulse
 from aethergraph.mailbox import Mailbox
 
 
@@ -28,7 +28,7 @@ class Post:
     """A mailbox on a loop of its own; `got` is what happened, in order."""
 
     def __init__(self, *recorded: str) -> None:
-        self.loop = AetherLoop()
+        self.loop = OwnLoop()
         self.got: list[str] = []
         self.place = _Place()
         flow = Flow(

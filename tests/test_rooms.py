@@ -27,9 +27,9 @@ ROOMS = {
     5: "disk blobs owner journal roster waiting doorbell drawing definitions importing wording gathering "
     "merging services channels",
     6: "context",
-    7: "loop alarms places calls mailbox timers desks effects asking attempts validity dispatch delivery execution "
-    "running resuming hooks telling ancestry bells inbox lingering parking launching forking caching runlist hub "
-    "executors children",
+    7: "loop guests alarms places calls mailbox timers desks effects asking attempts validity dispatch delivery "
+    "execution running resuming hooks telling ancestry bells inbox lingering parking launching forking caching runlist "
+    "hub executors children",
     8: "building mapping tooling reactive walking static",
 }
 ROOM_OF = {name: number for number, names in ROOMS.items() for name in names.split()}

@@ -50,6 +50,8 @@ def names() -> None:
     assert_type(agent, Agent)
     assert_type(ag.run(agent, x=1), Outputs)
     assert_type(ag.start(agent, {"x": 1}, keep=True), Run)
+    assert_type(ag.start(agent, x=1, loop="kernel"), Run)
+    assert_type(ag.run(agent, x=1, loop="kernel"), Outputs)
     assert_type(ag.resume("agent-7f3ka"), Run)
     assert_type(ag.load_run("agent-7f3ka"), Run)
     assert_type(ag.runs(status="paused", limit=5), list[RunInfo])
