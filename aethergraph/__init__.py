@@ -35,6 +35,7 @@ _HOME = {
     "TaskGraph": "graph",
     "WaitInfo": "inbox",
     "answer": "runner",
+    "gc": "runner",
     "graph_fn": "reactive",
     "graphify": "static",
     "load_run": "runner",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from .reactive import graph_fn as graph_fn
     from .roster import RunInfo as RunInfo
     from .runner import answer as answer
+    from .runner import gc as gc
     from .runner import load_run as load_run
     from .runner import resume as resume
     from .runner import run as run

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from .errors import DamagedRecord
+from .store import Blob
 
 CHUNK = 1 << 20
 
@@ -63,6 +65,45 @@ class DiskBlobs:
         """Whether it is there."""
         return self._place(digest).is_file()
 
+    def keep(self, digest: str) -> bool:
+        """Whether it is there; a collection of garbage leaves it alone for now, as if it had been stored again."""
+        return _refreshed(self._place(digest))
+
+    # ------------------------------------------------------------------ collecting garbage
+
+    def all(self) -> Iterator[Blob]:
+        """Every content, in no order."""
+        for folder in self.folder.glob("[0-9a-f][0-9a-f]"):
+            for place in folder.iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    state = place.stat()
+                    yield Blob(folder.name + place.name, state.st_size, state.st_mtime)
+
+    def move_aside(self, blob: Blob) -> bool:
+        """Take a content away, to be deleted by `empty_trash`; False where it was stored again since it was listed."""
+        place, trash = self._place(blob.digest), self._trash / blob.digest
+        self._trash.mkdir(parents=True, exist_ok=True)
+        try:
+            os.replace(place, trash)
+            if trash.stat().st_mtime <= blob.stored:
+                return True
+            os.replace(trash, place)  # somebody stored it just before it was moved
+        except (FileNotFoundError, PermissionError):  # gone already, or open where open files cannot be moved
+            return False
+        return False
+
+    def empty_trash(self, since: float) -> None:
+        """Delete what was moved aside, and what writers that were killed left before `since`."""
+        left = [*self._trash.glob("*"), *(p for p in self.folder.glob("draft-*") if p.stat().st_mtime < since)]
+        for path in left:
+            with contextlib.suppress(OSError):  # open elsewhere: the next time
+                path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+                path.unlink()
+
+    @property
+    def _trash(self) -> Path:
+        return self.folder / "trash"
+
     def _place(self, digest: str) -> Path:
         if len(digest) != 64 or not digest.isalnum():
             raise DamagedRecord(f"the content name {digest[:80]!r}", "it is no sha256 in hex")
@@ -78,6 +119,8 @@ class DiskBlobs:
                 if hashlib.file_digest(file, "sha256").hexdigest() != digest:
                     return False
         except FileNotFoundError:
+            return False
+        if not _refreshed(place):  # collected as garbage just now
             return False
         _sync(place.parent)  # whoever wrote it may not have come to that yet
         return True
@@ -115,6 +158,19 @@ class DiskBlobs:
             if not place.is_file():
                 raise
         _sync(place.parent)
+
+
+def _refreshed(place: Path) -> bool:
+    """Date a file by now; False where it is gone."""
+    try:
+        os.utime(place)
+    except FileNotFoundError:
+        return False
+    except PermissionError:  # Windows does not date a file that is read only
+        place.chmod(stat.S_IRUSR | stat.S_IWUSR)
+        os.utime(place)
+        place.chmod(stat.S_IRUSR)
+    return True
 
 
 def _write(file: io.FileIO, chunk: bytes) -> None:

@@ -124,7 +124,7 @@ class Caching:
         row = decode(data, key)
         if not all(contents.file_is(*file) for file in row.files):
             return None
-        return row if all(store.blobs.has(digest) for digest in mentions.digests(row.value)) else None
+        return row if all(store.blobs.keep(digest) for digest in mentions.digests(row.value)) else None
 
     def _deliver(self, handle: CallHandle, row: CacheRow, in_place: bool) -> None:
         run = self._run

@@ -13,7 +13,7 @@ import hashlib
 import linecache
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
@@ -21,7 +21,7 @@ import msgspec
 
 from .errors import DamagedRecord, Untrusted
 from .keyring import MAC_SIZE, Keyring
-from .store import Store
+from .store import Store, Transaction
 
 SOURCE_ROLE = "source"
 FUTURE = __future__.annotations
@@ -64,6 +64,25 @@ def save(store: Store, definition: Definition, keyring: Keyring) -> str:
         with store.transact() as transaction:
             transaction.set(key, row)
     return definition.digest
+
+
+def keep_op(store: Store, digest: str) -> Callable[[Transaction], None]:
+    """Write the stored definition again, in the transaction of a run that needs it, if it was collected meanwhile.
+
+    Raises:
+        DamagedRecord: it is gone already.
+    """
+    key = f"d:{digest}"
+    row = store.get(key)
+    if row is None:
+        raise DamagedRecord(f"the source {digest[:12]} of an agent", "it is not in this store")
+    kept = row
+
+    def op(rows: Transaction) -> None:
+        if rows.get(key) is None:
+            rows.set(key, kept)
+
+    return op
 
 
 def load_definition(store: Store, keyring: Keyring, digest: str) -> Definition:

@@ -8,12 +8,13 @@ import concurrent.futures
 import os
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import bells, disk, forking, hooks, journal, roster
+from . import bells, collecting, disk, forking, hooks, journal, roster
 from . import facts as f
 from .alarms import Alarms
 from .channels.bus import Bus
@@ -204,6 +205,21 @@ class Runtime:
     def events(self, run_id: str) -> AsyncIterator[f.AnyFact]:
         """The facts of a run that another process may run. See `Run.events`."""
         return bells.follow(self, run_id)
+
+    def gc(
+        self,
+        *,
+        keep: int | None = None,
+        older_than: timedelta | float | None = None,
+        runs: Iterable[str] = (),
+        dry_run: bool = True,
+    ) -> collecting.Garbage:
+        """Find what the store can do without, and delete it unless `dry_run`. See `aethergraph.gc`."""
+        if self.on_loop():
+            raise WouldBlock("gc()", "a worker thread: `await asyncio.to_thread(gc, ...)`")
+        if not dry_run:
+            self.journal.flush()
+        return collecting.Collector(self, keep, older_than, runs).collect(dry_run=dry_run)
 
     def load(self, run_id: str) -> Run:
         """A run to read; the live one where it runs here."""

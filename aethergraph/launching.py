@@ -87,6 +87,8 @@ class Launcher:
         """
         if run_id is not None and self._runtime.store.get(roster.row_key(run_id)) is not None:
             return self.resume(run_id, agent=agent) if derived else self._again(agent, inputs, run_id, loop)
+        if run_id is not None and (not run_id.strip() or set(run_id) & set(":/\\\0")):
+            raise ValueError(f"run_id={run_id!r}: the name of a run has at least one letter, and no : / or \\ in it")
         self._host(loop)  # before anything is written
         payload = self._runtime.codec.dump(inputs, f"the inputs of {agent.name}")
         definition = definitions.save(self._runtime.store, gathering.gather(agent), self._runtime.keyring)
@@ -129,6 +131,7 @@ class Launcher:
         """Take a new id in the store, and begin its journal."""
         roster.index(self._runtime.store)
         host = self._host(started.loop)
+        keep = definitions.keep_op(self._runtime.store, started.definition) if started.definition else None
         while True:
             run_id = wanted or ids.run_id(agent.name, secrets.token_bytes(8))
             fact = msgspec.structs.replace(started, run_id=run_id)
@@ -147,6 +150,8 @@ class Launcher:
                     batches = journal.parts([fact, *past.facts])
                     for number, batch in enumerate(batches):
                         rows.set(journal.row_key(run_id, number), batch)
+                    if keep is not None:
+                        keep(rows)
                     if past.write is not None:
                         past.write(rows, run_id)
                     break
@@ -325,6 +330,8 @@ class Launcher:
         agent = agent or agent_of(self._runtime, run_id, flow, namespace)
         host = self._host(loop or (flow.started.loop if flow.started else ""))
         with self._runtime.store.transact() as rows:
+            if rows.get(roster.row_key(run_id)) is None:
+                raise UnknownRun(run_id)  # collected as garbage just now
             epoch = self._runtime.owner.take(rows, run_id)
         later = journal.read(self._runtime.store, run_id)  # what the last owner wrote before we took over
         if len(later) != len(batches):

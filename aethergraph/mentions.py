@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import re
 
+_SOURCES = re.compile(rb"(?=([0-9a-f]{32}))")
 _NAMES = re.compile(rb"(?=([0-9a-f]{64}))")  # also those that overlap: what stands beside a digest may be hex, too
 
 
 def digests(data: bytes) -> set[str]:
     """The digests that `data` mentions."""
     return {name.decode() for name in _NAMES.findall(data)}
+
+
+def definitions(data: bytes) -> set[str]:
+    """The names of stored definitions that `data` could mention."""
+    return {name.decode() for name in _SOURCES.findall(data)}

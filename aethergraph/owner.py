@@ -41,7 +41,7 @@ class Owner:
     def __init__(self, store: Store) -> None:
         self._folder = store.folder / "owners"
         self._folder.mkdir(parents=True, exist_ok=True)
-        self.id = secrets.token_hex(8)
+        self.id = f"{int(time.time() * 1000):012x}{secrets.token_hex(4)}"  # its beginning is when it began
         self._pid = os.getpid()
         self._lock = filelock.FileLock(self._path(self.id), thread_local=False, is_singleton=False)
         self._lock.acquire(timeout=0)
@@ -92,6 +92,15 @@ class Owner:
             return True
         lock.release()
         return False
+
+    def oldest(self, *, but_ours: bool = False) -> float:
+        """When the oldest process began that has the store open, in seconds since the epoch; inf where there is none.
+
+        `but_ours`: this process does not count.
+        """
+        ids = [path.stem for path in self._folder.glob("*.lock")]
+        living = [one for one in ids if (one != self.id or not but_ours) and self.is_alive(one)]
+        return min((int(one[:12], 16) / 1000 for one in living), default=float("inf"))
 
     def _sweep(self) -> None:
         """Remove the lock files of processes that are gone."""

@@ -18,6 +18,7 @@ ORDER = "x:"
 
 INDEX = "t:"  # rows of the order in time: empty, all is in the key
 INDEXED = "index"  # there once every run is in the index
+PIN = "p:"  # rows of runs that are never collected as garbage
 HEAD = 200  # so many of the newest runs are found by the index
 _END = 1 << 62  # microseconds since the epoch that no run will see
 

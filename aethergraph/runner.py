@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from . import hub
+from .collecting import Garbage
 from .graph import TaskGraph
 from .inbox import WaitInfo
 from .outputs import Outputs
@@ -15,7 +17,7 @@ from .roster import RunInfo
 from .running import Run
 from .static import StaticGraph
 
-__all__ = ["answer", "load_run", "resume", "run", "run_async", "runs", "start", "waits"]
+__all__ = ["answer", "gc", "load_run", "resume", "run", "run_async", "runs", "start", "waits"]
 
 
 def _bound(target: Any, inputs: Mapping[str, Any] | None, named: dict[str, Any]) -> tuple[Agent, dict[str, Any]]:
@@ -152,3 +154,28 @@ def answer(token: str, value: Any, *, answer_id: str | None = None) -> None:
         BadAnswer: it does not fit; the question stays open.
     """
     hub.current().answer(token, value, answer_id)
+
+
+def gc(
+    *,
+    keep: int | None = None,
+    older_than: timedelta | float | None = None,
+    runs: str | Iterable[str] = (),
+    dry_run: bool = True,
+) -> Garbage:
+    """Find what the store can do without; with `dry_run=False` delete it. Nothing else ever deletes.
+
+    Runs go only if `keep`, `older_than` or `runs` says so; if both of the first do, those go that fit both. A run stays
+    that is pinned, running, waiting for an answer or resumable, and one from which a run that stays was made. Beside
+    runs go contents, stored sources and kept results (`cache=True`) that nothing refers to; pinned artifacts stay.
+
+    Args:
+        keep: how many of the newest runs stay.
+        older_than: how long ago a run ended, and a kept result was made; a timedelta, or seconds.
+        runs: just these, by id, finished or not, as long as they are neither running nor pinned.
+        dry_run: delete nothing, only tell.
+
+    Raises:
+        UnknownRun: one of `runs` is unknown.
+    """
+    return hub.current().gc(keep=keep, older_than=older_than, runs=runs, dry_run=dry_run)

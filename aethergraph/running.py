@@ -344,6 +344,20 @@ class Run:
         """
         return self.runtime.fork(self.run_id, at=at, inputs=inputs, outputs=outputs)
 
+    @property
+    def pinned(self) -> bool:
+        """Whether `gc` leaves it alone, however old it is."""
+        return self.runtime.store.get(roster.PIN + self.run_id) is not None
+
+    def pin(self, on: bool = True) -> None:
+        """Keep it whatever `gc` is told, or (`False`) let it go with the others."""
+        roster.read(self.runtime.store, self.run_id)
+        with self.runtime.store.transact() as rows:
+            if on:
+                rows.set(roster.PIN + self.run_id, b"1")
+            else:
+                rows.delete(roster.PIN + self.run_id)
+
     def retry(self) -> Run:
         """Try a failed run again: what failed runs again, what was finished is reused."""
         return self.runtime.resume(self.run_id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -24,6 +25,15 @@ class Transaction(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove the row if it is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A stored content: size in bytes, and when it was stored last, in seconds since the epoch."""
+
+    digest: str
+    size: int
+    stored: float
 
 
 class Blobs(Protocol):
@@ -47,6 +57,18 @@ class Blobs(Protocol):
     def has(self, digest: str) -> bool:
         """Whether it is there."""
 
+    def keep(self, digest: str) -> bool:
+        """Whether it is there; a collection of garbage leaves it alone for now, as if it had been stored again."""
+
+    def all(self) -> Iterator[Blob]:
+        """Every content, in no order."""
+
+    def move_aside(self, blob: Blob) -> bool:
+        """Take a content away, to be deleted by `empty_trash`; False where it was stored again since it was listed."""
+
+    def empty_trash(self, since: float) -> None:
+        """Delete what was moved aside, and what writers that were killed left before `since`."""
+
 
 class Store(Protocol):
     """One folder's worth of rows and blobs."""
@@ -67,6 +89,9 @@ class Store(Protocol):
 
     def transact(self) -> AbstractContextManager[Transaction]:
         """Write several rows or none, durably on leaving; one writer at a time over all processes."""
+
+    def compact(self) -> None:
+        """Give the room of deleted rows back to the system, where nobody else uses the store at the moment."""
 
     def close(self) -> None:
         """Let go of files; the store can be opened again."""
@@ -116,6 +141,9 @@ class MemoryStore:
                     self._rows.pop(key, None)
                 else:
                     self._rows[key] = row
+
+    def compact(self) -> None:
+        """Nothing to give back."""
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -97,6 +97,10 @@ class Fragile:
             self.dead = True
             raise PowerCut(f"the power was cut after the commit of transaction {self._fatal}")
 
+    def compact(self) -> None:
+        """As the store."""
+        self._store.compact()
+
     def close(self) -> None:
         """Let go of the store."""
         self._store.close()

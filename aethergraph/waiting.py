@@ -140,6 +140,17 @@ def inbox(store: Store) -> Iterator[tuple[str, str]]:
         yield key.removeprefix(INBOX), run_id.decode()
 
 
+def by_run(store: Store) -> dict[str, list[str]]:
+    """The tokens of all waits there are rows of, by run."""
+    found: dict[str, list[str]] = {}
+    for key, data in store.scan(PREFIX):
+        token = key.removeprefix(PREFIX)
+        row = _load(token, data)
+        if row is not None:
+            found.setdefault(row.run_id, []).append(token)
+    return found
+
+
 def _not_ours(run_id: str) -> bool:
     return False
 

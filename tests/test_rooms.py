@@ -28,8 +28,8 @@ ROOMS = {
     "merging services channels",
     6: "context",
     7: "loop guests alarms places calls mailbox timers desks effects asking attempts validity dispatch delivery "
-    "execution running resuming hooks telling ancestry bells inbox lingering parking launching forking caching runlist "
-    "hub executors children",
+    "execution running resuming hooks telling ancestry bells inbox lingering parking launching forking collecting "
+    "caching runlist hub executors children",
     8: "building mapping tooling reactive walking static",
 }
 ROOM_OF = {name: number for number, names in ROOMS.items() for name in names.split()}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, assert_type
 
 import aethergraph as ag
 from aethergraph import NodeContext, Outputs, Run, RunInfo, RunStatus, Runtime, WaitInfo, graph_fn, tool
 from aethergraph.ancestry import Origin
+from aethergraph.collecting import Garbage
 from aethergraph.reactive import Agent
 from aethergraph.tooling import Tool
 
@@ -57,6 +59,8 @@ def names() -> None:
     assert_type(ag.runs(status="paused", limit=5), list[RunInfo])
     assert_type(ag.runs("done", tags=["a"], session="nb", parent="x", limit=None), list[RunInfo])
     assert_type(ag.start(agent, x=1, tags=["a"], session_id="s"), Run)
+    assert_type(ag.gc(keep=10, older_than=timedelta(days=3)), Garbage)
+    assert_type(ag.gc(runs=["a"], dry_run=False), Garbage)
     assert_type(ag.waits(), list[WaitInfo])
     ag.answer("token", "value", answer_id="1")
     with Runtime("store", durability="process", process_concurrency=8).use() as runtime:
@@ -75,6 +79,8 @@ async def handle(run: Run) -> None:
     run.cancel()
     assert_type(run.retry(), Run)
     assert_type(run.fork(), Run)
+    run.pin()
+    assert_type(run.pinned, bool)
     assert_type(run.fork(at="double", inputs={"x": 2}), Run)
     assert_type(run.fork(at="double", outputs={"y": 2}), Run)
     assert_type(run.parent, str)
