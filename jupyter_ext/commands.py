@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import json
 import shlex
@@ -18,6 +19,7 @@ from aethergraph.labels import line
 from aethergraph.roster import RunInfo
 from aethergraph.running import Run
 from aethergraph.schema import Question, decode
+from aethergraph.services.artifact import readable
 from aethergraph.status import ENDED, RunStatus
 
 from . import doctor, notebook, run_view, trust
@@ -25,6 +27,9 @@ from .settings import CHOICES, settings
 from .table import Table, plan_table, run_table, wait_table
 
 LISTED = 50
+AGES = {"h": 3600.0, "d": 86400.0, "w": 604800.0}  # seconds, by the letter after a number
+ROOMY = 1 << 30  # bytes of a store, above which it is said once how to make room
+TOLD = "told-size"  # a row that says that it was said
 PARKED_S = 1.0  # a run that has only waited for so long is left alone
 
 
@@ -36,7 +41,8 @@ class Commands:
 
     def runs(self, rest: str) -> None:
         """The newest runs."""
-        _show(run_table(hub.current().runs(limit=LISTED), _now()))
+        table = run_table(hub.current().runs(limit=LISTED), _now())
+        _show(dataclasses.replace(table, notes=[*table.notes, *_room()]))
 
     def resume(self, rest: str) -> None:
         """Go on with a run; shows first what will run again and why. Returns at once, unless told to wait."""
@@ -138,6 +144,26 @@ class Commands:
         self.shell.user_ns.update(bound)
         print(f"{', '.join(bound) or 'nothing'} from {run_id}")
 
+    def gc(self, rest: str) -> None:
+        """Tell what the store can do without: `[keep=N] [older_than=30d] [RUN ...]`; `--yes` deletes it."""
+        words = shlex.split(rest)
+        yes = "--yes" in words
+        keep, older_than, runs = None, None, []
+        for word in (word for word in words if word != "--yes"):
+            name, equals, value = word.partition("=")
+            if not equals:
+                runs.append(word)
+            elif name == "keep" and value.isdecimal():
+                keep = int(value)
+            elif name == "older_than" and value[:-1].isdecimal() and value[-1] in AGES:
+                older_than = int(value[:-1]) * AGES[value[-1]]
+            else:
+                raise UsageError(f"write `%aether gc [keep=20] [older_than=30d] [RUN ...] [--yes]`, got {word!r}")
+        found = hub.current().gc(keep=keep, older_than=older_than, runs=runs, dry_run=not yes)
+        print(found)
+        if found and not yes:
+            print(f"delete it with: {' '.join(['%aether gc', *words, '--yes'])}")
+
     def config(self, rest: str) -> None:
         """Set or show the settings of this kernel."""
         for part in shlex.split(rest):
@@ -179,6 +205,7 @@ COMMANDS: dict[str, Callable[[Commands, str], None]] = {
     "retry": Commands.retry,
     "fork": Commands.fork,
     "load": Commands.load,
+    "gc": Commands.gc,
     "config": Commands.config,
     "trust": Commands.trust,
     "doctor": Commands.doctor,
@@ -302,6 +329,18 @@ def _finish(run: Run) -> None:
             if asked and all(wait.schema.channel == "inbox" for wait in asked):
                 print(f"{run.run_id} waits for: {', '.join(line(wait.prompt) for wait in asked)}")
                 return
+
+
+def _room() -> list[str]:
+    """Where the store is and how large; once, where it has grown large, how to make room."""
+    store = hub.current().store
+    taken = doctor.taken(store.folder)
+    notes = [f"store: {store.folder} ({readable(taken)})"]
+    if taken >= ROOMY and store.get(TOLD) is None:
+        with store.transact() as rows:
+            rows.set(TOLD, b"1")
+        notes.append("it has grown large: `%aether gc older_than=30d` tells what it could do without")
+    return notes
 
 
 def _which(ours: int, candidates: int, command: str) -> str:

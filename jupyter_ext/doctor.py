@@ -32,14 +32,20 @@ def report() -> Table:
     return Table("aethergraph in this kernel", ("what", "is"), [[Cell(k), Cell(v)] for k, v in rows.items()])
 
 
-def size(folder: Path) -> str:
-    """Everything in `folder`, as `1.4 MB`."""
-    total = 0.0
+def taken(folder: Path) -> int:
+    """Bytes of everything in `folder`."""
+    total = 0
     for path in folder.rglob("*"):
         try:
             total += path.stat().st_size if path.is_file() else 0
         except OSError:
             continue  # a temporary file went away meanwhile
+    return total
+
+
+def size(folder: Path) -> str:
+    """Everything in `folder`, as `1.4 MB`."""
+    total = float(taken(folder))
     for unit in ("B", "kB", "MB"):
         if total < 1000:
             return f"{total:.3g} {unit}"

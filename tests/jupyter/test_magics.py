@@ -362,3 +362,34 @@ def test_fork_says_what_does_not_fit(ip: InteractiveShell, runtime: Runtime) -> 
         ip.run_line_magic("aether", f"fork {run.run_id} x")
     with pytest.raises(UsageError, match="is a question and has no inputs"):
         ip.run_line_magic("aether", f"fork {run.run_id} at=ask x=1")
+
+
+def test_gc_shows_first_and_deletes_only_when_told(
+    ip: InteractiveShell, runtime: Runtime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = failed(runtime)
+    kept = failed(runtime)
+    ip.run_line_magic("aether", "gc keep=1")
+    told = capsys.readouterr().out
+    assert "would delete 1 run" in told and run_id in told and "delete it with: %aether gc keep=1 --yes" in told
+    assert {info.run_id for info in runtime.runs()} == {run_id, kept}
+    ip.run_line_magic("aether", "gc keep=1 --yes")
+    assert "\n  " + run_id in capsys.readouterr().out
+    assert {info.run_id for info in runtime.runs()} == {kept}
+    ip.run_line_magic("aether", f"gc {kept} --yes")
+    assert runtime.runs() == []
+    with pytest.raises(UsageError, match=r"got 'older_than=3'"):
+        ip.run_line_magic("aether", "gc older_than=3")
+
+
+def test_the_table_of_runs_tells_how_large_the_store_is_and_once_that_it_is_too_large(
+    ip: InteractiveShell, runtime: Runtime, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed(runtime)
+    ip.run_line_magic("aether", "")
+    told = capsys.readouterr().out
+    assert f"store: {runtime.store.folder} (" in told and "grown large" not in told
+    monkeypatch.setattr(commands, "ROOMY", 1000)
+    for expected in (1, 0):
+        ip.run_line_magic("aether", "")
+        assert capsys.readouterr().out.count("`%aether gc older_than=30d` tells") == expected
