@@ -6,7 +6,9 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from aethergraph import hub, waiting
@@ -15,6 +17,8 @@ from aethergraph.errors import BadAnswer
 from aethergraph.schema import Question, check
 
 PATIENCE_S = 1.0
+PLACE: ContextVar[str | None] = ContextVar("PLACE", default=None)  # which cell a view acts for; None in a cell itself
+SHOWN: ContextVar[bool] = ContextVar("SHOWN", default=False)  # what starts now has a view already
 _nested = itertools.count(1)
 
 
@@ -52,12 +56,34 @@ def cell() -> str:
 
     In a node of a run there is no cell: `nested`, and a number that nothing else has.
     """
+    if (place := PLACE.get()) is not None:
+        return place
     if here() is not None:
         return f"nested {next(_nested)}"
     running = kernel()
     parent = running.get_parent() if running is not None else {}
     cell_id = (parent.get("metadata") or {}).get("cellId", "")
     return f"{cell_id}#{parent['header']['msg_id']}" if cell_id else ""
+
+
+@contextmanager
+def acting_for(place: str, *, shown: bool) -> Iterator[None]:
+    """What is started in this block, by a button in a view, counts as started by the cell `place`.
+
+    `shown`: it has its view already, so none is opened.
+    """
+    tokens = PLACE.set(place), SHOWN.set(shown)
+    try:
+        yield
+    finally:
+        PLACE.reset(tokens[0])
+        SHOWN.reset(tokens[1])
+
+
+def namespace() -> Mapping[str, Any] | None:
+    """The names that this kernel's cells have defined."""
+    running = kernel()
+    return None if running is None else getattr(running.shell, "user_ns", None)
 
 
 def can_hear_while_blocked() -> bool:

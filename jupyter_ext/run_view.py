@@ -19,16 +19,15 @@ import anywidget
 import traitlets
 
 from aethergraph import hub
-from aethergraph.errors import AetherGraphError
 from aethergraph.status import RunStatus
 
 from . import following, lane, notebook
-from .details import detail
 from .following import Follower, StaticView
 from .patches import Json, Teller
+from .serving import Service
 from .settings import settings
 from .static_copy import bundle
-from .view_thread import LOG, ViewThread
+from .view_thread import ViewThread
 
 if TYPE_CHECKING:
     from aethergraph.running import Run
@@ -39,7 +38,6 @@ SHARE = 20  # after a patch that cost t of processor time, the next one waits SH
 SLOWEST_S = 5.0  # but not longer than this
 STATIC_S = 30.0
 SETTLED_S = 0.7  # a run that has only waited for so long is parked, as far as the static copy goes
-BYTES = 32_000_000  # of one figure or file sent to the browser
 _STATIC = Path(__file__).parent / "static"
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _RECENT_S = 600.0
@@ -51,7 +49,7 @@ _heard: dict[str, float] = {}  # name of a thread -> when a browser's message ca
 
 def open_view(run: Run) -> None:
     """Show `run` in the current cell: live where there is somebody to see it, else as a static copy."""
-    if notebook.kernel() is None:
+    if notebook.kernel() is None or notebook.SHOWN.get():
         return
     if not notebook.live():
         StaticView(run).show()
@@ -100,9 +98,8 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         self._next = 0.0
         self._waiting_since = 0.0
         self._copied: tuple[Any, ...] = ()
-        self._source: str | None = None
         self._shut = False
-        self._answered: set[str] = set()  # questions of this run that somebody answered here
+        self._service = Service(self._of, self._teller, self._snapshot, self._tell)
         self._unfollow: Callable[[], None] = run.follow(self._take)
         super().__init__(uid=uuid.uuid4().hex)
         lane.OWN.add(self.model_id)
@@ -194,92 +191,9 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         THREAD.post(lambda: self._serve(message))
 
     def _serve(self, message: dict[str, Any]) -> None:
-        serve = _SERVES.get(str(message.get("kind")))
-        if serve is not None and not self._shut:
-            serve(self, message)
-
-    def _sync(self, _: dict[str, Any]) -> None:
-        self._tell({"kind": "snap", "snap": self._snapshot()})
-
-    def _answer(self, message: dict[str, Any]) -> None:
-        token, answer_id = str(message.get("token")), str(message.get("answer_id"))
-
-        def done(why: str) -> None:
-            self._tell({"kind": "ack", "token": token, "answer_id": answer_id, "why": why})
-
-        with self._of.lock:
-            if any(ask.token == token for ask in self._of.picture.asks.values()):
-                self._answered.add(token)
-        if token not in self._answered:  # one that came before is sent again where its acknowledgement was lost
-            done("this question is not open any more")
-            return
-        hub.current().answer_soon(token, message.get("value"), answer_id, done)
-
-    def _stop(self, _: dict[str, Any]) -> None:
-        threading.Thread(target=self._of.run.cancel, name="aether-stop", daemon=True).start()
-
-    def _detail(self, message: dict[str, Any]) -> None:
-        source = self._definition()
-        with self._of.lock:
-            self._of.fold()
-            key, no = int(message.get("key") or 0), int(message.get("no") or 0)
-            box = self._teller.scene.boxes.get(key)
-            known = detail(self._of.picture, box.group if box is not None else None, key, no, source)
-        if known is not None:
-            self._tell(known)
-
-    def _definition(self) -> str:
-        """The source that the run was started from, as it was stored; shown as text, never run here."""
-        if self._source is None and self._of.picture.definition:
-            self._source = _stored_source(self._of.picture.definition)
-        return self._source or ""
-
-    def _bytes(self, message: dict[str, Any]) -> None:
-        digest = str(message.get("digest"))
-        mime = self._known(digest)
-        reply: dict[str, Any] = {"kind": "bytes", "digest": digest, "mime": mime or "", "why": ""}
-        blobs = hub.current().store.blobs
-        if mime is None:
-            self._tell(reply | {"why": "this run has no such file"})
-            return
-        try:
-            size = blobs.path(digest).stat().st_size
-            if size > BYTES:
-                self._tell(reply | {"why": f"too large to send to the browser; it lies at {blobs.path(digest)}"})
-            else:
-                self._tell(reply, [blobs.get(digest)])
-        except (AetherGraphError, OSError) as error:
-            self._tell(reply | {"why": str(error)})
-
-    def _known(self, digest: str) -> str | None:
-        """The type of a content that belongs to this run; None for any other."""
-        with self._of.lock:
-            for saved in self._of.picture.artifacts.values():
-                if saved.record.get("sha256") == digest:
-                    return str(saved.record.get("mime") or "application/octet-stream")
-            return "image/png" if self._of.picture.drew(digest) else None
-
-
-def _stored_source(digest: str) -> str:
-    from aethergraph import definitions
-
-    runtime = hub.current()
-    try:
-        source: str = definitions.load_definition(runtime.store, runtime.keyring, digest).source
-        return source
-    except AetherGraphError as error:
-        LOG.info("the source of a run is not shown: %s", error)
-        return ""
+        if not self._shut:
+            self._service.serve(message)
 
 
 def _now() -> float:
     return hub.current().clock.now()
-
-
-_SERVES: dict[str, Callable[[RunView, dict[str, Any]], None]] = {
-    "sync": RunView._sync,
-    "answer": RunView._answer,
-    "stop": RunView._stop,
-    "detail": RunView._detail,
-    "bytes": RunView._bytes,
-}

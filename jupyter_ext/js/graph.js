@@ -4,22 +4,28 @@ import { html, set, svg } from "./dom.js";
 import { WORDS } from "./store.js";
 
 const NARROWEST = 0.7; // a graph is shrunk to fit, but not below this
+const HIGHEST = 430; // pixels of the part of a graph that is seen at once
+const NEAR = 4; // pixels that a scroll position may be off by, as browsers round them
 
 export function createGraph({ store, open }) {
   const frames = svg("g");
   const lines = svg("g", { "aria-hidden": "true" });
   const nodes = svg("g");
   const picture = svg("svg", { class: "picture", role: "group" }, frames, lines, nodes);
-  const element = html("div", { class: "graph" }, picture);
+  const pane = html("div", { class: "pane" }, picture);
+  const fit = html("button", { class: "fit", type: "button", hidden: true }, "Fit");
+  const element = html("div", { class: "graph" }, pane, fit);
   const boxes = new Map(); // key -> parts
   const paths = new Map();
   let selected = 0;
+  let fitted = false; // shrunk to the room there is, however small that makes it
+  let led = [0, 0]; // where the view itself has scrolled to last
+  let follows = true; // it goes along with what runs until somebody scrolls elsewhere
 
   function shape() {
     const { boxes: placed, paths: routes, size } = store.state;
     set(picture, "viewBox", `0 0 ${size[0]} ${size[1]}`);
-    picture.style.width = `${size[0]}px`;
-    picture.style.minWidth = `${Math.round(size[0] * (size[0] < 1600 ? NARROWEST : 1))}px`;
+    zoom();
     const seen = new Set(placed.map(([key, , , , , , , frame]) => `${key}${frame ? "f" : ""}`));
     for (const [name, box] of boxes) {
       if (seen.has(name)) continue;
@@ -28,6 +34,21 @@ export function createGraph({ store, open }) {
     }
     for (const one of placed) place(one);
     drawPaths(routes);
+  }
+
+  function zoom() {
+    const [width, height] = store.state.size;
+    const shrunk = Math.min(1, HIGHEST / Math.max(height, 1));
+    picture.style.width = `${Math.round(width * (fitted ? shrunk : 1))}px`;
+    picture.style.minWidth = fitted ? "0" : `${Math.round(width * (width < 1600 ? NARROWEST : 1))}px`;
+    set(fit, "text", fitted ? "Full size" : "Fit");
+    set(fit, "title", fitted ? "The graph at its own size" : "The whole graph at once");
+    overflow();
+  }
+
+  function overflow() {
+    const more = pane.scrollWidth > pane.clientWidth + 2 || pane.scrollHeight > pane.clientHeight + 2;
+    fit.hidden = !fitted && !more;
   }
 
   function place([key, label, x, y, w, h, count, frame]) {
@@ -123,17 +144,32 @@ export function createGraph({ store, open }) {
     faces([old, key]);
   }
 
-  // A big graph opens where something happens, not on an empty corner.
+  // A big graph opens where something happens, not on an empty corner, and goes along with it.
   function reveal() {
+    overflow();
+    if (!follows || fitted) return;
     const { boxes: placed, faces: looks } = store.state;
-    const hot = placed.filter(([key, , , , , , , frame]) => !frame && /running|waiting/.test(looks[key]?.[0] ?? ""));
-    const at = hot.at(-1) ?? placed.at(-1);
+    const inner = placed.filter(([, , , , , , , frame]) => !frame);
+    const hot = (word) => inner.filter(([key]) => looks[key]?.[0] === word).at(-1);
+    const at = hot("waiting") ?? hot("running") ?? inner.at(-1);
     if (!at) return;
     const scale = picture.clientWidth / Math.max(store.state.size[0], 1);
-    const [, , x, y, w, h] = at;
-    if ((x + w) * scale > element.scrollLeft + element.clientWidth || x * scale < element.scrollLeft) element.scrollLeft = (x + w) * scale - element.clientWidth + 40;
-    if ((y + h) * scale > element.scrollTop + element.clientHeight || y * scale < element.scrollTop) element.scrollTop = y * scale - element.clientHeight / 2;
+    const [, , x, y, w, h] = at.map((value) => (typeof value === "number" ? value * scale : value));
+    if (x + w > pane.scrollLeft + pane.clientWidth || x < pane.scrollLeft) pane.scrollLeft = x + w - pane.clientWidth + 40;
+    if (y + h > pane.scrollTop + pane.clientHeight || y < pane.scrollTop) pane.scrollTop = y - pane.clientHeight / 2;
+    led = [pane.scrollLeft, pane.scrollTop];
   }
+
+  // Scrolling away ends the following; back to where it was led, it goes on.
+  pane.addEventListener("scroll", () => {
+    follows = Math.abs(pane.scrollLeft - led[0]) <= NEAR && Math.abs(pane.scrollTop - led[1]) <= NEAR;
+  });
+  fit.addEventListener("click", () => {
+    fitted = !fitted;
+    follows = true;
+    zoom();
+    reveal();
+  });
 
   const keyOf = (event) => Number(event.target.closest?.(".node")?.dataset.key ?? 0);
   picture.addEventListener("click", (event) => {
@@ -160,6 +196,7 @@ export function createGraph({ store, open }) {
         set(picture, "aria-label", `Graph of run ${store.state.head.name}: ${store.state.head.total} nodes`);
       }
       if (patch.faces) faces(Object.keys(patch.faces));
+      if (patch.faces && store.state.head.ticking && !element.hidden && !selected) reveal();
       element.classList.toggle("empty", !store.state.boxes.length);
     },
   };

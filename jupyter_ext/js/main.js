@@ -13,6 +13,7 @@ import { createTimeline } from "./timeline.js";
 import { createTranscript } from "./transcript.js";
 
 const SURE = 4000; // ms in which a second press on Stop counts
+const LOST = { silent: "The kernel does not answer: it is busy, or gone. If it is gone, go on in a new one with", gone: "The kernel is gone. Go on in a new one with" };
 
 function initialize({ model }) {
   storeOf(model, createOutbox);
@@ -35,6 +36,7 @@ function render({ model, el }) {
   const graph = createGraph({ store, open });
   const panel = createPanel({
     store, pictures, open, label: graph.label,
+    widen: (wide) => body.classList.toggle("wide", wide), // code and tracebacks need room
     closed(key) {
       body.classList.remove("open");
       graph.select(0);
@@ -77,6 +79,11 @@ function render({ model, el }) {
     },
     detail: panel.detail,
     bytes: pictures.came,
+    found: () => bar.draw(),
+    told(message) {
+      bar.told(message);
+      panel.told(message);
+    },
     closed() {
       hide.remove();
       root.classList.add("closed");
@@ -89,6 +96,8 @@ function render({ model, el }) {
   view.draw(store.state);
   if (store.closed) view.closed();
   const ticking = setInterval(() => {
+    const disconnected = Boolean(root.closest(".jupyter-widgets-disconnected"));
+    if (store.pulse.beat(store.state.head.ticking, disconnected)) bar.draw();
     bar.tick();
     if (tabs.chosen() === "Timeline" && store.state.head.ticking) timeline.draw();
   }, 1000);
@@ -158,7 +167,10 @@ function createBar(store, tabs) {
   const stop = html("button", { class: "stop", type: "button" }, "Stop");
   const note = html("div", { class: "note" });
   const line = html("div", { class: "bar" }, name, id, pill, track, count, time, html("span", { class: "grow" }), tabs, stop);
+  const go = html("button", { type: "button" }, "Resume");
+  const said = html("span", { role: "status" });
   let status = "";
+  let advised = "";
   let armed = 0;
 
   stop.addEventListener("click", () => {
@@ -187,25 +199,52 @@ function createBar(store, tabs) {
 
   function draw() {
     const { head, icons } = store.state;
+    const lost = head.ticking ? store.pulse.lost() : "";
     set(name, "text", head.name);
     set(id, "text", head.id);
-    if (status !== head.status) {
-      status = head.status;
-      const shape = { paused: "ready" }[status] ?? status;
+    const shown = lost === "gone" ? "gone" : head.status;
+    if (status !== shown) {
+      status = shown;
+      const shape = { paused: "ready", gone: "ready" }[status] ?? status;
       set(pill, "class", `pill ${shape}`);
       pill.replaceChildren(icon(icons, shape), WORDS[status]);
     }
     fill.style.transform = `scaleX(${head.bar?.[2] ?? (head.total ? head.done / head.total : 0)})`;
     const parts = [`${head.done} of ${head.total}`, head.reused ? `${head.reused} reused` : "", head.failed ? `${head.failed} failed` : ""];
     set(count, "text", parts.filter(Boolean).join(" · "));
-    stop.hidden = !head.ticking;
-    const why = { paused: `Paused${head.why ? `: ${head.why}` : ""}. Go on with`, failed: "Change what is wrong, then go on with" }[status];
-    note.replaceChildren(...(why ? [`${why} `, html("code", {}, `%aether resume ${head.id}`)] : []));
-    note.hidden = !why;
+    stop.hidden = !head.ticking || Boolean(lost);
+    advise(head, lost);
     tick();
   }
 
-  return { element: html("div", { class: "head" }, line, note), draw, tick };
+  // What to type, where somebody has to act; a press on the button does the same while the kernel lives.
+  function advise(head, lost) {
+    const why = LOST[lost] ?? { paused: `Paused${head.why ? `: ${head.why}` : ""}. Go on with`, failed: "Change what is wrong, then go on with" }[head.status];
+    note.hidden = !why;
+    const key = `${why}${lost}${head.status}`;
+    if (key === advised) return;
+    advised = key;
+    set(said, "text", "");
+    go.disabled = false;
+    set(go, "text", head.status === "failed" ? "Retry" : "Resume");
+    const commands = [...(lost ? ["%load_ext aethergraph"] : []), `%aether resume ${head.id}`].map((text) => html("code", {}, text));
+    note.replaceChildren(...(why ? [html("span", {}, why), ...commands, ...(lost ? [] : [go]), said] : []));
+  }
+
+  go.addEventListener("click", () => {
+    go.disabled = true;
+    set(said, "text", store.send({ kind: "resume" }) ? "resuming…" : "the kernel is gone");
+    said.classList.remove("bad");
+  });
+
+  function told(message) {
+    if (message.about !== "resume") return;
+    go.disabled = false;
+    set(said, "text", message.said);
+    said.classList.toggle("bad", message.bad);
+  }
+
+  return { element: html("div", { class: "head" }, line, note), draw, tick, told };
 }
 
 export default { initialize, render };

@@ -5,13 +5,14 @@ import { WORDS } from "./store.js";
 
 const PATIENCE = 1500; // ms until a kernel that says nothing is called busy
 
-export function createPanel({ store, pictures, label, closed, open }) {
+export function createPanel({ store, pictures, label, closed, open, widen }) {
   const element = html("aside", { class: "side", "aria-label": "Details", tabindex: -1 });
   let shown = null; // { key, no, detail, section }
   let timer = 0;
 
   function show(key, no = 0) {
     shown = { key, no, detail: null, section: "", asked: performance.now() };
+    widen(false);
     ask();
     draw();
   }
@@ -40,6 +41,7 @@ export function createPanel({ store, pictures, label, closed, open }) {
     if (!shown) return;
     const { key } = shown;
     shown = null;
+    widen(false);
     clearTimeout(timer);
     element.replaceChildren();
     closed(key);
@@ -120,20 +122,41 @@ export function createPanel({ store, pictures, label, closed, open }) {
     const row = html("div", { class: "buttons" });
     const choose = (name) => {
       shown.section = shown.section === name ? "" : name;
-      for (const button of row.children) set(button, "aria-pressed", String(button.textContent === shown.section));
+      for (const button of row.querySelectorAll("[aria-pressed]")) set(button, "aria-pressed", String(button.textContent === shown.section));
       set(text, "text", texts[shown.section] ?? "");
       text.hidden = !shown.section;
+      widen(Boolean(shown.section));
     };
     for (const name of names) {
       const button = html("button", { type: "button", "aria-pressed": "false" }, name);
       button.addEventListener("click", () => choose(name));
       row.append(button);
     }
+    row.append(forker(known.no));
     const wanted = shown.section;
     shown.section = "";
     if (names.includes(wanted)) choose(wanted);
     else text.hidden = true;
-    return [row, text, figures];
+    const said = html("p", { class: shown.bad ? "said bad" : "said num", role: "status" }, shown.said ?? "");
+    return [row, said, text, figures];
+  }
+
+  function forker(no) {
+    const title = "A new run that shares what this one has done up to here, and does this node again";
+    const button = html("button", { type: "button", title }, "Fork here");
+    button.addEventListener("click", () => {
+      button.disabled = true;
+      shown.forks = store.send({ kind: "fork", no });
+      told({ about: "fork", said: shown.forks ? "forking…" : "the kernel is gone", bad: !shown.forks });
+    });
+    return button;
+  }
+
+  // What became of a fork that was asked for here.
+  function told(message) {
+    if (!shown || shown.forks == null || message.about !== "fork") return;
+    Object.assign(shown, { said: message.said, bad: message.bad });
+    if (shown.detail) draw();
   }
 
   element.addEventListener("keydown", (event) => {
@@ -144,6 +167,7 @@ export function createPanel({ store, pictures, label, closed, open }) {
     element,
     show,
     detail,
+    told,
     hide,
     key: () => shown?.key ?? 0,
     // A node that changed is asked for again; what is open and selected in the panel stays until the reply is here.

@@ -3,8 +3,14 @@
 import { html, set } from "./dom.js";
 import { drafts } from "./outbox.js";
 
+const LONG = 280; // characters of a prompt that is read like a text, not like a title
+const MANY = 12; // options from which on they are searched
+const CROWD = 3; // questions from which on their number is told
+
 export function createQuestions({ store, root }) {
-  const element = html("div", { class: "asks", "aria-live": "polite" });
+  const count = html("p", { class: "num", hidden: true });
+  const list = html("div", { class: "asklist", "aria-live": "polite" });
+  const element = html("div", { class: "asks" }, count, list);
   const forms = new Map(); // token -> form
 
   function draw() {
@@ -26,9 +32,12 @@ export function createQuestions({ store, root }) {
       }
       const form = createForm(ask, store);
       forms.set(ask.token, form);
-      element.append(form.element);
+      list.append(form.element);
       if (mayFocus(root)) form.focus();
     }
+    element.hidden = !asks.length;
+    count.hidden = asks.length < CROWD;
+    set(count, "text", `${asks.length} questions are open; they can be answered in any order`);
   }
 
   function focusFirst() {
@@ -51,7 +60,7 @@ export function createForm(ask, store) {
   const field = FIELDS[ask.kind]?.(ask) ?? FIELDS.text(ask);
   const go = ask.kind === "approval" ? null : html("button", { class: "go", type: "submit" }, "Send");
   const row = html("div", { class: "row" }, ...field.elements, go, message);
-  const legend = html("p", { id: `q-${ask.token}` }, ask.prompt);
+  const legend = html("p", { id: `q-${ask.token}`, class: ask.prompt.length > LONG ? "prompt long" : "prompt", tabindex: ask.prompt.length > LONG ? 0 : null }, ask.prompt);
   const element = html("form", { class: "ask", "aria-labelledby": `q-${ask.token}`, novalidate: true }, legend, row);
   const buttons = () => element.querySelectorAll("button");
   let round = ask.round;
@@ -144,13 +153,16 @@ const FIELDS = {
 
   choice(ask) {
     const kind = ask.multiple ? "checkbox" : "radio";
+    const shown = ask.shown ?? ask.options;
     const preset = ask.has_default ? [ask.default].flat() : [];
     const inputs = ask.options.map((option) => html("input", { type: kind, name: `c-${ask.token}`, checked: preset.includes(option) }));
-    const labels = inputs.map((input, i) => html("label", {}, input, html("span", {}, (ask.shown ?? ask.options)[i])));
+    const labels = inputs.map((input, i) => html("label", {}, input, html("span", {}, shown[i])));
     const chosen = () => ask.options.filter((_, i) => inputs[i].checked);
+    const many = ask.options.length > MANY;
+    const choices = html("div", { class: many ? "choices many" : "choices", role: ask.multiple ? "group" : "radiogroup", "aria-labelledby": `q-${ask.token}` }, ...labels);
     return {
-      elements: [html("div", { class: "choices", role: ask.multiple ? "group" : "radiogroup", "aria-labelledby": `q-${ask.token}` }, ...labels)],
-      hint: ask.multiple ? "any number of them" : "",
+      elements: [...(many ? [search(shown, inputs, labels)] : []), choices],
+      hint: ask.multiple ? "any number of them" : "or press Enter",
       value: () => (ask.multiple ? chosen() : (chosen()[0] ?? null)),
       check: (value) => (value == null ? "choose one" : ""),
       restore: (value) => inputs.forEach((input, i) => (input.checked = [value].flat().includes(ask.options[i]))),
@@ -164,3 +176,23 @@ const FIELDS = {
     return { elements: buttons, hint: "", value: () => null, check: (value) => (value == null ? "press one of the buttons" : ""), restore() {}, focus: () => buttons[0]?.focus({ preventScroll: true }) };
   },
 };
+
+// A field that narrows a long list of options to those that hold what is typed; what is chosen stays in sight.
+function search(shown, inputs, labels) {
+  const field = html("input", { type: "search", class: "field", autocomplete: "off", spellcheck: "false",
+    "aria-label": `Search ${shown.length} options`, placeholder: `search ${shown.length} options` });
+  const fits = () => shown.map((text, i) => inputs[i].checked || text.toLowerCase().includes(field.value.trim().toLowerCase()));
+  field.addEventListener("input", (event) => {
+    event.stopPropagation(); // it is no part of the answer
+    fits().forEach((fit, i) => (labels[i].hidden = !fit));
+  });
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing || event.keyCode === 229) return;
+    const found = inputs.filter((_, i) => !labels[i].hidden);
+    if (inputs.some((input) => input.checked)) return; // sends
+    event.preventDefault();
+    found[0]?.focus();
+    if (found.length === 1) found[0].click();
+  });
+  return field;
+}

@@ -1,8 +1,10 @@
 // What the browser knows of one run: a snapshot, kept up to date by numbered patches. No DOM in here.
 
+import { createPulse } from "./pulse.js";
+
 export const WORDS = {
   pending: "not started", ready: "to be run", running: "running", waiting: "waiting for you", done: "done", failed: "failed",
-  skipped: "skipped", cancelled: "cancelled", reused: "reused", paused: "paused",
+  skipped: "skipped", cancelled: "cancelled", reused: "reused", paused: "paused", gone: "kernel gone",
 };
 
 const TALK = 300;
@@ -52,14 +54,19 @@ export function storeOf(model, outboxOf) {
       return false; // the kernel is gone; the outbox says so after its last try
     }
   };
+  store.pulse = createPulse(store.send);
   store.outbox = outboxOf(store);
   const each = (name, ...rest) => store.views.forEach((view) => view[name]?.(...rest));
   model.on("msg:custom", (message, buffers) => receive(store, message, buffers, each));
+  model.on("comm_live_update", () => store.pulse.doubt()); // JupyterLab, when the kernel restarts
   STORES.set(uid, store);
   return store;
 }
 
 function receive(store, message, buffers, each) {
+  const lost = store.pulse.lost();
+  store.pulse.heard();
+  if (lost) each("found");
   switch (message.kind) {
     case "patch": {
       const trouble = merge(store.state, message);
@@ -84,5 +91,6 @@ function receive(store, message, buffers, each) {
 
 export function elapsed(store) {
   const { head } = store.state;
-  return head.elapsed + (head.ticking ? (performance.now() - store.received) / 1000 : 0);
+  const until = store.pulse.lost() ? store.pulse.heardAt() * 1000 : performance.now();
+  return head.elapsed + (head.ticking ? Math.max(until - store.received, 0) / 1000 : 0);
 }

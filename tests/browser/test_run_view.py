@@ -114,6 +114,31 @@ def test_the_stop_button_ends_the_run_for_good(lab: Lab) -> None:
         assert "cancelled" in notebook.do(3)
 
 
+def test_an_interrupted_run_goes_on_in_its_view_and_a_fork_of_it_appears_below(lab: Lab) -> None:
+    with lab.open([LOAD, SURVEY + TITLE, "await titled()"], kernel="new") as notebook:
+        notebook.do(0, 1)
+        notebook.run(2)
+        view = RunView(notebook, 2)
+        expect(view.question("What is the title?")).to_be_visible()
+        notebook.interrupt_kernel()
+        notebook.finish(2)
+        expect(notebook.cell(2)).to_contain_text("is paused (it was interrupted); go on with `%aether resume titled-")
+        view.root.get_by_role("button", name="Resume").click()
+        view.expect_status("waiting for you")
+        view.expect_node("load", "reused")
+        view.node("load").click()
+        view.panel().get_by_role("button", name="Fork here").click()
+        expect(view.panel()).to_contain_text("is shown below")
+        fork = notebook.cell(2).locator(".aether").nth(1)
+        expect(fork.locator(".name")).to_contain_text("fork of titled-")
+        fork.get_by_role("textbox").fill("Forked")
+        fork.get_by_role("textbox").press("Enter")
+        expect(fork.locator(".pill")).to_contain_text("done")
+        view.answer("What is the title?", "Mine")
+        view.expect_status("done")
+        assert lines(notebook.path.parent) == ["load", "load"]
+
+
 def test_an_answer_from_elsewhere_closes_the_form(lab: Lab) -> None:
     cells = [LOAD, SURVEY, "h = start(titled)", "%aether answer {h.run_id} from another cell", "(await h).text"]
     with lab.open([cells[0], SURVEY + TITLE, *cells[2:]], kernel="new") as notebook:

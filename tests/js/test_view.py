@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from aethergraph import facts as f
 from tests.js.view import View
 from tests.story import PROBE, Story
 
@@ -169,6 +170,45 @@ def test_several_may_be_chosen(page: Page) -> None:
     assert answers(view) == [["a", "c"]]
 
 
+def test_a_long_list_of_options_is_searched_and_what_is_chosen_stays(page: Page) -> None:
+    story = Story()
+    story.ask("Where?", "choice", options=[f"place {i}" for i in range(60)])
+    view = View(page, story)
+    search = page.get_by_role("searchbox", name="Search 60 options")
+    expect(page.get_by_role("radio")).to_have_count(60)
+    search.fill("PLACE 4")
+    expect(page.get_by_role("radio")).to_have_count(11)  # 4, and 40 to 49
+    page.get_by_role("radio", name="place 42").check()
+    search.fill("place 7")
+    expect(page.get_by_role("radio")).to_have_count(2)
+    page.get_by_role("button", name="Send").click()
+    assert answers(view) == ["place 42"]
+
+
+def test_a_search_that_finds_one_option_chooses_it_with_enter(page: Page) -> None:
+    story = Story()
+    story.ask("Where?", "choice", options=[f"place {i}" for i in range(60)])
+    view = View(page, story)
+    page.get_by_role("searchbox").fill("place 59")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("radio", name="place 59")).to_be_checked()
+    assert not answers(view)
+    page.keyboard.press("Enter")
+    assert answers(view) == ["place 59"]
+
+
+def test_a_long_prompt_and_many_questions_leave_the_view_its_height(page: Page) -> None:
+    story = Story()
+    story.ask("Please read this. " * 200)
+    for i in range(12):
+        story.ask(f"Row {i}?")
+    View(page, story)
+    prompt = page.locator("form.ask p").first
+    assert prompt.bounding_box()["height"] <= 220  # type: ignore[index]
+    assert page.locator(".asks").bounding_box()["height"] < 620  # type: ignore[index]
+    expect(page.locator(".asks")).to_contain_text("13 questions are open")
+
+
 def test_approval_is_one_press(page: Page) -> None:
     story = Story()
     story.ask("Deploy?", "approval", options=["Approve", "Reject"])
@@ -306,6 +346,138 @@ def test_a_missed_patch_asks_for_a_snapshot_and_an_old_one_is_ignored(page: Page
     expect(page.get_by_role("button", name="lost: done")).to_be_visible()
     view.tell({"kind": "patch", "seq": 1, "head": {}, "faces": {}})
     expect(page.locator(".name")).to_have_text("study")
+
+
+def test_a_silent_kernel_is_asked_and_then_called_busy_or_gone_until_it_is_heard(page: Page) -> None:
+    page.clock.install()
+    story = Story()
+    story.ask("Name?")
+    view = View(page, story)
+    page.clock.run_for(12_000)
+    assert len(view.sent("ping")) == 1
+    view.tell({"kind": "heard"})
+    page.clock.run_for(5_000)
+    note = page.locator(".note")
+    expect(note).to_be_hidden()
+    page.clock.run_for(25_000)
+    assert len(view.sent("ping")) == 2
+    expect(note).to_contain_text("does not answer: it is busy, or gone")
+    expect(note).to_contain_text(f"%load_ext aethergraph%aether resume {story.run_id}")
+    expect(page.get_by_role("button", name="Resume")).to_have_count(0)  # there is nobody to do it
+    stopped = page.locator(".time").first.inner_text()
+    page.clock.run_for(5_000)
+    assert page.locator(".time").first.inner_text() == stopped
+    view.tell({"kind": "heard"})
+    expect(note).to_be_hidden()
+
+
+def test_a_kernel_that_the_front_end_calls_gone_is_gone(page: Page) -> None:
+    page.clock.install()
+    story = Story()
+    story.tool("load")
+    View(page, story)
+    page.evaluate("document.querySelector('.aether').parentElement.classList.add('jupyter-widgets-disconnected')")
+    page.clock.run_for(1_500)
+    expect(page.locator(".pill")).to_have_text("kernel gone")
+    expect(page.locator(".note")).to_contain_text("The kernel is gone. Go on in a new one with")
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+
+
+def test_a_restart_is_asked_about_at_once(page: Page) -> None:
+    page.clock.install()
+    view = View(page, Story())
+    page.evaluate("window.others.comm_live_update.forEach((call) => call())")
+    page.clock.run_for(1_500)
+    assert len(view.sent("ping")) == 1
+
+
+def test_a_paused_run_is_resumed_by_a_press(page: Page) -> None:
+    story = Story()
+    story.tool("load")
+    story.put(f.RunPaused("it was interrupted", story.t))
+    view = View(page, story)
+    expect(page.locator(".note")).to_contain_text("Paused: it was interrupted. Go on with")
+    button = page.get_by_role("button", name="Resume")
+    button.click()
+    assert view.sent("resume") == [{"kind": "resume"}]
+    expect(page.locator(".note")).to_contain_text("resuming")
+    view.tell({"kind": "told", "about": "resume", "said": "RunIsLive: another process runs it", "bad": True})
+    expect(page.locator(".note .bad")).to_have_text("RunIsLive: another process runs it")
+    expect(button).to_be_enabled()
+
+
+def test_a_node_is_forked_from_its_details(page: Page) -> None:
+    from aethergraph.scene import scene
+    from jupyter_ext.details import detail
+
+    story = Story()
+    load = story.tool("load", rows=3)
+    view = View(page, story)
+    page.get_by_role("button", name="load: done").click()
+    picture = view.teller.picture
+    view.tell(detail(picture, scene(picture).boxes[load].group, load, 0, "def load(): pass"))
+    side = page.get_by_role("complementary", name="Details")
+    side.get_by_role("button", name="Fork here").click()
+    assert view.sent("fork") == [{"kind": "fork", "no": load}]
+    expect(side).to_contain_text("forking")
+    view.tell({"kind": "told", "about": "fork", "said": "study-b is shown below", "bad": False})
+    expect(side).to_contain_text("study-b is shown below")
+
+
+def test_code_gets_room_beside_the_graph(page: Page) -> None:
+    from aethergraph.scene import scene
+    from jupyter_ext.details import detail
+
+    story = Story()
+    load = story.tool("load")
+    view = View(page, story)
+    page.get_by_role("button", name="load: done").click()
+    picture = view.teller.picture
+    view.tell(detail(picture, scene(picture).boxes[load].group, load, 0, "def load(): pass"))
+    side = page.get_by_role("complementary", name="Details")
+    narrow = side.bounding_box()
+    side.get_by_role("button", name="Code").click()
+    wide = side.bounding_box()
+    side.get_by_role("button", name="Code").click()
+    assert narrow and wide and wide["width"] > 1.5 * narrow["width"]
+    assert side.bounding_box() == narrow
+
+
+def test_the_graph_follows_what_runs_until_somebody_scrolls_away(page: Page) -> None:
+    story = Story()
+    last = story.tool("step_0")
+    view = View(page, story)
+
+    def on(count: int) -> None:
+        nonlocal last
+        for i in range(count):
+            last = story.tool(f"step_{last}_{i}", last)
+        view.play()
+
+    def seen(no: int) -> bool:
+        return bool(
+            page.evaluate(
+                """async (key) => {
+                await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+                const pane = document.querySelector(".pane").getBoundingClientRect();
+                const box = document.querySelector(`.node[data-key="${key}"]`).getBoundingClientRect();
+                return box.left >= pane.left && box.right <= pane.right; }""",
+                no,
+            )
+        )
+
+    on(20)
+    assert seen(last)
+    on(5)
+    assert seen(last)
+    page.evaluate("document.querySelector('.pane').scrollLeft = 0")
+    assert not seen(last)
+    on(5)
+    assert not seen(last)
+    page.get_by_role("button", name="Fit").click()
+    assert seen(1) and seen(last)
+    page.get_by_role("button", name="Full size").click()
+    assert seen(last)
 
 
 def test_two_views_of_a_run_show_the_same_and_one_that_goes_takes_its_work_along(page: Page) -> None:

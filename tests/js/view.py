@@ -15,11 +15,12 @@ _OPEN = """async ([uid, snap, css]) => {
   document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/run_view.css" }));
   window.sent = [];
   window.listeners = [];
+  window.others = {};
   window.dead = false;
   const traits = { uid, snap };
   window.newModel = () => ({
     get: (name) => traits[name],
-    on: (name, call) => window.listeners.push(call),
+    on: (name, call) => (name === "msg:custom" ? window.listeners : (window.others[name] ??= [])).push(call),
     send(message) { if (window.dead) throw new Error("kernel died"); window.sent.push(message); },
   });
   window.tell = (message, buffers) => window.listeners.forEach((call) => call(message, buffers));

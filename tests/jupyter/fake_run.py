@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from aethergraph import facts as f
@@ -12,6 +13,7 @@ from aethergraph.picture import Picture
 from aethergraph.status import RunStatus
 from aethergraph.store import MemoryStore
 from aethergraph.telling import picture_of
+from jupyter_ext import notebook
 from tests.story import Story
 
 
@@ -44,13 +46,14 @@ class FakeRun:
 
 
 class FakeRuntime:
-    """Answers are kept, and accepted unless `refuse` says why not."""
+    """Answers, resumes and forks are kept, and done unless `refuse` says why not."""
 
     def __init__(self, folder: Path, story: Story) -> None:
         self.store = MemoryStore(folder, DiskBlobs(folder))
         self.keyring: Any = None
         self.refuse = ""
         self.answers: list[tuple[str, Any, str]] = []
+        self.done: list[tuple[str, str, dict[str, Any], str, bool]] = []
         self.clock = self
         self._story = story
 
@@ -60,3 +63,15 @@ class FakeRuntime:
     def answer_soon(self, token: str, value: Any, answer_id: str, done: Callable[[str], None]) -> None:
         self.answers.append((token, value, answer_id))
         done(self.refuse)
+
+    def resume(self, run_id: str, **how: Any) -> Any:
+        return self._do("resume", run_id, how, run_id)
+
+    def fork(self, run_id: str, **how: Any) -> Any:
+        return self._do("fork", run_id, how, "study-forked")
+
+    def _do(self, what: str, run_id: str, how: dict[str, Any], gives: str) -> Any:
+        if self.refuse:
+            raise RuntimeError(self.refuse)
+        self.done.append((what, run_id, how, notebook.cell(), notebook.SHOWN.get()))
+        return SimpleNamespace(run_id=gives)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -209,6 +210,50 @@ def test_stop_cancels_the_run_on_a_thread_of_its_own(stage: Stage) -> None:
     view.shut()
 
 
+def test_a_ping_is_answered(stage: Stage) -> None:
+    view = stage.view()
+    stage.hear(view, kind="ping")
+    assert stage.last("heard") == {"kind": "heard"}
+    view.shut()
+
+
+def test_resume_goes_on_for_the_cell_of_the_view_and_opens_no_second_one(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebook, "kernel", lambda: None)
+    monkeypatch.setattr(notebook, "namespace", lambda: {"x": 1})
+    with notebook.acting_for("cell-1#a", shown=False):
+        view = stage.view()
+    stage.hear(view, kind="resume")
+    assert stage.last("told") == {"kind": "told", "about": "resume", "said": "", "bad": False}
+    assert stage.runtime.done == [("resume", stage.run.run_id, {"namespace": {"x": 1}}, "cell-1#a", True)]
+    view.shut()
+
+
+def test_a_fork_names_the_node_and_says_where_it_is_seen(stage: Stage) -> None:
+    no = stage.story.tool("load")
+    view = stage.view()
+    stage.hear(view, kind="fork", no=no)
+    assert stage.last("told")["said"] == "study-forked is shown below (else: %aether show study-forked)"
+    [(what, run_id, how, _, shown)] = stage.runtime.done
+    assert (what, run_id, shown) == ("fork", stage.run.run_id, False)
+    assert how["at"] == stage.run.picture().nodes[no].node_id
+    view.shut()
+
+
+def test_what_cannot_be_resumed_or_forked_says_why(stage: Stage) -> None:
+    stage.runtime.refuse = "another process runs it"
+    view = stage.view()
+    stage.hear(view, kind="resume")
+    assert stage.last("told") == {
+        "kind": "told", "about": "resume", "said": "RuntimeError: another process runs it", "bad": True,
+    }  # fmt: skip
+    stage.hear(view, kind="fork", no=99)
+    stage.until(lambda: stage.last("told")["about"] == "fork")
+    assert stage.last("told")["said"] == "LookupError: there is no node 99"
+    view.shut()
+
+
 def test_the_copy_is_brought_up_to_date_when_the_run_parks_and_when_it_ends(stage: Stage) -> None:
     view = stage.view()
     view.show()
@@ -247,7 +292,7 @@ def test_the_copy_can_be_switched_off(stage: Stage, monkeypatch: pytest.MonkeyPa
 
 
 def test_only_the_latest_views_stay_live(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notebook, "kernel", object)
+    monkeypatch.setattr(notebook, "kernel", lambda: SimpleNamespace(get_parent=dict))
     monkeypatch.setattr(notebook, "live", lambda: True)
     monkeypatch.setattr(run_view, "LIVE", 2)
     for _ in range(3):
