@@ -37,6 +37,7 @@ PACE_S = 0.1  # at most ten patches a second
 SHARE = 20  # after a patch that cost t of processor time, the next one waits SHARE * t: drawing takes at most 5 %
 SLOWEST_S = 5.0  # but not longer than this
 STATIC_S = 30.0
+REPEATS_S = (1.0, 4.0)  # after so long a view that nobody was heard from is told everything once more
 SETTLED_S = 0.7  # a run that has only waited for so long is parked, as far as the static copy goes
 _STATIC = Path(__file__).parent / "static"
 _WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -99,6 +100,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         self._waiting_since = 0.0
         self._copied: tuple[Any, ...] = ()
         self._shut = False
+        self._repeats: deque[float] = deque()
         self._service = Service(self._of, self._teller, self._snapshot, self._tell)
         self._unfollow: Callable[[], None] = run.follow(self._take)
         super().__init__(uid=uuid.uuid4().hex)
@@ -111,6 +113,8 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         view = {"version_major": 2, "version_minor": 1, "model_id": self.model_id}
         following.publish({"text/plain": f"run {run_id}", _WIDGET: view})
         self._of.publish()
+        self._repeats.extend(time.monotonic() + after for after in REPEATS_S)
+        THREAD.at(self._repeat, self._repeats.popleft())
 
     def shut(self) -> None:
         """Stop being live: the static copy, up to date, takes over."""
@@ -119,6 +123,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         self._shut = True
         self._unfollow()
         THREAD.forget(self._flush)
+        THREAD.forget(self._repeat)
         self._of.publish()
         self._tell({"kind": "closed"})
         lane.OWN.discard(self.model_id)
@@ -146,6 +151,14 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
             self._refresh(started)
         cost = time.thread_time() - cost
         self._next = started + min(max(PACE_S, SHARE * cost), SLOWEST_S)
+
+    def _repeat(self) -> None:
+        """Patches that come while a browser loads the view are lost, and a blocked cell hears no complaint."""
+        if self._shut or self._routed is not None:
+            return
+        self._tell({"kind": "snap", "snap": self._snapshot()})
+        if self._repeats:
+            THREAD.at(self._repeat, self._repeats.popleft())
 
     def _refresh(self, now: float) -> None:
         """The static copy: at once when the run ends, soon when it parks, else seldom."""
@@ -186,7 +199,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
             # Newer kernels send the answers of a browser to the thread that spoke last: by replying in the context of
             # this message, and speaking in it from now on, answers reach us while a cell blocks the main thread.
             self._routed = contextvars.copy_context()
-            self._tell({"kind": "heard"})
+            self._tell({"kind": "heard", "seq": self._teller.seq})
             return
         THREAD.post(lambda: self._serve(message))
 

@@ -40,7 +40,7 @@ class Service:
         self._tell({"kind": "snap", "snap": self._snapshot()})
 
     def _pong(self, _: dict[str, Any]) -> None:
-        self._tell({"kind": "heard"})
+        self._tell({"kind": "heard", "seq": self._teller.seq})
 
     def _answer(self, message: dict[str, Any]) -> None:
         token, answer_id = str(message.get("token")), str(message.get("answer_id"))

@@ -79,6 +79,9 @@ function receive(store, message, buffers, each) {
       store.state = message.snap;
       store.received = performance.now();
       return each("draw", message.snap);
+    case "heard": // it says what was sent last: patches that come before the view's code is loaded are lost
+      if (message.seq > store.state.seq) store.send({ kind: "sync" });
+      return undefined;
     case "ack":
       return store.outbox.acked(message);
     case "closed":

@@ -480,6 +480,15 @@ def test_the_graph_follows_what_runs_until_somebody_scrolls_away(page: Page) -> 
     assert seen(last)
 
 
+def test_a_view_that_loaded_late_asks_for_what_it_missed(page: Page) -> None:
+    story = Story()
+    view = View(page, story)
+    view.tell({"kind": "heard", "seq": 0})
+    assert not view.sent("sync")
+    view.tell({"kind": "heard", "seq": 1})
+    assert len(view.sent("sync")) == 1
+
+
 def test_two_views_of_a_run_show_the_same_and_one_that_goes_takes_its_work_along(page: Page) -> None:
     story = Story()
     view = View(page, story)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -210,10 +211,27 @@ def test_stop_cancels_the_run_on_a_thread_of_its_own(stage: Stage) -> None:
     view.shut()
 
 
+def test_what_was_sent_before_anybody_was_heard_is_sent_once_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_view, "REPEATS_S", (0.0, 0.01))
+    view = stage.view()
+    view.show()
+    stage.until(lambda: stage.kinds().count("snap") == 2)
+    view.shut()
+    heard = stage.view()
+    stage.hear(heard, kind="ready")
+    heard.show()
+    settled = threading.Event()
+    run_view.THREAD.at(settled.set, time.monotonic() + 0.05)
+    assert settled.wait(SOON_S) and stage.kinds().count("snap") == 2
+    heard.shut()
+
+
 def test_a_ping_is_answered(stage: Stage) -> None:
     view = stage.view()
     stage.hear(view, kind="ping")
-    assert stage.last("heard") == {"kind": "heard"}
+    assert stage.last("heard") == {"kind": "heard", "seq": view._teller.seq}
     view.shut()
 
 
