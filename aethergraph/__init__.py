@@ -25,6 +25,7 @@ __version__ = "0.1.0"
 _HOME = {
     "AetherGraphError": "errors",
     "Artifact": "services.artifact",
+    "DualStageTool": "staging",
     "NodeContext": "context",
     "NodeStatus": "status",
     "Outputs": "outputs",
@@ -34,6 +35,7 @@ _HOME = {
     "Runtime": "hub",
     "TaskGraph": "graph",
     "WaitInfo": "inbox",
+    "WaitSpec": "staging",
     "answer": "runner",
     "gc": "runner",
     "graph_fn": "reactive",
@@ -69,6 +71,8 @@ if TYPE_CHECKING:
     from .runner import waits as waits
     from .running import Run as Run
     from .services.artifact import Artifact as Artifact
+    from .staging import DualStageTool as DualStageTool
+    from .staging import WaitSpec as WaitSpec
     from .static import graphify as graphify
     from .status import NodeStatus as NodeStatus
     from .status import RunStatus as RunStatus

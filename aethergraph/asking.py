@@ -20,8 +20,8 @@ from .calls import CallHandle
 from .desks import AttemptDesk
 from .engine import HERE, Asker
 from .errors import AlreadyAnswered, BadAnswer, NoOneToAsk, WaitTimeout
-from .flow import Flow, Node, Todo
-from .ids import Token
+from .flow import Node, Todo
+from .ids import Key, Token
 from .places import BodyPlace
 from .schema import Question
 from .status import NodeStatus
@@ -45,8 +45,8 @@ class _Ask:
         return b""
 
 
-ASK = _Ask("ask")
-_CALLEES = {"timer": _Ask("sleep")}  # by the kind of wait, where it is no question
+ASK, WAIT = _Ask("ask"), _Ask("wait")
+_TARGETS = {"timer": _Ask("sleep"), schema.EVENT: _Ask("event")}  # by the kind of wait, where it is no question
 
 
 @dataclass(slots=True)
@@ -69,6 +69,8 @@ class Asking:
     def __init__(self, run: Execution) -> None:
         self._run = run
         self.open: dict[Token, _Open] = {}
+        self._kept: dict[Token, CallHandle] = {}  # addresses that were taken, and not waited at yet
+        self._texts: dict[int, bytes] = {}  # fingerprints of what asks, by id
         self._claimed: set[int] = set()  # wait nodes that this process's code asked
         self._orphans_done = False
         self.arrived: list[tuple[float, int, Token, _Open, waiting.WaitRow]] = []  # answers for bodies, by their time
@@ -77,54 +79,70 @@ class Asking:
 
     async def in_body(self, place: BodyPlace, question: Question, asker: Asker | None) -> Any:
         """A body asks."""
-        callee = _CALLEES.get(question.kind, ASK)
-        handle = CallHandle(self._run, place, callee, callee.name, (question.prompt,), {})
-        handle.key = place.identity(callee.name, _fingerprint(question))
+        target = _TARGETS.get(question.kind, ASK)
+        handle = self.handle(place, target, place.identity(target.name, _fingerprint(question)), question.prompt)
         handle.after = tuple(place.frontier)
-        handle.awaited = True
         self._run.dispatch.flush()
-        decision = self._run.flow.request(handle.key, ASK.validity)
-        self._adopt(handle)
-        reused = decision.todo is Todo.REUSE and not self._is_ambiguous(handle) and self._run.dispatch.reuse(handle)
-        if decision.todo is Todo.PENDING:
-            self._run.hold_back(handle.key, lambda: self._open(handle, question, asker, in_body=True))
-        elif not reused:
-            self._open(handle, question, asker, in_body=True)
+        self.begin(handle, question, asker)
         return await handle.future
+
+    def handle(self, place: BodyPlace, target: _Ask, key: Key, prompt: str) -> CallHandle:
+        """The wait of this identity, with what is on record of it."""
+        handle = CallHandle(self._run, place, target, target.name, (prompt,), {})
+        handle.key = key
+        handle.awaited = True
+        self._adopt(handle)
+        return handle
+
+    def begin(self, handle: CallHandle, question: Question, asker: Asker | None) -> None:
+        """Give the recorded answer through the mailbox, or ask."""
+        run, place = self._run, handle.place
+        body = self._text(place.no, run.bodies.get(place.no))
+        decision = run.flow.request(handle.key, ASK.validity)
+        reused = decision.todo is Todo.REUSE and not self._is_ambiguous(handle, body) and run.dispatch.reuse(handle)
+        if decision.todo is Todo.PENDING:
+            run.hold_back(handle.key, lambda: self.ask(handle, question, asker, body))
+        elif not reused:
+            self.ask(handle, question, asker, body)
 
     async def in_attempt(self, desk: AttemptDesk, question: Question, asker: Asker | None) -> Any:
         """An attempt of a tool asks. Its answers are carried over to later attempts, kills and edits."""
         run = self._run
         desk.check()
         place = BodyPlace(run, desk.place.handle.key, desk.no)
-        handle = CallHandle(run, place, ASK, ASK.name, (question.prompt,), {})
-        handle.key = desk.identity(ASK.name, _fingerprint(question), fresh=False)
-        handle.awaited = True
+        target = _TARGETS.get(question.kind, ASK)
+        key = desk.identity(target.name, _fingerprint(question), fresh=False)
+        handle = self.handle(place, target, key, question.prompt)
         decision = run.flow.request(handle.key, ASK.validity)
-        self._adopt(handle)
-        node = handle.node
-        if decision.todo is Todo.REUSE and node is not None and node.outcome is not None and node.outcome.ok:
-            return run.codec.load(node.outcome.value)
-        self._open(handle, question, asker, in_body=False)
+        body = self._text(desk.no, desk.place.handle.target)
+        outcome = handle.node.outcome if handle.node is not None else None
+        reusable = decision.todo is Todo.REUSE and outcome is not None and outcome.ok
+        if outcome is not None and reusable and not self._is_ambiguous(handle, body):
+            return run.codec.load(outcome.value)
+        self.ask(handle, question, asker, body, in_body=False)
         return await handle.future
 
-    def _is_ambiguous(self, handle: CallHandle) -> bool:
-        """Whether, after an edit of the body, several recorded answers would fit: then none is guessed.
+    def _text(self, no: int, target: Any) -> bytes:
+        """The fingerprint of the text that asks; that of the run's own body was taken when the run was opened."""
+        if not no:
+            return self._run.flow.opened.body if self._run.flow.opened else b""
+        if id(target) not in self._texts:
+            own = getattr(target, "own_code", None)
+            self._texts[id(target)] = own() if own is not None else b""
+        return self._texts[id(target)]
+
+    def _is_ambiguous(self, handle: CallHandle, body: bytes) -> bool:
+        """Whether, after an edit of the text that asks, several recorded answers would fit: then none is guessed.
 
         Equal questions are told apart by their number only, and an edit may have taken one of them away.
         """
-        flow, asked = self._run.flow, handle.node
-        now = flow.opened.body if flow.opened else b""
-        if (
-            asked is None
-            or asked.scope
-            or asked.callee != ASK.name
-            or not now
-            or not _answered_under_other(flow, asked, now)
-        ):
+        asked = handle.node
+        if asked is None or asked.callee != ASK.name or not body or not _answered_under_other(asked, body):
             return False
-        equal = [n for n in flow.nodes if n.scope == 0 and n.path == asked.path and _same_question(n, asked)]
-        return sum(_answered_under_other(flow, node, now) for node in equal) > 1
+        alike = (
+            n for n in self._run.flow.nodes if n.kind == f.WAIT and n.scope == asked.scope and n.path == asked.path
+        )
+        return sum(_same_question(n, asked) and _answered_under_other(n, body) for n in alike) > 1
 
     def _adopt(self, handle: CallHandle) -> None:
         node = self._run.flow.by_key.get(handle.key)
@@ -133,41 +151,115 @@ class Asking:
             self._claimed.add(node.no)
             self._run.validity.called(node)
 
-    def _open(self, handle: CallHandle, question: Question, asker: Asker | None, *, in_body: bool) -> None:
+    def reserve(self, handle: CallHandle) -> Token:
+        """Let the token of a wait be known before what it asks is. Given out only once it is on disk."""
         run = self._run
+        token, round_ = self._address(handle)
+        if handle.node is None or handle.node.token != token:
+            run.dispatch.node_started(handle)
+            now = run.clock()
+            row = waiting.WaitRow(token, run.run_id, handle.node_id, handle.no, Question(schema.EXTERNAL, ""), now)
+            run.fact(f.WaitReserved(handle.no, token, now, round_), [waiting.reserve_op(row)])
+        self._claimed.add(handle.no)
+        return token
+
+    # ------------------------------------------------------------------ addresses that are given out before
+
+    def reserved(self, place: BodyPlace, name: str) -> Token:
+        """A body takes the address of a wait."""
+        return self._keep(self.handle(place, WAIT, place.identity(WAIT.name, name.encode()), name))
+
+    def reserved_in_attempt(self, desk: AttemptDesk, name: str) -> Token:
+        """An attempt of a tool takes one: the same in each attempt."""
+        place = BodyPlace(self._run, desk.place.handle.key, desk.no)
+        return self._keep(self.handle(place, WAIT, desk.identity(WAIT.name, name.encode(), fresh=False), name))
+
+    def _keep(self, handle: CallHandle) -> Token:
         node = handle.node
-        if node is None:
-            handle.node_id = run.flow.name(handle.callee)
-        secret = run.flow.started.secret if run.flow.started else b""
-        round_ = 1
-        if node is not None:  # a recorded outcome that is not taken: its answer is no answer to this asking
-            round_ = node.round + (node.outcome is not None)
-            handle.execution = node.execution + (node.outcome is not None)
-        token = ids.token(secret, handle.key + round_.to_bytes(2, "big"), handle.node_id)
-        handle.token = token
-        if node is None or node.status is not NodeStatus.WAITING or node.wait is None or node.wait.token != token:
-            self._write(handle, question, token, round_)
+        known = node is not None and (node.outcome is not None or node.wait is not None)
+        token = Token(node.token) if node is not None and known and node.token else self.reserve(handle)
+        self._kept[token] = handle
+        return token
+
+    def _kept_at(self, token: str) -> CallHandle:
+        handle = self._kept.pop(Token(token), None)
+        if handle is None:
+            raise ValueError(
+                f"wait_for_resume({token!r:.60}): that is no token of `await context.create_continuation()` in this "
+                f"body, or it was waited for before"
+            )
+        return handle
+
+    async def wait_in_body(self, place: BodyPlace, token: str, question: Question) -> Any:
+        """A body waits at an address that it took before."""
+        handle = self._kept_at(token)
+        handle.after = tuple(place.frontier)
+        self._run.dispatch.flush()
+        self.begin(handle, question, None)
+        return await handle.future
+
+    async def wait_in_attempt(self, desk: AttemptDesk, token: str, question: Question) -> Any:
+        """An attempt waits at an address that it took before."""
+        desk.check()
+        handle = self._kept_at(token)
+        outcome = handle.node.outcome if handle.node is not None else None
+        if outcome is not None and outcome.ok:
+            return self._run.codec.load(outcome.value)
+        self.ask(handle, question, None, b"", in_body=False)
+        return await handle.future
+
+    def ask(
+        self, handle: CallHandle, question: Question, asker: Asker | None, body: bytes, *, in_body: bool = True
+    ) -> None:
+        """Ask, whatever is on record. `body` is the fingerprint of the text that asks."""
+        run = self._run
+        token, round_ = self._address(handle)
+        node = handle.node
+        is_open = node is not None and node.status is NodeStatus.WAITING and node.token == token
+        if node is None or not is_open or node.wait is None or node.wait.body != body:
+            self._write(handle, question, token, round_, body)
         self._claimed.add(handle.no)
         one = _Open(handle, question, asker, in_body)
         self.open[token] = one
         run.mailbox.kick()  # it may be the last that happens for now
         run.when_committed(lambda: self._opened(token, one))
 
-    def _write(self, handle: CallHandle, question: Question, token: Token, round_: int) -> None:
-        run = self._run
-        run.dispatch.node_started(handle)
+    def _address(self, handle: CallHandle) -> tuple[Token, int]:
+        """Token and round of what `handle` asks now; a recorded outcome that is not taken is no answer to it."""
+        run, node = self._run, handle.node
+        if node is None:
+            if not handle.node_id:
+                handle.node_id = run.flow.name(handle.callee)
+        elif node.outcome is not None:
+            handle.execution = node.execution + 1
+        else:
+            handle.execution = node.execution
+        round_ = 1 if node is None else node.round + (node.outcome is not None)
+        secret = run.flow.started.secret if run.flow.started else b""
+        handle.token = ids.token(secret, handle.key + round_.to_bytes(2, "big"), handle.node_id)
+        return Token(handle.token), round_
+
+    def _write(self, handle: CallHandle, question: Question, token: Token, round_: int, body: bytes) -> None:
+        run, node = self._run, handle.node
+        if node is None or node.token != token or node.status not in (NodeStatus.WAITING, NodeStatus.PENDING):
+            run.dispatch.node_started(handle)
         now = run.clock()
         deadline = now + question.timeout_s if question.timeout_s is not None else 0.0
         row = waiting.WaitRow(token, run.run_id, handle.node_id, handle.no, question, now, deadline)
-        run.fact(f.WaitOpened(handle.no, token, schema.encode(question), now, deadline, round_), [waiting.open_op(row)])
+        opened = f.WaitOpened(handle.no, token, schema.encode(question), now, deadline, round_, body)
+        run.fact(opened, [waiting.open_op(row)])
 
     def _opened(self, token: Token, one: _Open) -> None:
         """The question is on disk: it may be shown, asked and answered."""
         if self._run.closed or one.handle.future.done():
             return
         one.shown = True
-        if not self._look(token, one):
+        row, node = self._look(token, one), one.handle.node
+        if row is None or node is None:
             return
+        if row.refused and node.refused < row.round:  # what was kept for it did not fit: who answers next is told
+            self._run.fact(f.WaitRefused(node.no, row.round, row.refused, self._run.clock()))
+            self._run.journal.nudge()
         if one.asker is not None:
             context = contextvars.copy_context()
             context.run(HERE.set, None)
@@ -183,21 +275,21 @@ class Asking:
         if one is not None:
             self._look(token, one)
 
-    def _look(self, token: Token, one: _Open) -> bool:
-        """Look at the row of a question; whether it is still open."""
+    def _look(self, token: Token, one: _Open) -> waiting.WaitRow | None:
+        """Look at the row of a question; it, where the question is still open."""
         run = self._run
         row = waiting.read(run.runtime.store, token)
         if row is not None and row.state == "open" and 0 < row.deadline <= run.clock():
             row = waiting.expire(run.runtime.store, token, run.clock())
         if row is None:
-            return token in self.open
+            return None
         if row.state in ("answered", "timed out"):
             self._arrive(token, one, row)
-            return False
+            return None
         if row.deadline and one.alarm is None:
             one.deadline = row.deadline
             one.alarm = run.alarms.at(row.deadline, partial(self._look, token, one))
-        return token in self.open
+        return row if token in self.open else None
 
     def _arrive(self, token: Token, one: _Open, row: waiting.WaitRow) -> None:
         """There is an answer. Those that came while nobody was there to take them are taken in the order of their time.
@@ -288,15 +380,14 @@ class Asking:
 
     def withdraw_all_unclaimed(self) -> None:
         """Withdraw the open questions that this process's code never asked."""
-        for node in self._run.flow.open_waits:
-            if node.no not in self._claimed and node.wait is not None:
-                self._withdraw_node(node.no, node.wait.token, "the code that asked is gone")
+        for node in self._run.flow.addresses:
+            if node.no not in self._claimed:
+                self._withdraw_node(node.no, node.token, "the code that asked is gone")
 
     def withdraw_all(self) -> None:
         """Withdraw every open question: the run is over."""
-        for node in self._run.flow.open_waits:
-            if node.wait is not None:
-                self._withdraw_node(node.no, node.wait.token, "the run ended")
+        for node in self._run.flow.addresses:
+            self._withdraw_node(node.no, node.token, "the run ended")
 
     def _withdraw_node(self, no: int, token: str, why: str) -> None:
         self._run.fact(f.WaitWithdrawn(no, self._run.clock(), why), [waiting.withdraw_op(token)])
@@ -319,17 +410,25 @@ class Asking:
         self.arrived.clear()
 
 
-def _answered_under_other(flow: Flow, node: Node, body: bytes) -> bool:
-    return node.outcome is not None and flow.body_at(node.outcome.position) != body
+def _answered_under_other(node: Node, body: bytes) -> bool:
+    """Whether another text than `body` had asked when the answer came."""
+    return node.outcome is not None and node.wait is not None and node.wait.body not in (b"", body)
 
 
 def _same_question(one: Node, other: Node) -> bool:
-    if one.wait is None or other.wait is None:
-        return False
-    return _fingerprint(schema.decode(one.wait.question)) == _fingerprint(schema.decode(other.wait.question))
+    return (
+        one.wait is not None
+        and other.wait is not None
+        and is_same(one.wait.question, schema.decode(other.wait.question))
+    )
+
+
+def is_same(recorded: bytes, question: Question) -> bool:
+    """Whether a recorded question asks the same: not where or how long."""
+    return _fingerprint(schema.decode(recorded)) == _fingerprint(question)
 
 
 def _fingerprint(question: Question) -> bytes:
-    """What makes two questions the same: not where or how long they are asked."""
+    """What makes two questions the same."""
     q = question
     return schema.encode(Question(q.kind, q.prompt, q.name, q.options, q.multiple, q.min, q.max, q.step))

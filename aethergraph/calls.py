@@ -15,6 +15,7 @@ from .slots import Seat
 if TYPE_CHECKING:  # the engine makes handles and handles call the engine: one noun, two files
     from .execution import Execution
     from .places import BodyPlace
+    from .stages import Staging
 
 
 _NO_CONTEXT = contextvars.Context()
@@ -67,8 +68,8 @@ class CallHandle(Coroutine[Any, Any, Any]):
 
     __slots__ = (
         "_iterator", "after", "args", "at", "awaited", "callee", "context", "deps", "execution", "fingerprint", "flat",
-        "future", "given", "inner", "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "seat", "target",
-        "task", "token", "why",
+        "future", "given", "inner", "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "seat", "staging",
+        "target", "task", "token", "why",
     )  # fmt: skip
 
     def __init__(
@@ -94,6 +95,7 @@ class CallHandle(Coroutine[Any, Any, Any]):
         self.awaited = False
         self.token = ""
         self.task: asyncio.Task[Any] | None = None
+        self.staging: Staging | None = None  # the stages of a dual-stage tool, which need no task
         self.seat: Seat | None = None  # its slots, once it is to run
         self.future = CallFuture(loop=run.loop)
         self.future.handle = self

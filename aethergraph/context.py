@@ -19,6 +19,7 @@ from .services.progress import Steps
 from .services.runs import RUNS, Runs
 from .services.scope import Blocking, Scope, Watched
 from .services.viz import Viz
+from .services.waits import Waits
 
 T = TypeVar("T")
 Factory = Callable[..., Any]  # (scope, *arguments of the accessor) -> the service, bound to that scope
@@ -139,6 +140,46 @@ class NodeContext(_OfRuns):
     def idempotency_key(self, name: str = "") -> str:
         """The same for all attempts, kills, resumes and edits: for outside systems that can deduplicate."""
         return self._scope.desk.idempotency_key(name)
+
+    # ------------------------------------------------------------------ waiting
+
+    @property
+    def continuation_token(self) -> str:
+        """In `setup` of a dual-stage tool: where its wait is answered. It is on disk, and the same after a kill.
+
+        Raises:
+            TypeError: there is no wait to come here.
+        """
+        token = self._scope.desk.token
+        if not token:
+            raise TypeError(
+                f"there is no continuation_token in {self.node_id}: only `setup` of a dual-stage tool has one; "
+                f"elsewhere write `(await context.create_continuation()).token`"
+            )
+        return token
+
+    def create_continuation(self, name: str = "") -> Any:
+        """An address, with its `.token`, for `wait_for_resume` later; what is answered before that is kept.
+
+        In a stage of a dual-stage tool it is the address of what the WaitSpec that it returns waits for.
+        """
+        return self._waits().create_continuation(name)
+
+    def wait_for_resume(
+        self, continuation: Any, *, prompt: str = "", timeout_s: float | None = None, default: Any = ...
+    ) -> Any:
+        """Wait for `aethergraph.answer(token, payload)`, from whatever process; gives the payload, any plain value.
+
+        Raises:
+            WaitTimeout: nobody answered within `timeout_s` seconds and there is no default.
+            ValueError: the address was not made here.
+        """
+        return self._waits().wait_for_resume(continuation, prompt=prompt, timeout_s=timeout_s, default=default)
+
+    def _waits(self) -> Any:
+        return self._fit(Waits(self._scope), "context")
+
+    # ------------------------------------------------------------------ the rest
 
     def progress(self, iterable: Iterable[T] | AsyncIterable[T], title: str = "") -> Steps[T]:
         """`for x in context.progress(xs, "training")`, or `async for`: a bar that follows the loop."""

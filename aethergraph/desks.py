@@ -17,12 +17,13 @@ from . import schema
 from .engine import HERE, Asker, Op, Outcome
 from .errors import RunSuspended, WouldBlock
 from .ids import Key
-from .places import AttemptPlace, BodyPlace
+from .places import AttemptPlace, BodyPlace, StagePlace
 from .schema import Question
 from .store import Store
 
 if TYPE_CHECKING:
     from .execution import Execution
+    from .stages import Staging
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -95,6 +96,7 @@ class BodyDesk(_Desk):
     """The engine for a body. One desk serves all tasks of the body: each call asks where it is."""
 
     blocking = False
+    token = ""
 
     def __init__(self, run: Execution, place: BodyPlace) -> None:
         node_id = run.flow.nodes[place.no - 1].node_id if place.no else run.agent.name
@@ -146,6 +148,14 @@ class BodyDesk(_Desk):
             await self.run.asking.in_body(self.now_at(), schema.timer(seconds), None)
         else:
             await asyncio.sleep(0)
+
+    async def reserve(self, name: str) -> str:
+        """The token of a wait; tools and messages that are given it start after it is on disk."""
+        return self.run.asking.reserved(self.now_at(), name)
+
+    async def wait(self, token: str, question: Question) -> Any:
+        """Wait for the answer at `token`."""
+        return await self.run.asking.wait_in_body(self.now_at(), token, question)
 
     def block(self, awaitable: Awaitable[Any]) -> Any:
         """A body cannot block."""
@@ -219,6 +229,29 @@ class AttemptDesk(_Desk):
         """While the attempt waits for somebody else: its slots are given back, and taken again afterwards."""
         seat = self.place.handle.seat
         return nullcontext() if seat is None else seat.away()
+
+    @property
+    def _staging(self) -> Staging | None:
+        place = self.place.handle.place
+        return place.staging if isinstance(place, StagePlace) else None
+
+    @property
+    def token(self) -> str:
+        """The address of what this stage will wait for."""
+        return self._staging.token if self._staging is not None else ""
+
+    async def reserve(self, name: str) -> str:
+        """The token of a wait, which is on disk."""
+        self.check()
+        staging = self._staging
+        token = staging.reserve() if staging is not None else self.run.asking.reserved_in_attempt(self, name)
+        await self.run.committed()
+        return token
+
+    async def wait(self, token: str, question: Question) -> Any:
+        """Wait for the answer at `token`; no slot is held meanwhile."""
+        async with self.away():
+            return await self.run.asking.wait_in_attempt(self, token, question)
 
     def block(self, awaitable: Awaitable[Any]) -> Any:
         """Run on the loop and wait, from the worker thread."""

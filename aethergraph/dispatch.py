@@ -245,9 +245,13 @@ class Dispatch:
 
     def flush(self) -> None:
         """Hand on what the bodies called since the last time."""
+        while self._out and not self._run.closed:  # what is handed on may call at once
+            self._hand_on()
+        if self._gate:
+            self._open_gate()
+
+    def _hand_on(self) -> None:
         run = self._run
-        if not self._out or run.closed:
-            return
         out, self._out = self._out, []
         for handle in out:
             if handle.future.done():
@@ -269,8 +273,6 @@ class Dispatch:
                 run.start_graph(handle)
             else:
                 self._gate.append((run.number, handle))
-        if self._gate:
-            self._open_gate()
 
     def node_started(self, handle: CallHandle) -> None:
         """Write that `handle` is a node, and starts."""
@@ -371,6 +373,8 @@ class Dispatch:
             return
         if handle.task is not None:
             handle.task.cancel()
+        if handle.staging is not None:
+            handle.staging.cancel()
         else:
             run.attempts.forget(handle)
         run.mailbox.unclaim(handle.key)

@@ -96,6 +96,16 @@ class Desk(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait; in a body durably."""
 
+    @property
+    def token(self) -> str:
+        """The address of what this stage of a dual-stage tool will wait for; "" anywhere else."""
+
+    async def reserve(self, name: str) -> str:
+        """The token of a wait that is opened later, by `wait`; an answer that comes before that is kept."""
+
+    async def wait(self, token: str, question: Question) -> Any:
+        """Open the wait that `reserve` gave `token` for, and wait for its answer."""
+
     def block(self, awaitable: Awaitable[Any]) -> Any:
         """From the worker thread of a sync tool: run `awaitable` on the loop and wait for it."""
 

@@ -37,6 +37,7 @@ from .outputs import Outputs
 from .places import BodyPlace
 from .shapes import shape
 from .slots import Limit
+from .stages import Staging
 from .status import RunStatus
 from .timers import Timers
 from .validity import Validity
@@ -92,6 +93,7 @@ class Execution:
         self._begun = False
         self.broken: BaseException | None = None
         self.row_status = RunStatus.RUNNING  # as the run's row says
+        self.bodies: dict[int, Agent] = {}  # what runs in the scopes of graph nodes
         self._desks: dict[int, BodyDesk] = {}
         # See `parking`. `rejoined`: it came back in the process that parked it, with the same code; `woken`: and its
         # replay is not at rest yet, so that all that its bodies say was said before.
@@ -143,12 +145,17 @@ class Execution:
     # ------------------------------------------------------------------ bodies
 
     def start_graph(self, handle: CallHandle) -> None:
-        """Run a nested agent: one node that opens into its own graph."""
+        """Run a nested agent, or a dual-stage tool: one node that opens into its own graph."""
+        if handle.target.staged:
+            self.live.add(handle)
+            Staging(self, handle).begin()
+            return
         place = BodyPlace(self, handle.key, handle.no)
         cap = handle.target.max_concurrency
         place.limits = handle.place.limits if cap is None else (Limit(cap), *handle.place.limits)
         handle.context.run(HERE.set, place)
         self.live.add(handle)
+        self.bodies[handle.no] = handle.target
         handle.task = asyncio.Task(self._graph(handle, place), loop=self.loop, context=handle.context)
 
     async def _graph(self, handle: CallHandle, place: BodyPlace) -> None:
@@ -167,6 +174,7 @@ class Execution:
             handle.pass_on(error)
         finally:
             self.live.discard(handle)
+            self.bodies.pop(handle.no, None)
 
     async def run_body(
         self, agent: Agent, args: tuple[Any, ...], kwargs: dict[str, Any], place: BodyPlace

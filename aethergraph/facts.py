@@ -53,6 +53,10 @@ class RunStarted(Fact, frozen=True, array_like=True, gc=False, tag=0):
     home: str = ""  # where its agent was defined: two agents of one name are not taken for each other
     tied: bool = False  # it is paused and cancelled with its parent
     loop: str = ""  # "kernel": on the loop that runs where it is started or resumed; else on the loop of the runs
+    continues: str = ""  # the run that this one goes on from
+    chain: str = ""  # the first of the runs that it goes on from: signals for it are sent to that one
+    signals: int = 0  # number of the last signal that was there before it
+    heard: dict[str, int] = {}  # what the runs that it goes on from took: number of the last signal, by name
 
 
 class RunOpened(Fact, frozen=True, array_like=True, gc=False, tag=1):
@@ -192,6 +196,7 @@ class WaitOpened(Fact, frozen=True, array_like=True, gc=False, tag=10):
     t: float
     deadline: float = 0.0  # 0: none
     round: int = 1
+    body: bytes = b""  # fingerprint of the text of the body or tool that asks
 
 
 class WaitRefused(Fact, frozen=True, array_like=True, gc=False, tag=11):
@@ -288,6 +293,31 @@ class Cached(Fact, frozen=True, array_like=True, gc=False, tag=26):
     took: float  # seconds that it took then
 
 
+class WaitReserved(Fact, frozen=True, array_like=True, gc=False, tag=21):
+    """Node `no` has the address of a wait that is not open yet: an answer that comes before is kept for it."""
+
+    no: int
+    token: str
+    t: float
+    round: int = 1
+
+
+class SignalTaken(Fact, frozen=True, array_like=True, gc=False, tag=22):
+    """The signal `seq` is what node `no` waited for; no other wait of the run gets it."""
+
+    no: int
+    name: str
+    seq: int
+    t: float
+
+
+class RunContinued(Fact, frozen=True, array_like=True, gc=False, tag=23):
+    """The run goes on in the run `run_id`, which was made in the same transaction; it is itself done."""
+
+    run_id: str
+    t: float
+
+
 AnyFact = Union[  # noqa: UP007 (msgspec wants a Union at run time; `|` of classes works only inside annotations)
     RunStarted,
     RunOpened,
@@ -310,6 +340,9 @@ AnyFact = Union[  # noqa: UP007 (msgspec wants a Union at run time; `|` of class
     EffectsSuperseded,
     Forked,
     Cached,
+    WaitReserved,
+    SignalTaken,
+    RunContinued,
 ]
 
 _encoder = msgspec.msgpack.Encoder()

@@ -13,6 +13,7 @@ from enum import Enum
 import msgspec
 
 from . import facts as f
+from . import schema
 from .identity import is_prefix
 from .ids import Key, NodeId, node_id
 from .status import NodeStatus, RunStatus
@@ -52,6 +53,9 @@ class Node(msgspec.Struct, gc=False):
     opening: int = 1  # when it started last: how often the run had been taken up
     given: bytes = b""  # inputs that a fork gives it, as the payload of a dict
     fixed: bool = False  # its outputs were given by a fork: whatever changes, they hold
+    token: str = ""  # of its wait, reserved or open
+    refused: int = 0  # round of its wait that began when an answer was refused last
+    answered: tuple[bytes, bytes] | None = None  # the question that it asked before, and the payload of its answer
 
 
 class Todo(Enum):
@@ -78,6 +82,7 @@ class Delivery(msgspec.Struct, gc=False, frozen=True):
     scope: int
 
 
+UNFINISHED = "it was not finished"
 _NEW = Decision(Todo.START)
 
 
@@ -96,12 +101,14 @@ class Flow:
     counts: dict[str, int] = field(default_factory=dict)
     started: f.RunStarted | None = None
     opened: f.RunOpened | None = None
-    bodies: list[tuple[int, bytes]] = field(default_factory=list)  # deliveries when it was opened, its body's own text
     status: RunStatus = RunStatus.RUNNING
     result: f.RunDone | None = None
     failure: f.RunFailed | None = None
     why: str = ""
+    openings: int = 0  # how often it was taken up
     forked: f.Forked | None = None
+    taken: dict[str, dict[int, int]] = field(default_factory=dict)  # signals by name and number: the node that got it
+    successor: str = ""  # the run that goes on from this one
 
     # ------------------------------------------------------------------ folding
 
@@ -124,6 +131,8 @@ class Flow:
     def _node_started(self, fact: f.NodeStarted) -> int:
         node = self._node(fact, fact.kind, fact.execution)
         node.status = NodeStatus.WAITING if fact.kind == f.WAIT else NodeStatus.RUNNING
+        if node.outcome is not None and node.outcome.ok and node.wait is not None:
+            node.answered = (node.wait.question, node.outcome.value)
         node.outcome = None
         node.cancelled = False
         return -1
@@ -134,14 +143,14 @@ class Flow:
         if node is None:
             node = Node(
                 fact.no, key, fact.scope, fact.path, fact.at, fact.callee, NodeId(fact.node_id), kind,
-                fact.validity, fact.deps, fact.after, execution, opening=len(self.bodies),
+                fact.validity, fact.deps, fact.after, execution, opening=self.openings,
             )  # fmt: skip
             self.by_key[key] = node
             self.nodes.append(node)
             self._count(fact.callee, fact.node_id)
         else:
             node.validity, node.at, node.deps, node.after = fact.validity, fact.at, fact.deps, fact.after
-            node.execution, node.opening = execution, len(self.bodies)
+            node.execution, node.opening = execution, self.openings
         return node
 
     def _count(self, callee: str, known_id: str) -> None:
@@ -212,17 +221,24 @@ class Flow:
     def _wait_opened(self, fact: f.WaitOpened) -> int:
         node = self.nodes[fact.no - 1]
         node.wait, node.round, node.status = fact, fact.round, NodeStatus.WAITING
+        node.token = fact.token
+        return -1
+
+    def _wait_reserved(self, fact: f.WaitReserved) -> int:
+        node = self.nodes[fact.no - 1]
+        node.wait, node.round, node.status = None, fact.round, NodeStatus.PENDING
+        node.token = fact.token
         return -1
 
     def _wait_withdrawn(self, fact: f.WaitWithdrawn) -> int:
         node = self.nodes[fact.no - 1]
-        node.wait = None
-        if node.status is NodeStatus.WAITING:
+        node.wait, node.token = None, ""
+        if node.status in (NodeStatus.WAITING, NodeStatus.PENDING):
             node.status = NodeStatus.CANCELLED
         return -1
 
     def _wait_refused(self, fact: f.WaitRefused) -> int:
-        self.nodes[fact.no - 1].round = fact.round
+        self.nodes[fact.no - 1].refused = fact.round
         return -1
 
     def _run_started(self, fact: f.RunStarted) -> int:
@@ -232,7 +248,7 @@ class Flow:
     def _run_opened(self, fact: f.RunOpened) -> int:
         """A process took over: what was running is to be done again, what led to a failure is undone on record."""
         self.opened = fact
-        self.bodies.append((self.deliveries, fact.body))
+        self.openings += 1
         self.status = RunStatus.RUNNING
         if self.failure is not None:
             self.supersede(self.failure.fatal)
@@ -249,6 +265,14 @@ class Flow:
 
     def _run_failed(self, fact: f.RunFailed) -> int:
         self.failure, self.status = fact, RunStatus.FAILED
+        return -1
+
+    def _signal_taken(self, fact: f.SignalTaken) -> int:
+        self.taken.setdefault(fact.name, {})[fact.seq] = fact.no
+        return -1
+
+    def _continued(self, fact: f.RunContinued) -> int:
+        self.successor = fact.run_id
         return -1
 
     def _run_paused(self, fact: f.RunPaused) -> int:
@@ -269,7 +293,8 @@ class Flow:
         self.forked = fact
         for node in self.nodes:
             if node.outcome is None:
-                node.wait = None  # the token is the parent's
+                self._made_for_parent(node)
+                node.wait, node.token = None, ""  # the token is the parent's
         if not fact.no:
             return -1
         node = self.nodes[fact.no - 1]
@@ -277,8 +302,18 @@ class Flow:
         node.given = fact.inputs
         if not fact.outputs:
             return -1
-        node.fixed, node.opening = True, len(self.bodies) + 1
+        node.fixed, node.opening = True, self.openings + 1
         return self._finish(node, True, fact.outputs, None, "", ())
+
+    def _made_for_parent(self, wait: Node) -> None:
+        """The stage that told another system where to answer told it the parent's token: it is done again."""
+        asked = wait.wait
+        if asked is None or not wait.scope or schema.decode(asked.question).kind != schema.EXTERNAL:
+            return
+        stage = f"{self.nodes[wait.scope - 1].callee}."
+        steps = [node for node in self.nodes if node.scope == wait.scope and node.callee.startswith(stage)]
+        if steps:
+            self._undo(steps[-1], [])
 
     def _ignore(self, fact: f.AnyFact) -> int:
         return -1
@@ -305,7 +340,7 @@ class Flow:
             return Decision(Todo.PENDING, node)
         outcome = node.outcome
         if outcome is None:
-            return Decision(Todo.START, node, "it was not finished")
+            return Decision(Todo.START, node, UNFINISHED)
         if node.fixed:
             return Decision(Todo.REUSE, node)
         if outcome.volatile:
@@ -379,7 +414,10 @@ class Flow:
         self.positions.pop(node.key, None)
         if node.kind == f.WAIT:
             node.round += 1  # an answer to the question of the failed try is not an answer to the next
-            node.wait = None
+            node.wait, node.token, node.answered = None, "", None
+            for numbers in self.taken.values():  # nobody has got its signal now
+                for seq in [seq for seq, no in numbers.items() if no == node.no]:
+                    del numbers[seq]
         undone.append(node)
 
     def _undo_whole(self, node: Node) -> None:
@@ -416,15 +454,17 @@ class Flow:
         """Whether it has started other runs."""
         return any(e.name == "spawn_run" for kept in (self.effects, self.intents) for e in kept.values())
 
-    def body_at(self, position: int) -> bytes:
-        """The fingerprint of the run's body when delivery `position` was recorded."""
-        return next((body for since, body in reversed(self.bodies) if since <= position), b"")
+    @property
+    def addresses(self) -> list[Node]:
+        """Nodes whose token is out: the open ones, and those that are reserved."""
+        return [node for node in self.nodes if node.token and node.status in _OPEN]
 
     def scope_key(self, no: int, root: Key) -> Key:
         """The key of scope `no`."""
         return self.nodes[no - 1].key if no else root
 
 
+_OPEN = (NodeStatus.WAITING, NodeStatus.PENDING)
 _FOLD: dict[type, Callable[..., int]] = {
     f.RunStarted: Flow._run_started,
     f.RunOpened: Flow._run_opened,
@@ -447,4 +487,7 @@ _FOLD: dict[type, Callable[..., int]] = {
     f.EffectsSuperseded: Flow._superseded,
     f.Forked: Flow._forked,
     f.Cached: Flow._ignore,
+    f.WaitReserved: Flow._wait_reserved,
+    f.SignalTaken: Flow._signal_taken,
+    f.RunContinued: Flow._continued,
 }

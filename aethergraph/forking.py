@@ -76,7 +76,7 @@ def fork(
         tied=False,
     )
     facts = [*(fact for fact in history if not isinstance(fact, _LEFT_OUT)), forked]
-    past = Past(facts, _taking_over(run_id, Flow.of(facts)), len(parent.bodies))
+    past = Past(facts, _taking_over(run_id, Flow.of(facts)), parent.openings)
     return runtime.launcher.begin(agent, new, given, past=past)
 
 

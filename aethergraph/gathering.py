@@ -170,6 +170,17 @@ class _Gathering:
         if made is not None:
             self._called(name, item, thing, made)
         self._names(name, item, thing, code, cells)
+        for stage in getattr(value, "later", ()):
+            self._stage(name, item, stage)
+
+    def _stage(self, name: str, item: _Item, stage: Any) -> None:
+        """A function that was given to a dual-stage tool after it: its `def` stands below, with its decorator."""
+        code = source.code_of(stage)
+        if code is None or source.closure(stage).keys() - {name}:
+            self._lose(name, f"its stage {getattr(stage, '__name__', stage)!r} is not the `def` of a cell or module")
+            return
+        item.text += f"\n\n\n{standalone(code)}"
+        self._names(name, item, stage, code, {})
 
     def _assign(self, name: str, value: Any) -> None:
         """Something that a call made of a function (`fit = tool(raw)`): the statement is looked for in that cell."""

@@ -30,6 +30,7 @@ class Map:
 
     kind = f.GRAPH
     pure = False
+    staged = False
     is_async = True
     context_name = ""
 

@@ -16,6 +16,7 @@ from .slots import Limit
 
 if TYPE_CHECKING:
     from .execution import Execution
+    from .stages import Staging
 
 _FRONTIER = 48  # at most so many control predecessors are remembered a lineage
 _DETACHED = Pulse()  # attempts are not counted: their callbacks do not make a run busy
@@ -88,6 +89,17 @@ class BodyPlace(Lineage):
             if rerun:
                 place.rerun = place.rerun | rerun
             place = place.parent
+
+
+class StagePlace(BodyPlace):
+    """Where the stages of a dual-stage node are called."""
+
+    __slots__ = ("staging",)
+
+    def __init__(self, run: Execution, handle: CallHandle, staging: Staging) -> None:
+        super().__init__(run, handle.key, handle.no)
+        self.limits = handle.place.limits
+        self.staging = staging
 
 
 class AttemptPlace:

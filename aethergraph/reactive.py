@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from typing import Any, overload
 
 from . import facts as f
-from . import fingerprint, hub, source
+from . import fingerprint, hub
 from .arguments import Check, checks
 from .building import BUILDING
 from .engine import HERE
@@ -30,6 +30,7 @@ class Agent:
 
     kind = f.GRAPH
     pure = False
+    staged = False
     is_async = True
 
     def __init__(
@@ -123,8 +124,7 @@ class Agent:
 
     def own_code(self) -> bytes:
         """The fingerprint of the body's own text alone; empty where its source is not known."""
-        code = source.code_of(source.unwrap(self.fn))
-        return b"" if code is None else fingerprint.dump_digest(code.node)[:8]
+        return fingerprint.own_text(self.fn)
 
     @property
     def last_graph(self) -> Any:

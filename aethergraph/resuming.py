@@ -112,7 +112,7 @@ def _is_callee(value: Any) -> bool:
 
 
 def _is_agent(value: Any) -> TypeGuard[Agent]:
-    return getattr(value, "kind", None) == f.GRAPH and hasattr(value, "validity")
+    return getattr(value, "kind", None) == f.GRAPH and not value.staged and hasattr(value, "validity")
 
 
 def agent_of(runtime: Runtime, run_id: str, flow: Flow, namespace: Mapping[str, Any] | None) -> Agent:
@@ -159,8 +159,7 @@ def callees(agent: Agent) -> dict[str, Any]:
         seen.add(id(one))
         if _is_callee(one):
             found[one.name] = one
-            if hasattr(one, "map"):
-                found[one.map.name] = one.map
+            found.update((part.name, part) for part in getattr(one, "parts", ()))
         fn = getattr(one, "fn", one)
         code = getattr(fn, "__code__", None)
         if code is None:

@@ -120,7 +120,7 @@ class RunList:
         ended, withdrawn = 0.0, list[Op]()
         if status is RunStatus.CANCELLED:
             ended = self._runtime.clock.now()
-            withdrawn = [waiting.withdraw_op(node.wait.token) for node in flow.open_waits if node.wait is not None]
+            withdrawn = [waiting.withdraw_op(node.token) for node in flow.addresses]
         return [*withdrawn, roster.write_op(_row_of(row, status, flow, ended)), roster.obeyed_op(row.run_id)]
 
     def row_op(self, execution: Execution, status: RunStatus, error: str = "") -> Op:

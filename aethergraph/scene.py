@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from . import facts as f
+from . import schema
 from .groups import Group, finished, overall
 from .labels import cut, duration, line, width
 from .layout import Layout, Point, layout
@@ -301,15 +302,24 @@ def _sub(picture: Picture, node: Node, outputs: Outputs) -> str:
         case NodeStatus.REUSED:
             return " \u00b7 ".join(part for part in ("reused", _gave(node, outputs)) if part)
         case NodeStatus.WAITING:
-            if node.kind != f.WAIT:
-                return "waits for an answer"
-            return "waits for you" if node.no in picture.asks else "waits"
+            return _waits_for(picture, node)
         case NodeStatus.RUNNING:
             return _doing(node)
         case NodeStatus.READY:
             return "to be run again"
         case status:
             return status.value
+
+
+def _waits_for(picture: Picture, node: Node) -> str:
+    if node.kind != f.WAIT:
+        return "waits for an answer"
+    awaited = picture.awaited.get(node.no)
+    if awaited is None:
+        return "waits for you" if node.no in picture.asks else "waits"
+    if awaited.question.kind == schema.EVENT:
+        return f"waits for the signal {awaited.question.name!r}"
+    return "waits for an answer from outside" if awaited.question.kind == schema.EXTERNAL else "waits"
 
 
 def _took(node: Node) -> str:

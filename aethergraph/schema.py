@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from .canonical import plain
 from .errors import BadAnswer
 
 ASKED = frozenset({"text", "approval", "choice", "number"})  # kinds that a person answers
+EXTERNAL, EVENT = "external", "event"  # kinds that no person is asked: another system answers, a signal comes
+KINDS = ("text", "approval", "choice", "number", EXTERNAL)
 YES = frozenset({"yes", "ok", "okay", "approve", "approved", "accept", "proceed", "continue"})
 
 
@@ -18,7 +22,8 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Everything else that a run waits for durably has this form too, and is no question to anybody: see `by_person`.
 
-    kind: "text", "approval", "choice" or "number"; "timer", which its deadline ends.
+    kind: "text", "approval", "choice" or "number"; "timer", which its deadline ends; "external" for what another system
+        answers, with any plain value; "event" for a signal, whose name is `name`.
     options: the choices of "approval" and "choice", in order.
     default: used when the deadline passes, or where nobody can be asked; `has_default` says whether there is one.
     channel: where it is asked ("notebook", "console", "inbox", ...).
@@ -50,6 +55,63 @@ def timer(seconds: float) -> Question:
     return Question("timer", f"sleep {seconds:g} s", timeout_s=seconds, has_default=True)
 
 
+def make(
+    kind: str,
+    prompt: str,
+    *,
+    name: str = "",
+    options: Sequence[str] = (),
+    timeout_s: float | None = None,
+    default: Any = None,
+    **more: Any,
+) -> Question:
+    """A question that can be asked: what cannot be answered is refused here. A `default` of None is none.
+
+    Raises:
+        TypeError, ValueError: it has no prompt, no such kind, options that are none, bounds that nothing is between, a
+            time limit that is not above 0, or a default that does not fit.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind={kind!r} of {prompt!r}: expected one of {_listed(list(KINDS))}")
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise ValueError(f"a question needs a prompt, got {prompt!r}")
+    if timeout_s is not None and timeout_s <= 0:
+        raise ValueError(f"timeout_s={timeout_s:g} of {prompt!r} is not above 0")
+    if kind in ("approval", "choice"):
+        _check_options(prompt, options)
+    elif options:
+        raise ValueError(f'options of {prompt!r} are for kind="choice" and kind="approval", not for kind={kind!r}')
+    low, high, step = more.get("min"), more.get("max"), more.get("step")
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"no number can answer {prompt!r}: min={low:g} is above max={high:g}")
+    if step is not None and step <= 0:
+        raise ValueError(f"step={step:g} of {prompt!r} is not above 0")
+    question = Question(kind, prompt, name, list(options), timeout_s=timeout_s, **more)
+    return question if default is None else with_default(question, default)
+
+
+def with_default(question: Question, default: Any) -> Question:
+    """`question`, which is answered with `default` when its time is up.
+
+    Raises:
+        ValueError: the default does not fit.
+    """
+    try:
+        checked = check(question, list(default) if isinstance(default, tuple) else default)
+    except BadAnswer as error:
+        raise ValueError(f"default={default!r} does not fit {question.prompt!r}: {error.why}") from None
+    return msgspec.structs.replace(question, default=checked, has_default=True)
+
+
+def _check_options(prompt: str, options: Sequence[str]) -> None:
+    if isinstance(options, str) or not all(isinstance(option, str) for option in options):
+        raise TypeError(f"the options of {prompt!r} are a list of texts, got {options!r}")
+    if not options:
+        raise ValueError(f"{prompt!r} has no options to choose from")
+    if len(set(options)) != len(options):
+        raise ValueError(f"options of {prompt!r} are there twice: {', '.join(map(repr, options))}")
+
+
 def encode(question: Question) -> bytes:
     """`question` as msgpack."""
     return msgspec.msgpack.encode(question)
@@ -64,7 +126,7 @@ def check(question: Question, answer: Any) -> Any:
     """`answer` in the form the asking code gets.
 
     text: a str. approval: `{"approved": bool, "choice": str}`. choice: the option, or a list of them with `multiple`.
-    number: an int where step and bounds are whole numbers, else a float.
+    number: an int where step and bounds are whole numbers, else a float. external, event: any plain value, as it is.
 
     Raises:
         BadAnswer: it does not fit; says why and what would.
@@ -80,8 +142,19 @@ def check(question: Question, answer: Any) -> Any:
             return _number(question, answer)
         case "timer":
             raise BadAnswer("a timer ends by itself, at its time")
+        case "external" | "event":
+            return _payload(answer)
         case other:
             raise BadAnswer(f"a question of kind {other!r} is unknown to this version")
+
+
+def _payload(answer: Any) -> Any:
+    if not plain(answer):
+        raise BadAnswer(
+            f"expected plain data (None, bool, number, text, bytes, and lists and dicts of these), got a value of type "
+            f"{type(answer).__name__} that is not, or holds what is not"
+        )
+    return answer
 
 
 def _text(answer: Any) -> str:

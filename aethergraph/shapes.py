@@ -77,6 +77,8 @@ def shape(value: Any, names: tuple[str, ...] | None, who: str) -> dict[str, Any]
             return {name: value[name] for name in names}
         missing = [name for name in names if name not in value]
         raise MissingOutput(who, missing, names, f"a dict with the keys {', '.join(map(str, value)) or 'none'}")
+    if getattr(type(value), "is_wait_spec", False):
+        raise TypeError(f"{who} returned a WaitSpec: annotate it, `def {who}(...) -> WaitSpec`, so that it can wait")
     if names is None:
         return {} if value is None else {RESULT: value}
     if len(names) == 1:

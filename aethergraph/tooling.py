@@ -18,6 +18,8 @@ from .outputs import Outputs
 from .shapes import declared, location, shape
 from .slots import checked_cap
 
+KINDS: list[tuple[Callable[[Any], bool], Any]] = []  # other classes of tool: what each is for, and the class
+
 
 class Tool:
     """A tool, made by `@tool`. Call it; `fn` is the function itself.
@@ -111,6 +113,22 @@ class Tool:
         """The fingerprint of its code and of all the user's code and constants that it uses, as they are now."""
         return fingerprint.code(self.fn).digest[:8]
 
+    def on_resume(self, fn: Callable[..., Any]) -> Any:
+        """The second stage of a dual-stage tool, which this is not. Raises TypeError, saying how to make it one."""
+        raise TypeError(
+            f"{self.name} is no dual-stage tool, so it has no on_resume: annotate its return, "
+            f"`def {self.name}(...) -> WaitSpec`, with WaitSpec imported from aethergraph"
+        )
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """What it makes nodes of, beside itself."""
+        return (self.map,)
+
+    def own_code(self) -> bytes:
+        """The fingerprint of its own text alone."""
+        return fingerprint.own_text(self.fn)
+
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
@@ -170,5 +188,10 @@ def tool(outputs: Any = None, inputs: Sequence[str] | None = None, **options: An
         GraphBuildError: an output name cannot be one, or the function is a generator; names file and line.
     """
     if callable(outputs) and inputs is None and not options:
-        return Tool(outputs)
-    return lambda fn: Tool(fn, outputs=outputs, inputs=inputs, **options)
+        return _made(outputs)
+    return lambda fn: _made(fn, outputs=outputs, inputs=inputs, **options)
+
+
+def _made(fn: Callable[..., Any], **options: Any) -> Any:
+    kind = next((kind for fits, kind in KINDS if fits(fn)), Tool)
+    return kind(fn, **options)

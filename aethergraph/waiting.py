@@ -19,7 +19,7 @@ from .errors import AlreadyAnswered, BadAnswer, DamagedRecord, UnknownWait
 from .schema import Question
 from .store import Store, Transaction
 
-State = Literal["open", "answered", "withdrawn", "timed out"]
+State = Literal["open", "answered", "withdrawn", "timed out", "reserved", "kept"]
 
 PREFIX = "w:"
 INBOX = "in:"
@@ -31,6 +31,7 @@ class WaitRow(msgspec.Struct, frozen=True, array_like=True):
     deadline, created, answered_at: seconds since the epoch, 0 for none.
     answer: msgpack of the checked answer, empty unless `state` is "answered".
     answer_id: what the answerer called its answer, so that sending it twice is harmless.
+    state: "reserved" where the token is out and what it asks is not known yet; "kept" where an answer came before that.
     round: raised each time an answer is refused or the question changes.
     refused: why the answer of the last round was refused, for whoever answers next.
     by_default: nobody answered in time and the question's default was taken.
@@ -70,8 +71,10 @@ def open_op(row: WaitRow) -> Op:
 
     def op(transaction: Transaction) -> None:
         old = _load(row.token, transaction.get(PREFIX + row.token))
-        if old is None:
+        if old is None or old.state == "reserved":
             _save(transaction, row)
+        elif old.state == "kept":
+            _save(transaction, _taken_up(row, old))
         elif not _asks_the_same(old.question, row.question):
             _save(transaction, msgspec.structs.replace(row, round=old.round + 1))
         elif old.state == "withdrawn":
@@ -87,12 +90,38 @@ def open_op(row: WaitRow) -> Op:
     return op
 
 
+def reserve_op(row: WaitRow) -> Op:
+    """Let the token of `row` be known before its question is: what is answered from now on is kept for it."""
+
+    def op(transaction: Transaction) -> None:
+        old = _load(row.token, transaction.get(PREFIX + row.token))
+        if old is None or old.state == "withdrawn":
+            _save(transaction, msgspec.structs.replace(row, state="reserved"))
+
+    return op
+
+
+def close_op(token: str, value: Any, answer_id: str, now: float) -> Op:
+    """The wait has got `value` by another way than an answer: from a signal, or from an earlier answer."""
+
+    def op(transaction: Transaction) -> None:
+        row = _load(token, transaction.get(PREFIX + token))
+        if row is not None and row.state in ("open", "reserved"):
+            answer = _encoder.encode(value)
+            _save(
+                transaction,
+                msgspec.structs.replace(row, state="answered", answer=answer, answer_id=answer_id, answered_at=now),
+            )
+
+    return op
+
+
 def withdraw_op(token: str) -> Op:
     """Close the wait if it is open; an answer that is there already stays on record."""
 
     def op(transaction: Transaction) -> None:
         row = _load(token, transaction.get(PREFIX + token))
-        if row is not None and row.state == "open":
+        if row is not None and row.state in ("open", "reserved", "kept"):
             _save(transaction, msgspec.structs.replace(row, state="withdrawn"))
         taken_op(token)(transaction)
 
@@ -175,7 +204,10 @@ def answer(
         row = _load(token, transaction.get(PREFIX + token))
         if row is None:
             raise UnknownWait(token)
-        if row.state == "answered" and answer_id and row.answer_id == answer_id:
+        if row.state in ("answered", "kept") and answer_id and row.answer_id == answer_id:
+            return row
+        if row.state == "reserved":
+            _save(transaction, row := _kept(row, value, answer_id, now))
             return row
         if row.state == "open" and not ours(row.run_id):
             transaction.set(INBOX + token, row.run_id.encode())
@@ -247,6 +279,22 @@ def _answered(row: WaitRow, value: Any, answer_id: str, now: float) -> WaitRow:
     )
 
 
+def _kept(row: WaitRow, value: Any, answer_id: str, now: float) -> WaitRow:
+    """An answer before its question: it is only known that it must be plain."""
+    checked = schema.check(Question(schema.EXTERNAL, ""), value)
+    return msgspec.structs.replace(
+        row, state="kept", answer=_encoder.encode(checked), answer_id=answer_id, answered_at=now
+    )
+
+
+def _taken_up(row: WaitRow, kept: WaitRow) -> WaitRow:
+    """The question of `row` opens where an answer is kept: it is taken if it fits, else refused with the reason."""
+    try:
+        return _answered(row, kept.value, kept.answer_id, kept.answered_at)
+    except BadAnswer as error:
+        return msgspec.structs.replace(row, round=kept.round + 1, refused=error.why)
+
+
 def _timed_out(row: WaitRow) -> WaitRow:
     if not row.question.has_default:
         return msgspec.structs.replace(row, state="timed out", answered_at=row.deadline)
@@ -255,4 +303,4 @@ def _timed_out(row: WaitRow) -> WaitRow:
 
 
 def _how(row: WaitRow) -> str:
-    return "timed out" if row.by_default else row.state
+    return "timed out" if row.by_default else "answered" if row.state == "kept" else row.state

@@ -57,6 +57,7 @@ def _count(picture: Picture) -> str:
 def _text(picture: Picture, status: RunStatus) -> str:
     head = f"run {line(picture.run_id)} of {line(picture.name)}: {status.value}, {_count(picture)}"
     asked = [f"  asks: {line(ask.question.prompt)[:200]}" for ask in picture.asks.values()]
+    asked += [f"  waits for: {line(one.question.prompt)[:200]}" for one in picture.awaited.values()]
     error = [f"  {line(error_text(picture.error)[:400])}"] if picture.error else []
     more = [f"  go on: %aether resume {line(picture.run_id)}"] if status in _UNFINISHED else []
     return "\n".join([head, *asked, *error, *more])
@@ -150,6 +151,9 @@ def _asks(picture: Picture) -> list[str]:
         tail = f' <span style="{_SMALL}">({escape(options)})</span>' if options else ""
         prompt = escape(clean(ask.question.prompt)[:1000])
         parts.append(f'<div style="margin:4px 0;color:#a65f00">&#9670; {prompt}{tail}</div>')
+    for awaited in picture.awaited.values():
+        what = escape(clean(awaited.question.prompt)[:1000])
+        parts.append(f'<div style="margin:4px 0;{_SMALL}">&#9671; waits for: {what}</div>')
     return parts
 
 

@@ -20,17 +20,17 @@ EXTENSION = ROOT / "jupyter_ext"
 # A module that is not named here is a door (9): it may use everything, and nothing below may use it.
 ROOMS = {
     1: "errors ids",
-    2: "status schema graph facts identity outputs shapes arguments failures tagged canonical preview labels layout "
-    "literals scopes suspended references graph_text graph_svg",
+    2: "status schema graph facts identity outputs shapes arguments failures tagged canonical preview labels "
+    "layout literals scopes suspended references graph_text graph_svg",
     3: "flow picture groups notes plots transcript scene",
     4: "store clock codec contents mentions fingerprint source engine keyring origins slots",
     5: "disk blobs owner journal roster waiting doorbell drawing definitions importing wording gathering "
     "merging services channels",
     6: "context",
-    7: "loop guests alarms places calls mailbox timers desks effects asking attempts validity dispatch delivery "
-    "execution running resuming hooks telling ancestry bells inbox lingering parking launching forking collecting "
-    "caching runlist hub executors children",
-    8: "building mapping tooling reactive walking static",
+    7: "loop guests alarms places calls mailbox timers desks effects asking attempts validity dispatch "
+    "delivery execution running resuming hooks telling ancestry bells inbox lingering parking launching "
+    "forking collecting caching runlist hub executors children stages",
+    8: "building mapping tooling reactive walking static staging",
 }
 ROOM_OF = {name: number for number, names in ROOMS.items() for name in names.split()}
 DOORS = 9

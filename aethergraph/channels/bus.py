@@ -121,13 +121,20 @@ class Bus:
 
         A scripted answer comes first wherever there is one. Then the channel. Where nobody can be asked, the
         question's default is the answer; without one the asker raises NoOneToAsk. A scripted answer that does not fit
-        is a BadAnswer at once: asking the script again would not end.
+        is a BadAnswer at once: asking the script again would not end. Where no person is asked, only a script that
+        answers by name or prompt has a say.
         """
-        route = self.route(key)
-        last = self._last(route, run_id)
         sources = self._sources(question)
-        if not sources and not isinstance(route.adapter, ScriptedChannel):
-            return last
+        if question.by_person:
+            route = self.route(key)
+            last = self._last(route, run_id)
+            if not sources and not isinstance(route.adapter, ScriptedChannel):
+                return last
+        else:
+            last = None
+            sources = [script for script in sources if isinstance(script.answers, Mapping)]
+            if not sources:
+                return None
         current = scripted.active()
 
         async def ask(question: Question, token: str, refused: str) -> Any:

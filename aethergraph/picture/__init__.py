@@ -33,6 +33,7 @@ _FOLD: dict[type[f.Fact], Callable[[Canvas, Any], None]] = {
     **forks.FOLD,
     f.TimerFired: _unseen,
     f.EffectIntended: _unseen,
+    f.SignalTaken: _unseen,
 }
 
 

@@ -27,7 +27,8 @@ class Canvas:
         self.groups = Groups()
         self.counts: Counter[NodeStatus] = Counter()
         self.transcript = Transcript()
-        self.asks: dict[int, Ask] = {}
+        self.asks: dict[int, Ask] = {}  # what people are asked
+        self.awaited: dict[int, Ask] = {}  # what comes from elsewhere: answers of other systems, signals
         self.tracks: dict[str, Track] = {}
         self.artifacts: dict[bytes, Saved] = {}
         self.body = Notes()  # what the run's own body printed and showed
@@ -66,7 +67,7 @@ class Canvas:
     @property
     def state(self) -> RunStatus:
         """`status`, with `WAITING` for a run that has nothing to do but wait for answers."""
-        if self.status is RunStatus.RUNNING and self.asks and not self.working:
+        if self.status is RunStatus.RUNNING and (self.asks or self.awaited) and not self.working:
             return RunStatus.WAITING
         return self.status
 

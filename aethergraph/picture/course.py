@@ -67,6 +67,12 @@ def _run_done(canvas: Canvas, fact: f.RunDone) -> None:
     _end(canvas, RunStatus.DONE, fact.t, _UNCLAIMED)
 
 
+def _continued(canvas: Canvas, fact: f.RunContinued) -> None:
+    canvas.why = f"it goes on as {fact.run_id}"
+    canvas.transcript.add(canvas.clock(fact.t), "phase", f"goes on as: {fact.run_id}", 0, key="continued")
+    canvas.changed.head = True
+
+
 def _run_failed(canvas: Canvas, fact: f.RunFailed) -> None:
     canvas.error = fact.error
     _end(canvas, RunStatus.FAILED, fact.t, _CUT_OFF)
@@ -81,7 +87,7 @@ def _run_paused(canvas: Canvas, fact: f.RunPaused) -> None:
 
 def _run_cancelled(canvas: Canvas, fact: f.RunCancelled) -> None:
     canvas.why = fact.by
-    for no in list(canvas.asks):
+    for no in [*canvas.asks, *canvas.awaited]:
         close_ask(canvas, canvas.nodes[no])
     _end(canvas, RunStatus.CANCELLED, fact.t, dict.fromkeys(ALIVE, NodeStatus.CANCELLED))
 
@@ -93,4 +99,5 @@ FOLD: dict[type[f.Fact], Callable[[Canvas, Any], None]] = {
     f.RunFailed: _run_failed,
     f.RunPaused: _run_paused,
     f.RunCancelled: _run_cancelled,
+    f.RunContinued: _continued,
 }

@@ -16,7 +16,7 @@ from .questions import close_ask
 def _forked(canvas: Canvas, fact: f.Forked) -> None:
     canvas.parent = fact.parent
     canvas.forked_at = canvas.nodes[fact.no].node_id if fact.no else ""
-    for no in list(canvas.asks):  # they are the parent's
+    for no in [*canvas.asks, *canvas.awaited]:  # they are the parent's
         close_ask(canvas, canvas.nodes[no])
         canvas.transcript.supersede_key(no)
         canvas.move(canvas.nodes[no], NodeStatus.READY)

@@ -16,22 +16,19 @@ from .parts import HIDDEN, Ask, Node, answer_text, error_text, plain
 def _wait_opened(canvas: Canvas, fact: f.WaitOpened) -> None:
     node = canvas.nodes[fact.no]
     question = schema.decode(fact.question)
-    if not question.by_person:
-        node.label = line(question.prompt)[:60]
-        canvas.move(node, NodeStatus.WAITING)
-        canvas.changed.shape = True
-        return
-    node.label = f"ask: {line(question.name or question.prompt)[:60]}"
-    old = canvas.asks.get(fact.no)
+    for_people, name = question.by_person, line(question.name or question.prompt)[:60]
+    node.label = name if question.kind == "timer" else f"{'ask' if for_people else node.callee}: {name}"
+    old = canvas.asks.pop(fact.no, None) or canvas.awaited.pop(fact.no, None)
     since = canvas.clock(fact.t)
-    canvas.asks[fact.no] = Ask(
-        fact.no, fact.token, question, since, fact.deadline, fact.round, old.refused if old else ""
-    )
+    ask = Ask(fact.no, fact.token, question, since, fact.deadline, fact.round, old.refused if old else "")
+    (canvas.asks if for_people else canvas.awaited)[fact.no] = ask
     scope = canvas.nodes.get(node.scope)
     if old is None and scope is not None:
         scope.asking += 1
     canvas.move(node, NodeStatus.WAITING)
     canvas.changed.asks = canvas.changed.shape = True
+    if not for_people:
+        return
     entry = canvas.transcript.find(fact.no)
     if entry is None or not entry.open:
         entry = canvas.transcript.add(since, "ask", question.prompt, node.scope, key=fact.no)
@@ -39,10 +36,17 @@ def _wait_opened(canvas: Canvas, fact: f.WaitOpened) -> None:
     canvas.transcript.touch(entry)
 
 
+def _wait_reserved(canvas: Canvas, fact: f.WaitReserved) -> None:
+    canvas.clock(fact.t)
+    canvas.move(canvas.nodes[fact.no], NodeStatus.PENDING)
+
+
 def answered(canvas: Canvas, node: Node) -> None:
     """A question has its answer, or will have none."""
     ask = close_ask(canvas, node)
     entry = canvas.transcript.find(node.no)
+    if ask is not None and entry is None and node.error is None:
+        node.answer = answer_text(plain(node.value))[:1000]
     if entry is None or ask is None:
         return
     if node.error is not None:
@@ -55,7 +59,7 @@ def answered(canvas: Canvas, node: Node) -> None:
 
 def close_ask(canvas: Canvas, node: Node) -> Ask | None:
     """The question of `node` is no longer open; the question, or None where there was none."""
-    ask = canvas.asks.pop(node.no, None)
+    ask = canvas.asks.pop(node.no, None) or canvas.awaited.pop(node.no, None)
     if ask is None:
         return None
     scope = canvas.nodes.get(node.scope)
@@ -70,7 +74,7 @@ def close_ask(canvas: Canvas, node: Node) -> Ask | None:
 
 
 def _wait_refused(canvas: Canvas, fact: f.WaitRefused) -> None:
-    ask = canvas.asks.get(fact.no)
+    ask = canvas.asks.get(fact.no) or canvas.awaited.get(fact.no)
     if ask is not None:
         ask.refused, ask.round = fact.why, fact.round
         canvas.changed.asks = True
@@ -81,11 +85,12 @@ def _wait_withdrawn(canvas: Canvas, fact: f.WaitWithdrawn) -> None:
     close_ask(canvas, node)
     canvas.transcript.supersede_key(fact.no)
     node.ended, node.why = canvas.clock(fact.t), fact.why
-    if node.status is NodeStatus.WAITING:
+    if node.status in (NodeStatus.WAITING, NodeStatus.PENDING):
         canvas.move(node, NodeStatus.CANCELLED)
 
 
 FOLD: dict[type[f.Fact], Callable[[Canvas, Any], None]] = {
+    f.WaitReserved: _wait_reserved,
     f.WaitOpened: _wait_opened,
     f.WaitRefused: _wait_refused,
     f.WaitWithdrawn: _wait_withdrawn,

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, cast, overload
 
-import msgspec
-
 from .. import schema
 from ..channels.adapter import Message
 from ..engine import Outcome
-from ..errors import BadAnswer
 from ..schema import Question
 from .progress import Bar
 from .scope import Scope, clean, never_waits
@@ -167,10 +164,6 @@ class Channel:
         channel: str | None = None,
     ) -> int | float:
         """Ask for a number between `min` and `max`, both included; an int where `step` and `min` are whole."""
-        if min is not None and max is not None and min > max:
-            raise ValueError(f"no number can answer {prompt!r}: min={min:g} is above max={max:g}")
-        if step is not None and step <= 0:
-            raise ValueError(f"step={step:g} of {prompt!r} is not above 0")
         question = self._question("number", prompt, name, timeout_s, default, channel, min=min, max=max, step=step)
         return cast("int | float", await self._ask(question, channel))
 
@@ -186,28 +179,16 @@ class Channel:
         options: Sequence[str] = (),
         **more: Any,
     ) -> Question:
-        if not isinstance(prompt, str) or not prompt.strip():
-            raise ValueError(f"a question needs a prompt, got {prompt!r}")
-        if timeout_s is not None and timeout_s <= 0:
-            raise ValueError(f"timeout_s={timeout_s:g} of {prompt!r} is not above 0")
-        if kind in ("approval", "choice"):
-            _check_options(prompt, options)
-        question = Question(
+        return schema.make(
             kind,
-            clean(prompt),
-            clean(name or ""),
-            [clean(option) for option in options],
+            clean(prompt) if isinstance(prompt, str) else prompt,
+            name=clean(name or ""),
+            options=[clean(one) for one in options] if _are_texts(options) else options,
             timeout_s=timeout_s,
+            default=default,
             channel=self._scope.bus.route(channel or self._key).key,
             **more,
         )
-        if default is None:
-            return question
-        try:
-            checked = schema.check(question, list(default) if isinstance(default, tuple) else default)
-        except BadAnswer as error:
-            raise ValueError(f"default={default!r} does not fit {prompt!r}: {error.why}") from None
-        return msgspec.structs.replace(question, default=checked, has_default=True)
 
     async def _ask(self, question: Question, channel: str | None) -> Any:
         scope = self._scope
@@ -216,13 +197,8 @@ class Channel:
         return await desk.ask(question, asker)
 
 
-def _check_options(prompt: str, options: Sequence[str]) -> None:
-    if isinstance(options, str) or not all(isinstance(option, str) for option in options):
-        raise TypeError(f"the options of {prompt!r} are a list of texts, got {options!r}")
-    if not options:
-        raise ValueError(f"{prompt!r} has no options to choose from")
-    if len(set(options)) != len(options):
-        raise ValueError(f"options of {prompt!r} are there twice: {', '.join(map(repr, options))}")
+def _are_texts(options: Sequence[str]) -> bool:
+    return not isinstance(options, str) and all(isinstance(option, str) for option in options)
 
 
 class Stream:

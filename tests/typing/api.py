@@ -6,7 +6,19 @@ from datetime import timedelta
 from typing import Any, assert_type
 
 import aethergraph as ag
-from aethergraph import NodeContext, Outputs, Run, RunInfo, RunStatus, Runtime, WaitInfo, graph_fn, tool
+from aethergraph import (
+    DualStageTool,
+    NodeContext,
+    Outputs,
+    Run,
+    RunInfo,
+    RunStatus,
+    Runtime,
+    WaitInfo,
+    WaitSpec,
+    graph_fn,
+    tool,
+)
 from aethergraph.ancestry import Origin
 from aethergraph.collecting import Garbage
 from aethergraph.reactive import Agent
@@ -21,6 +33,30 @@ def bare(x: int) -> int:
 @tool(outputs=["y"], retries=2, backoff_s=0.1, timeout_s=3.0, max_concurrency=2, pure=True, cache=True)
 async def double(x: int) -> dict[str, int]:
     return {"y": 2 * x}
+
+
+@tool(outputs=["model"], retries=1)
+class Train(DualStageTool):
+    async def setup(self, n: int, *, context: NodeContext) -> WaitSpec | dict[str, Any]:
+        assert_type(context.continuation_token, str)
+        return WaitSpec("the job", timeout_s=60, poll_s=5.0)
+
+    async def on_resume(self, payload: Any, *, context: NodeContext, n: int) -> dict[str, Any]:
+        return {"model": payload}
+
+    async def poll(self, n: int, token: str) -> Any:
+        return None
+
+
+@tool(outputs=["y"])
+async def submit(x: int, *, context: NodeContext) -> WaitSpec:
+    call = await context.create_continuation()
+    return WaitSpec("which?", kind="choice", options=[call.token])
+
+
+@submit.on_resume
+def after(payload: Any, x: int) -> int:
+    return x
 
 
 @graph_fn(outputs=["y", "name"], max_concurrency=4, tags=["test"])
@@ -43,12 +79,16 @@ async def agent(x: int = 3, *, context: NodeContext) -> dict[str, Any]:
     assert_type(await context.wait_run(run_id, timeout_s=1.0), Outputs | None)
     assert_type(await context.run_and_wait(agent, inputs={"x": 1}), Outputs)
     await context.cancel_run(run_id)
+    call = await context.create_continuation("call")
+    await context.wait_for_resume(call, prompt="the call", timeout_s=5.0, default=None)
+    await Train(3)
     return {"y": out.y, "name": ""}
 
 
 def names() -> None:
     assert_type(bare, Tool)
     assert_type(double, Tool)
+    assert_type(submit, Tool)
     assert_type(agent, Agent)
     assert_type(ag.run(agent, x=1), Outputs)
     assert_type(ag.start(agent, {"x": 1}, keep=True), Run)
