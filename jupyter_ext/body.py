@@ -8,13 +8,11 @@ from collections.abc import Iterator, Sequence
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
-def awaits(body: ast.Module) -> bool:
-    """Whether the body needs an `async def`."""
-    return any(
-        isinstance(node, (ast.Await, ast.AsyncFor, ast.AsyncWith))
-        or (isinstance(node, ast.comprehension) and bool(node.is_async))
-        for node in _own(body)
-    )
+def awaits(body: ast.Module) -> int:
+    """The first line that needs an `async def`, or 0."""
+    lines = [node.lineno for node in _own(body) if isinstance(node, (ast.Await, ast.AsyncFor, ast.AsyncWith))]
+    inside = [node for node in _own(body) if isinstance(node, ast.comprehension) and node.is_async]
+    return min(lines + [node.target.lineno for node in inside], default=0)
 
 
 def first_yield(body: ast.Module) -> int:

@@ -1,4 +1,4 @@
-"""`%%graph_fn name(x) -> y` and `%%tool name(x) -> y`: the cell is the body of one function.
+"""`%%graph_fn name(x) -> y`, and `%%graphify` and `%%tool` likewise: the cell is the body of one function.
 
 A clean-up transformer turns the cell into one real `def`, line for line, before IPython looks for magics. So
 tracebacks, `inspect.getsource`, `return` and syntax errors are those of a function that was typed by hand:
@@ -35,7 +35,7 @@ Transform = Callable[[str], str]  # IPython's own: `!cmd`, `%magic` and `obj?` b
 
 
 def transform(lines: list[str], ipython: Transform) -> list[str]:
-    """The lines of a cell; one that begins with `%%graph_fn` or `%%tool` becomes a function and its definition.
+    """The lines of a cell; one that begins with `%%graph_fn` or the like becomes a function and its definition.
 
     Raises:
         SyntaxError: the first line is wrong, or is not the first; or the body can never give a declared output.
@@ -59,8 +59,11 @@ def function(header: Header, line: str, body: str) -> str:
     if number := first_yield(tree):
         why = f"the body of {header.name} cannot yield; return its outputs, or name them after ->"
         raise wrong(body.split("\n")[number - 2], why, 0, number)
-    is_async = header.kind == "graph_fn" or awaits(tree)
-    signature = header.signature(context=uses(tree, "context"))
+    is_async = header.kind == "graph_fn" or bool(awaits(tree))
+    if is_async and header.kind == "graphify":
+        why = f"{header.name} is a static graph: it is written, not run, and awaits nothing; leave out `await`"
+        raise wrong(body.split("\n")[awaits(tree) - 2], why, 0, awaits(tree))
+    signature = header.signature(context=uses(tree, "context") and header.kind != "graphify")
     out = [f"{'async ' if is_async else ''}def {signature}:\n"]
     for number, text in enumerate(_lines(body)):
         out.append(text if number in inside or not text.strip() else INDENT + text)
@@ -71,7 +74,10 @@ def function(header: Header, line: str, body: str) -> str:
     out.append(f'{header.name} = __import__("aethergraph").{header.kind}{outputs}({header.name})\n')
     out.append(f"{SAY}({header.kind!r}, {header.name})\n")
     if header.runs:
-        out.append(f"await {header.name}()\n")
+        call = (
+            f"{header.name}()" if header.kind == "graph_fn" else f'__import__("aethergraph").run_async({header.name})'
+        )
+        out.append(f"await {call}\n")
     return "".join(out)
 
 
@@ -79,10 +85,11 @@ def say(kind: str, made: Any) -> None:
     """Show one quiet line about what a cell has defined; called by the transformed cell."""
     from IPython.display import publish_display_data
 
-    signature = inspect.signature(made.fn)
+    signature = inspect.signature(made.fn) if kind != "graphify" else made.signature
     shown = [p for p in signature.parameters.values() if p.name != "context"]
     text = f"{kind} {made.name}{signature.replace(parameters=shown)}"
     text += f" -> {', '.join(made.outputs)}" if made.outputs else ""
+    text += f"   ({made.name}() draws it)" if kind == "graphify" else ""
     style = "opacity:.65;font-family:var(--jp-code-font-family,monospace);font-size:90%"
     page = f'<span style="{style}">{html.escape(text)}</span>'
     publish_display_data({"text/plain": text, "text/html": page})  # type: ignore[no-untyped-call,unused-ignore]

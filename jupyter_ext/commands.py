@@ -15,7 +15,7 @@ from IPython.display import publish_display_data
 from aethergraph import hub
 from aethergraph.facts import WAIT
 from aethergraph.inbox import WaitInfo
-from aethergraph.labels import line
+from aethergraph.labels import cut, line
 from aethergraph.roster import RunInfo
 from aethergraph.running import Run
 from aethergraph.schema import Question, decode
@@ -24,12 +24,13 @@ from aethergraph.status import ENDED, RunStatus
 
 from . import doctor, notebook, run_view, trust
 from .settings import CHOICES, settings
-from .table import Table, plan_table, run_table, wait_table
+from .table import Table, plan_table, run_table, short, wait_table
 
 LISTED = 50
 AGES = {"h": 3600.0, "d": 86400.0, "w": 604800.0}  # seconds, by the letter after a number
 ROOMY = 1 << 30  # bytes of a store, above which it is said once how to make room
 TOLD = "told-size"  # a row that says that it was said
+NAMED = 8  # questions that an error names
 PARKED_S = 1.0  # a run that has only waited for so long is left alone
 
 
@@ -312,7 +313,13 @@ def _wait(name: str) -> WaitInfo | None:
     exact = [wait for wait in waits if name in (wait.token, wait.run_id)]
     found = exact or [wait for wait in waits if wait.token.startswith(name)]
     if len(found) > 1:
-        raise UsageError(f"{len(found)} questions fit {name!r}: {', '.join(wait.token for wait in found)}")
+        rows = [
+            f"  {token}  {cut(wait.prompt, 400)}"
+            for token, wait in zip(short([wait.token for wait in found]), found, strict=True)
+        ]
+        more = [f"  and {len(rows) - NAMED} more: `%aether waits`"] if len(rows) > NAMED else []
+        which = "\n".join([f"{len(found)} questions fit {name!r}; say which one:", *rows[:NAMED], *more])
+        raise UsageError(which)
     return found[0] if found else None
 
 

@@ -112,7 +112,7 @@ class Extension:
 
 def _forget_magics(shell: Any) -> None:
     manager = shell.magics_manager
-    for kind, names in (("line", ["aether"]), ("cell", ["graph_fn", "tool"])):
+    for kind, names in (("line", ["aether"]), ("cell", ["graph_fn", "graphify", "tool"])):
         for name in names:
             manager.magics[kind].pop(name, None)
     manager.registry.pop(AetherMagics.__name__, None)

@@ -1,4 +1,4 @@
-"""The first line of a `%%graph_fn` or `%%tool` cell: `%%graph_fn [--run] name(x: int = 3) -> y, z`."""
+"""The first line of a `%%graph_fn`, `%%graphify` or `%%tool` cell: `%%graph_fn [--run] name(x: int = 3) -> y, z`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 import tokenize
 from dataclasses import dataclass
 
-KINDS = ("graph_fn", "tool")
+KINDS = ("graph_fn", "graphify", "tool")
 FIRST_LINE = re.compile(rf"%%(?P<kind>{'|'.join(KINDS)})(?=[ \t(]|$)(?P<rest>.*)", re.DOTALL)
 OPTION = re.compile(r"\s*--(?P<name>[\w-]*)(?P<value>=\S*)?")
 

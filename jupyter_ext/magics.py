@@ -1,4 +1,4 @@
-"""`%aether`, and `%%graph_fn` and `%%tool` for `?`, Tab and `run_cell_magic`."""
+"""`%aether`, and `%%graph_fn`, `%%graphify` and `%%tool` for `?`, Tab and `run_cell_magic`."""
 
 from __future__ import annotations
 
@@ -50,6 +50,16 @@ class AetherMagics(Magics):
         these names at the end of the body. Running the cell defines the agent; --run also runs it.
         """
         return self._define("graph_fn", line, cell)
+
+    @cell_magic
+    def graphify(self, line: str, cell: str) -> Any:
+        """%%graphify [--run] name(x: int = 3) -> y, z
+
+        The cell is the body of a static graph, which is written and not run: tools are called without `await`, and
+        what they give is passed on by reference. Running the cell defines the graph; `name()` draws it, and
+        `run(name, x=3)` or `await run_async(name, x=3)` runs it, as --run does.
+        """
+        return self._define("graphify", line, cell)
 
     @cell_magic
     def tool(self, line: str, cell: str) -> Any:

@@ -27,6 +27,9 @@ COLOURS = {
     RunStatus.FAILED: "#c24e00",
     RunStatus.CANCELLED: "#6b6b6b",
 }  # Okabe-Ito, darkened where light and dark pages both have to be readable
+WHOLE = 40  # characters of a name that stays on one line
+_LEFT = "text-align:left"
+DIGITS = 4  # of a token that are shown at least: one that is opened later should differ
 PLANNED = 30  # rows of a plan that are shown
 STEPS = ((90, "s", 1), (5400, "min", 60), (129_600, "h", 3600), (float("inf"), "d", 86_400))
 
@@ -66,17 +69,19 @@ class Table:
         notes = "".join(f"{quiet}{html.escape(note)}</div>" for note in self.notes)
         if not self.rows:
             return title + notes
-        left = 'style="text-align:left"'
-        head = "".join(f"<th {left}>{html.escape(text)}</th>" for text in self.head)
-        rows = "".join(f"<tr>{''.join(f'<td {left}>{_cell(cell)}</td>' for cell in row)}</tr>" for row in self.rows)
+        head = "".join(f'<th style="{_LEFT}">{html.escape(text)}</th>' for text in self.head)
+        rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in self.rows)
         return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{notes}"
 
 
 def _cell(cell: Cell) -> str:
+    whole = cell.code or (len(cell.text) <= WHOLE and " " not in cell.text)  # a name or command is not broken in two
     text = html.escape(cell.text)
     if cell.code:
-        return f"<code>{text}</code>"
-    return f'<span style="color:{cell.colour}">{text}</span>' if cell.colour else text
+        text = f"<code>{text}</code>"
+    elif cell.colour:
+        text = f'<span style="color:{cell.colour}">{text}</span>'
+    return f'<td style="{_LEFT}{";white-space:nowrap" if whole else ""}">{text}</td>'
 
 
 def run_table(infos: Iterable[Any], now: float, title: str = "") -> Table:
@@ -118,7 +123,8 @@ def command(info: Any) -> str:
 def wait_table(waits: Iterable[Any], now: float) -> Table:
     """Open questions and what else is waited for, oldest first as given."""
     waits = list(waits)
-    rows = [_wait(wait, now) for wait in waits]
+    names = short([wait.token for wait in waits])
+    rows = [_wait(wait, name, now) for wait, name in zip(waits, names, strict=True)]
     asked = sum(1 for wait in waits if wait.kind in ASKED)
     title = _counted(asked, "open question") if asked else "no open questions"
     if len(waits) > asked:
@@ -126,7 +132,18 @@ def wait_table(waits: Iterable[Any], now: float) -> Table:
     return Table(title, ("question", "kind", "run", "node", "age", "to answer"), rows)
 
 
-def _wait(wait: Any, now: float) -> list[Cell]:
+def short(tokens: Sequence[str]) -> list[str]:
+    """The beginnings of `tokens` that are enough to tell them apart, in the same order."""
+    return [_short(token, [other for other in tokens if other != token]) for token in tokens]
+
+
+def _short(token: str, others: Sequence[str]) -> str:
+    least = token.find("-") + 1 + DIGITS
+    sizes = range(least, len(token))
+    return next((token[:n] for n in sizes if not any(other.startswith(token[:n]) for other in others)), token)
+
+
+def _wait(wait: Any, name: str, now: float) -> list[Cell]:
     options = list(getattr(wait.schema, "options", ()) or ())
     kind = f"{wait.kind}: {' | '.join(options)}" if options else wait.kind
     due = f", due in {age(wait.deadline - now)}" if wait.deadline else ""
@@ -136,7 +153,7 @@ def _wait(wait: Any, now: float) -> list[Cell]:
         Cell(line(wait.run_id)),
         Cell(line(wait.node_id)),
         Cell(age(now - wait.created_at) + due),
-        Cell(f"%aether answer {line(wait.token)} ...", code=True) if wait.kind in ASKED else Cell(""),
+        Cell(f"%aether answer {line(name)} ...", code=True) if wait.kind in ASKED else Cell(""),
     ]
 
 

@@ -187,3 +187,27 @@ def test_other_cells_are_left_as_they_are() -> None:
     lines = ["x = 1\n", "%matplotlib inline\n"]
     assert cells.transform(lines, str) is lines
     assert cells.transform([], str) == []
+
+
+GRAPH = "%%graphify twice(x: int = 3) -> y\n\none = double(x)\ny = double(one.y).y"
+
+
+def test_a_graphify_cell_defines_a_static_graph(ip: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    ran(ip, "%%tool double(x: int) -> y\ny = 2 * x")
+    ran(ip, GRAPH)
+    assert text(ip, GRAPH).splitlines()[:3] == ["def twice(x: int = 3):", "", "    one = double(x)"]
+    assert "graphify twice(x: int = 3) -> y   (twice() draws it)" in capsys.readouterr().out
+    assert len(ran(ip, "twice()").nodes) == 2
+    assert ran(ip, "from aethergraph import run\nrun(twice, x=1)") == {"y": 4}
+
+
+def test_a_static_graph_that_awaits_is_refused_with_its_line(ip: InteractiveShell) -> None:
+    error = refused(ip, "%%graphify twice(x) -> y\n\ny = (await double(x)).y")
+    assert error.lineno == 3 and error.text == "y = (await double(x)).y\n"
+    assert "is a static graph: it is written, not run, and awaits nothing; leave out `await`" in str(error)
+
+
+def test_a_graphify_cell_with_run_runs_it(ip: InteractiveShell) -> None:
+    ran(ip, "%%tool double(x: int) -> y\ny = 2 * x")
+    assert ran(ip, GRAPH.replace("graphify", "graphify --run")) == {"y": 12}
+    assert ran(ip, "twice.last_run.outputs") == {"y": 12}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aethergraph.schema import Question
-from jupyter_ext.table import Cell, Table, age, command, plan_table, run_table, wait_table
+from jupyter_ext.table import Cell, Table, age, command, plan_table, run_table, short, wait_table
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -126,3 +126,15 @@ def test_a_table_without_rows_is_its_title() -> None:
         "text/html": '<div style="opacity:.75;margin:2px 0 4px">&lt;none&gt;</div>',
     }
     assert "<code>x</code>" in Table("t", ("a",), [[Cell("x", code=True)]])._repr_mimebundle_()["text/html"]
+
+
+def test_a_token_is_shown_as_far_as_tells_it_apart() -> None:
+    assert short(["ask-abcdefg", "ask-abcdxyz", "ask_2-abcdefg"]) == ["ask-abcde", "ask-abcdx", "ask_2-abcd"]
+    assert short(["ask-a", "ask-a"]) == ["ask-a", "ask-a"]
+
+
+def test_names_and_commands_stay_on_one_line() -> None:
+    page = Table(
+        "t", ("a", "b"), [[Cell("study-pb9nv"), Cell("a long text"), Cell("%aether show x", code=True)]]
+    )._html()
+    assert page.count("white-space:nowrap") == 2
