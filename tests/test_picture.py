@@ -30,6 +30,13 @@ def test_a_node_runs_and_is_done_with_times_of_the_run(story: Story) -> None:
     assert story.picture().done == 1
 
 
+def test_a_result_that_cannot_be_stored_is_told(story: Story) -> None:
+    no = story.node("read")
+    why = "output 'lines' of node read of run r of type generator cannot be stored"
+    story.put(f.NodeDone(no, True, b"", story.t, volatile=why))
+    assert texts(story.picture()) == [f"will run again on resume: {why}"]
+
+
 def test_a_pure_node_that_ran_in_one_fact_began_before_it_ended(story: Story) -> None:
     story.wait(3)
     story.put(f.NodeRan(1, b"k", 0, "", 0, "square", "square", b"", story.t, 2.0, True, b"m\x80"))

@@ -77,6 +77,9 @@ def _node_done(canvas: Canvas, fact: f.NodeDone) -> None:
 def _finish(canvas: Canvas, node: Node, fact: f.NodeDone | f.NodeRan, ended: float) -> None:
     node.ended, node.value, node.error = ended, fact.value, fact.error
     node.attempt, node.volatile, node.epoch = fact.attempt, fact.volatile, canvas.epoch
+    if fact.volatile and fact.ok:
+        text = f"will run again on resume: {fact.volatile}"
+        canvas.transcript.add(ended, "log", text, node.no, key=("volatile", node.no), execution=node.execution)
     canvas.move(node, NodeStatus.DONE if fact.ok else NodeStatus.FAILED)
 
 
