@@ -121,6 +121,8 @@ class Attempts:
         handle: CallHandle = seat.call
         if self._waiting:
             self._waiting.discard(seat)
+        if self._run.strict is not None:
+            self._run.strict.arguments(handle)
         self._run.live.add(handle)
         tool = handle.target
         place = AttemptPlace(handle, 1, not tool.is_async, self._desk)
@@ -297,6 +299,8 @@ class Attempts:
         seat = Seat(run, handle, (), self._slots.of(handle.target))
         if not seat.take():
             raise OurBug(f"{handle.callee} was run in place without a slot of its tool")
+        if run.strict is not None:
+            run.strict.arguments(handle)
         started = run.clock()
         place = AttemptPlace(handle, 1, False, self._desk)
         token = HERE.set(place)

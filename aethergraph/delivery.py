@@ -60,6 +60,12 @@ class Delivery:
             packed = packed or run.codec.dump_outputs(outputs, f"node {handle.node_id} of run {run.run_id}")
             value, files, hashes = packed.payload, tuple(packed.files), packed.hashes
             volatile = volatile or packed.volatile
+            if run.strict is not None:
+                try:
+                    outputs = run.strict.outputs(packed, outputs, f"node {handle.node_id} of run {run.run_id}")
+                except Exception as error:  # noqa: BLE001 (loading runs the value's own code)
+                    self.failed(handle, error, started=started, attempt=attempt, in_place=in_place)
+                    return
         ops: Sequence[Op] = ()
         cache = handle.target.kind == f.TOOL and handle.target.cache
         if cache:
@@ -206,6 +212,8 @@ class Delivery:
             mark(error, handle.no, f"in node {handle.node_id} of run {run.run_id}")
             failure = describe(error, run.codec.dump)
         payload = b"" if failure else run.codec.dump(value)
+        if run.strict is not None and failure is None:
+            value = run.codec.load(payload)
         done = f.NodeDone(handle.no, failure is None, payload, run.clock(), failure)
         position = run.fact(done, [waiting.taken_op(handle.token)])
 

@@ -67,14 +67,14 @@ class Effects:
         if known is not None:
             return run.codec.load(known.value)
         value = fn()
-        run.fact(
-            f.Effect(
-                key, place.no, place.path, run.at, name, self._args(args), run.codec.dump(value, name), run.clock()
-            ),
-            ops,
-        )
+        data = run.codec.dump(value, name)
+        run.fact(f.Effect(key, place.no, place.path, run.at, name, self._args(args), data, run.clock()), ops)
         run.journal.nudge()
-        return value
+        return self._given(value, data)
+
+    def _given(self, value: Any, data: bytes) -> Any:
+        """What whoever did an effect gets: `value`, which is recorded as `data`."""
+        return value if self._run.strict is None else self._run.codec.load(data)
 
     def at_once(self, desk: BodyDesk | AttemptDesk, name: str, args: Any, fn: Callable[[], Any]) -> Any:
         """An effect that blocks the loop for a moment, for those who cannot await: what is on record is on disk first.
@@ -100,7 +100,7 @@ class Effects:
             )
         )  # fmt: skip
         run.journal.flush()
-        return value
+        return self._given(value, data)
 
     def queue(
         self, place: BodyPlace, name: str, args: Any, work: Callable[[], Awaitable[Outcome]], intent: bool
@@ -167,7 +167,8 @@ class Effects:
         task = asyncio.current_task()
         if task is not None:
             self._works.discard(task)  # before the delivery: the run may be idle right after it
-        run.mailbox.push(position, lambda place_: self._deliver(place_, future, None, outcome.value, error))
+        value = None if failure else self._given(outcome.value, data)
+        run.mailbox.push(position, lambda place_: self._deliver(place_, future, None, value, error))
 
     def _rebuilt(self, effect: f.Effect) -> BaseException | None:
         return rebuild(effect.error, self._run.codec.load, self._run.names()) if effect.error else None
@@ -240,7 +241,7 @@ class Effects:
             outcome.ops,
         )
         await run.committed()
-        return outcome.value
+        return self._given(outcome.value, data)
 
     def unclaimed(self, name: str) -> list[bytes]:
         """The outcomes of effects of this name that code of an earlier day had, and the code of today has not."""

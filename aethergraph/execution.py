@@ -39,6 +39,7 @@ from .shapes import shape
 from .slots import Limit
 from .stages import Staging
 from .status import RunStatus
+from .strictness import Strict
 from .timers import Timers
 from .validity import Validity
 
@@ -73,6 +74,7 @@ class Execution:
         self.number = 0  # of the last fact appended
         self.closed = ""  # why no more calls are taken
         self.origins = Origins()
+        self.strict = Strict(self.codec, self.origins) if runtime.strict else None
         self.tasks: dict[Key, set[asyncio.Task[Any]]] = {}
         self.live: set[CallHandle] = set()
         self.failed: dict[int, CallHandle] = {}
@@ -146,6 +148,8 @@ class Execution:
 
     def start_graph(self, handle: CallHandle) -> None:
         """Run a nested agent, or a dual-stage tool: one node that opens into its own graph."""
+        if self.strict is not None:
+            self.strict.arguments(handle)
         if handle.target.staged:
             self.live.add(handle)
             Staging(self, handle).begin()
@@ -271,8 +275,12 @@ class Execution:
         try:
             if self.closed:  # before it began
                 raise asyncio.CancelledError
+            if self.strict is not None:
+                kwargs = {name: self.strict.argument(value) for name, value in kwargs.items()}
             outputs = await self.run_body(self.agent, args, kwargs, self.root)
             packed = self.codec.dump_outputs(outputs, f"run {self.run_id}")
+            if self.strict is not None:
+                outputs = self.strict.outputs(packed, outputs, f"run {self.run_id}")
             if not self.closed:
                 self.asking.withdraw_all()
                 self.effects.supersede_unclaimed()

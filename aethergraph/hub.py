@@ -51,6 +51,8 @@ class Runtime:
         process_concurrency: how many tools of all runs together run at once; 16 for each core, and at least 64, where
             left out. Runs that have something to start take turns.
         park_after_s: a run that only waits for so many seconds leaves memory until what it waits for is there.
+        strict: for tests: every value that a run hands on has been stored and loaded, so that what does not survive
+            that is found at once; an output that cannot be stored fails its node. Slower.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Runtime:
         max_concurrency: int | None = None,
         process_concurrency: int | None = None,
         park_after_s: float = 60.0,
+        strict: bool = False,
     ) -> None:
         if durability not in ("power", "process"):
             raise ValueError(f'durability is "power" or "process", got {durability!r}')
@@ -70,6 +73,7 @@ class Runtime:
             folder = disk.find_store(Path.cwd()) if store is None else Path(store)
             store = disk.DiskStore(folder, durability="process" if durability == "process" else "power")
         self.store: Store = store
+        self.strict = strict
         self.clock = clock or SystemClock()
         self.keyring = keyring or Keyring.default()
         self.codec = Codec(store.blobs, self.keyring)

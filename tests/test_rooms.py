@@ -27,7 +27,7 @@ ROOMS = {
     5: "disk blobs owner journal roster waiting doorbell drawing definitions importing wording gathering "
     "merging services channels",
     6: "context",
-    7: "loop guests alarms places calls mailbox timers desks effects asking attempts validity dispatch "
+    7: "loop guests strictness alarms places calls mailbox timers desks effects asking attempts validity dispatch "
     "delivery execution running resuming hooks telling ancestry bells inbox lingering parking launching "
     "forking collecting caching runlist hub executors children stages",
     8: "building mapping tooling reactive walking static staging",

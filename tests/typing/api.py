@@ -103,7 +103,7 @@ def names() -> None:
     assert_type(ag.gc(runs=["a"], dry_run=False), Garbage)
     assert_type(ag.waits(), list[WaitInfo])
     ag.answer("token", "value", answer_id="1")
-    with Runtime("store", durability="process", process_concurrency=8).use() as runtime:
+    with Runtime("store", durability="process", process_concurrency=8, strict=True).use() as runtime:
         assert_type(runtime, Runtime)
 
 
