@@ -1,43 +1,34 @@
-"""Running tools: attempts with retries, the threads of sync tools, and what an attempt leaves behind.
+"""Running tools: when their calls start, attempts with retries, and what an attempt leaves behind.
 
-An attempt that runs holds slots (see `slots`), one that waits (for a question, a child, or its next attempt) does not.
-Sync tools run in worker threads. Slots limit, threads do not: a thread that is blocked in the engine gives its slots
-back.
+An attempt that runs holds slots (see `slots`), one that waits (for a question, a child, or its next attempt) does not:
+slots limit, threads do not. What does not run on the loop is in `outside`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import itertools
 import random
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
-from . import codec as values
-from . import contents
 from . import facts as f
 from .calls import CallHandle
 from .desks import AttemptDesk
 from .engine import HERE
 from .errors import NoOneToAsk, OurBug, SlotCycle
 from .failures import describe, mark
-from .places import AttemptPlace
+from .mutation import changed, content
+from .outside import Outside, Result
+from .places import LOOP, THREAD, AttemptPlace
 from .shapes import shape
 from .slots import Limit, Seat
 
 if TYPE_CHECKING:
-    from .context import NodeContext
     from .execution import Execution
     from .tooling import Tool
 
-_T = TypeVar("_T")
-_Result = tuple[dict[str, Any], values.Packed | None, str]  # outputs, as they are stored, why they are volatile
-
 LAZY_START_S = 0.05  # a pure tool that runs for longer is shown as running
-
-# Threads are made on demand and kept; slots, not threads, limit what runs.
-_threads = concurrent.futures.ThreadPoolExecutor(max_workers=4096, thread_name_prefix="aether-tool")
 
 
 class Attempts:
@@ -48,11 +39,16 @@ class Attempts:
         self._slots = run.runtime.slots
         self._own = Limit(cap)
         self.limits = (self._own, self._slots.process)
-        self.threads = 0  # worker threads that have not ended
+        self._outside = Outside(run)
         self._pausing = 0  # attempts that failed, and will be made again in a while
         self._waiting: set[Seat] = set()  # calls that stand in line for slots
-        self._blocked: set[concurrent.futures.Future[Any]] = set()  # what worker threads wait for
+        self._places: set[AttemptPlace] = set()  # attempts that run outside of the loop
         self._watch: asyncio.TimerHandle | None = None  # looks for pure tools that take long
+
+    @property
+    def threads(self) -> int:
+        """How many worker threads have not ended."""
+        return self._outside.threads
 
     @property
     def busy(self) -> bool:
@@ -125,7 +121,7 @@ class Attempts:
             self._run.strict.arguments(handle)
         self._run.live.add(handle)
         tool = handle.target
-        place = AttemptPlace(handle, 1, not tool.is_async, self._desk)
+        place = AttemptPlace(handle, 1, tool.runs_in == THREAD, self._desk)
         handle.context.run(HERE.set, place)
         work = self._attempts(handle, place, seat)
         handle.task = asyncio.Task(work, loop=self._run.loop, context=handle.context)
@@ -140,13 +136,13 @@ class Attempts:
         try:
             for attempt in itertools.count(1):
                 if attempt > 1:
-                    place = AttemptPlace(handle, attempt, not tool.is_async, self._desk)
+                    place = AttemptPlace(handle, attempt, tool.runs_in == THREAD, self._desk)
                     HERE.set(place)
                 try:
-                    if tool.is_async:
+                    if tool.runs_in == LOOP:
                         outputs, packed, volatile = await self._in_loop(handle, place)
                     else:
-                        outputs, packed, volatile = await self._in_thread(handle, place)
+                        outputs, packed, volatile = await self._out_of_loop(handle, place)
                 except Exception as error:  # noqa: BLE001 (the tool is the user's)
                     if not self._again(handle, attempt, error):
                         run.delivery.failed(handle, error, started=started, attempt=attempt)
@@ -193,19 +189,30 @@ class Attempts:
         if handle.node is None:
             self._run.dispatch.node_started(handle)
 
-    async def _in_loop(self, handle: CallHandle, place: AttemptPlace) -> _Result:
+    async def _out_of_loop(self, handle: CallHandle, place: AttemptPlace) -> Result:
+        self._places.add(place)
+        try:
+            return await self._outside.run(handle, place)
+        finally:
+            if not self._run.closed:
+                self._places.discard(place)
+
+    async def _in_loop(self, handle: CallHandle, place: AttemptPlace) -> Result:
         tool = handle.target
-        before = None if handle.flat else self._content(handle)
-        context, kwargs = self._context(handle, place)
+        before = None if handle.flat else content(handle)
+        context, kwargs = self._outside.given(handle, place)
         call = tool.fn(*handle.args, **kwargs)
         try:
-            value = await call if tool.timeout_s is None else await self._within(call, tool)
+            if not tool.is_async:
+                value = call
+            else:
+                value = await call if tool.timeout_s is None else await self._within(call, tool)
         finally:
             if place.used:
                 self._run.runtime.attempt_ended(place)
         if context is not None:
             context.close()
-        return shape(value, tool.outputs, tool.name), None, "" if before is None else self._changed(handle, before)
+        return shape(value, tool.outputs, tool.name), None, "" if before is None else changed(handle, before)
 
     async def _within(self, call: Awaitable[Any], tool: Tool) -> Any:
         limit = asyncio.timeout(tool.timeout_s)
@@ -229,62 +236,6 @@ class Attempts:
         due = run.loop.raw_time() + LAZY_START_S
         self._watch = run.loop.raw_at(due, self._show_running, live) if again else None
 
-    async def _in_thread(self, handle: CallHandle, place: AttemptPlace) -> _Result:
-        run, tool = self._run, handle.target
-        self.threads += 1
-        context = handle.context.copy()
-        job = place.job = run.loop.run_in_executor(_threads, context.run, self._sync, handle, place)
-        job.add_done_callback(self._thread_ended, context=run.loop.empty)
-        # A thread cannot be stopped: fence it, and hold the slot until it has really ended.
-        try:
-            done, _ = await asyncio.wait([job], timeout=tool.timeout_s)
-        except asyncio.CancelledError:
-            place.closed = "its call was cancelled"
-            if not run.closed:
-                await asyncio.wait([job])
-            raise
-        if done:
-            return cast(_Result, job.result())
-        place.closed = f"its attempt took longer than {tool.timeout_s:g} s"
-        await asyncio.wait([job])
-        raise TimeoutError(f"{tool.name} took longer than {tool.timeout_s:g} s")
-
-    def blocked(self, job: concurrent.futures.Future[_T]) -> concurrent.futures.Future[_T]:
-        """A worker thread is about to wait for `job`: it must not wait longer than the run is here."""
-        self._blocked.add(job)
-        job.add_done_callback(self._blocked.discard)
-        if self._run.closed:
-            job.cancel()
-        return job
-
-    def _thread_ended(self, job: asyncio.Future[Any]) -> None:
-        self.threads -= 1
-        if not job.cancelled():
-            job.exception()  # asked for here, since an attempt that was cancelled does not
-
-    def _sync(self, handle: CallHandle, place: AttemptPlace) -> _Result:
-        """A sync tool on this thread, and the encoding of what it gave."""
-        run, tool = self._run, handle.target
-        HERE.set(place)
-        before = self._content(handle)
-        try:
-            value = tool.fn(*handle.args, **self._context(handle, place)[1])
-        except StopIteration as error:  # no future takes it, and in a coroutine Python does the same
-            raise RuntimeError(f"{tool.name} raised StopIteration") from error
-        finally:
-            run.runtime.attempt_ended(place)
-        outputs = shape(value, tool.outputs, tool.name)
-        packed = run.codec.dump_outputs(outputs, f"node {handle.node_id} of run {run.run_id}")
-        return outputs, packed, self._changed(handle, before)
-
-    def _context(self, handle: CallHandle, place: AttemptPlace) -> tuple[NodeContext | None, dict[str, Any]]:
-        """The context of an attempt that wants one, and the keywords to call its tool with."""
-        name = handle.target.context_name
-        if not name:
-            return None, handle.kwargs
-        context = self._run.runtime.make_context(place.desk)
-        return context, {**handle.kwargs, name: context}
-
     def may_run_here(self, handle: CallHandle) -> bool:
         """Whether a slot of its tool is free."""
         limit = self._slots.of(handle.target)
@@ -305,7 +256,7 @@ class Attempts:
         place = AttemptPlace(handle, 1, False, self._desk)
         token = HERE.set(place)
         try:
-            outputs, packed, volatile = self._sync(handle, place)
+            outputs, packed, volatile = self._outside.here(handle, place)
         except Exception as error:  # noqa: BLE001 (the tool is the user's)
             run.delivery.failed(handle, error, started=started, in_place=True)
         else:
@@ -314,24 +265,6 @@ class Attempts:
             place.closed = "its attempt has ended"
             seat.leave()
             HERE.reset(token)
-
-    # ------------------------------------------------------------------ mutation
-
-    def _content(self, handle: CallHandle) -> bytes | None:
-        """The content of the arguments that the tool could change; None where there is nothing to compare."""
-        if handle.flat or handle.target.mutates == () or _still(handle.args, handle.kwargs):
-            return None
-        return contents.content((handle.args, handle.kwargs))
-
-    def _changed(self, handle: CallHandle, before: bytes | None) -> str:
-        if before is None:
-            return ""
-        after = contents.content((handle.args, handle.kwargs))
-        if after == before and before != contents.UNKNOWN:
-            return ""
-        if before == contents.UNKNOWN:
-            return "it was given a value that cannot be compared, so it may have changed it"
-        return "it changed one of its arguments"
 
     # ------------------------------------------------------------------ retries
 
@@ -360,15 +293,5 @@ class Attempts:
             seat.leave()
         if self._watch is not None:
             self._watch.cancel()
-        for job in list(self._blocked):
-            job.cancel()
-
-
-def _still(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether nothing in the arguments can be changed."""
-    return all(type(value) in _IMMUTABLE for value in args) and (
-        not kwargs or all(type(value) in _IMMUTABLE for value in kwargs.values())
-    )
-
-
-_IMMUTABLE = frozenset({int, float, str, bytes, bool, type(None), complex, type, type(_still), frozenset, range})
+        for place in list(self._places):
+            place.fence(self._run.closed)

@@ -266,7 +266,7 @@ class AttemptDesk(_Desk):
             raise
         job = self.run.host.submit(_awaited(awaitable, self.place))
         try:
-            return self.run.attempts.blocked(job).result()
+            return self.place.blocks(job).result()
         except concurrent.futures.CancelledError:
             raise RunSuspended(self.run_id, self.place.closed or self.run.closed or "it was cancelled") from None
 

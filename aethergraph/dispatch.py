@@ -22,7 +22,7 @@ from .failures import rebuild
 from .flow import Node, Todo
 from .ids import Key
 from .outputs import Outputs
-from .places import BodyPlace
+from .places import THREAD, BodyPlace
 from .status import NodeStatus
 
 if TYPE_CHECKING:
@@ -332,7 +332,7 @@ class Dispatch:
         """`handle.key` in a body: the value, run in place for a sync tool that was not awaited; else a reference."""
         target = handle.target
         if not handle.future.done():
-            if target.kind != f.TOOL or target.is_async:
+            if target.kind != f.TOOL or target.runs_in != THREAD:
                 return Reference(handle, key)
             self._run_in_place(handle)
         outputs = handle.future.result()

@@ -266,6 +266,31 @@ class NoLoop(AetherGraphError):
         )
 
 
+class WorkerDied(AetherGraphError):
+    """The worker process of a tool with `runs_in="process"` ended before it answered."""
+
+    def __init__(self, who: str, how: str) -> None:
+        self.who, self.how = who, how
+        super().__init__(f"the worker process of {who} ended before it answered: {how}")
+
+    def __reduce__(self) -> tuple[type[WorkerDied], tuple[str, str]]:
+        return WorkerDied, (self.who, self.how)
+
+
+class NotSendable(AetherGraphError, TypeError):
+    """The function of a tool, or one of its arguments, cannot be sent to another process."""
+
+    def __init__(self, who: str, why: str) -> None:
+        self.who, self.why = who, why
+        super().__init__(
+            f"{who} cannot be sent to another process ({why}); give it plain values, or let it run here: "
+            f'runs_in="thread"'
+        )
+
+    def __reduce__(self) -> tuple[type[NotSendable], tuple[str, str]]:
+        return NotSendable, (self.who, self.why)
+
+
 class SlotCycle(AetherGraphError):
     """A call waits for a slot of its tool that a call above it keeps while it waits for this one."""
 

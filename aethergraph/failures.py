@@ -88,7 +88,7 @@ def unmarked(error: BaseException, codec: Codec | None = None) -> BaseException:
 
 def describe(error: BaseException, dump: Callable[[Any], bytes]) -> f.Error:
     """`error` as a fact. Where it holds what cannot be stored, it is tried again instead of being built again."""
-    made_of, state = _made_of(error)
+    made_of, state = parts(error)
     try:
         arguments, attributes = dump(made_of), dump(state) if state else b""
     except NotStorable:
@@ -105,7 +105,7 @@ def describe(error: BaseException, dump: Callable[[Any], bytes]) -> f.Error:
     )
 
 
-def _made_of(error: BaseException) -> tuple[list[Any], dict[str, Any]]:
+def parts(error: BaseException) -> tuple[list[Any], dict[str, Any]]:
     """Arguments and attributes, as pickle would keep them: an `OSError` has a file name that is not in its `args`."""
     arguments, state = error.args, vars(error)
     try:
@@ -131,7 +131,7 @@ def rebuild(
         kind = home
         for name in error.qualname.split("."):
             kind = getattr(kind, name)
-        built = _built(kind, load(error.args), load(error.state) if error.state else {}, error.message)
+        built = assemble(kind, load(error.args), load(error.state) if error.state else {}, error.message)
     except Exception:  # noqa: BLE001 (the class is the user's: a failure that cannot be rebuilt is retried)
         return None
     if built is None:
@@ -143,7 +143,8 @@ def rebuild(
     return built
 
 
-def _built(kind: type, arguments: list[Any], state: dict[str, Any], message: str) -> BaseException | None:
+def assemble(kind: type, arguments: list[Any], state: dict[str, Any], message: str) -> BaseException | None:
+    """The exception that has these `parts`; None where its class does not make it of them."""
     try:
         built = kind(*arguments)
         if str(built)[:2_000] != message:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .calls import CallHandle
 from .engine import Desk
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from .execution import Execution
     from .stages import Staging
 
+_T = TypeVar("_T")
 _FRONTIER = 48  # at most so many control predecessors are remembered a lineage
+LOOP, THREAD, PROCESS, DASK = "loop", "thread", "process", "dask"  # where tools run
 _DETACHED = Pulse()  # attempts are not counted: their callbacks do not make a run busy
 
 
@@ -105,7 +108,7 @@ class StagePlace(BodyPlace):
 class AttemptPlace:
     """One attempt of a tool. Calls of other tools in it are plain calls."""
 
-    __slots__ = ("_desk", "attempt", "closed", "handle", "job", "make", "pulse", "thread")
+    __slots__ = ("_blocked", "_desk", "_stop", "attempt", "closed", "handle", "job", "make", "pulse", "thread")
     in_body = False
 
     def __init__(self, handle: CallHandle, attempt: int, thread: bool, make: Callable[[AttemptPlace], Desk]) -> None:
@@ -114,6 +117,29 @@ class AttemptPlace:
         self.closed = ""  # why its context takes no more calls
         self.job: asyncio.Future[Any] | None = None  # what runs outside of the loop
         self._desk: Desk | None = None
+        self._stop: Callable[[str], object] | None = None  # stops what runs outside of this process
+        self._blocked: concurrent.futures.Future[Any] | None = None  # what its thread waits for
+
+    def stops_by(self, stop: Callable[[str], object]) -> None:
+        """`stop(why)` ends what it runs elsewhere."""
+        self._stop = stop
+        if self.closed:
+            stop(self.closed)
+
+    def blocks(self, job: concurrent.futures.Future[_T]) -> concurrent.futures.Future[_T]:
+        """Its thread is about to wait for `job`: not for longer than it may."""
+        self._blocked = job
+        if self.closed or self.handle.run.closed:
+            job.cancel()
+        return job
+
+    def fence(self, why: str) -> None:
+        """It may act no more: it is stopped where that can be done, and not waited for any longer where it waits."""
+        self.closed = why
+        if self._stop is not None:
+            self._stop(why)
+        if self._blocked is not None:
+            self._blocked.cancel()
 
     @property
     def used(self) -> bool:

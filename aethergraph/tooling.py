@@ -12,13 +12,16 @@ from . import fingerprint
 from .arguments import Check, checks
 from .building import BUILDING
 from .engine import HERE
-from .errors import GraphBuildError
+from .errors import GraphBuildError, ServiceUnavailable
+from .executors import cluster
 from .mapping import Map
 from .outputs import Outputs
+from .places import DASK, LOOP, PROCESS, THREAD
 from .shapes import declared, location, shape
 from .slots import checked_cap
 
 KINDS: list[tuple[Callable[[Any], bool], Any]] = []  # other classes of tool: what each is for, and the class
+_HOMES = (LOOP, THREAD, PROCESS, DASK)
 
 
 class Tool:
@@ -26,7 +29,8 @@ class Tool:
 
     Attributes:
         outputs: the declared output names, or None where the function declares none.
-        is_async: whether `fn` is a coroutine function; a sync one runs in a worker thread.
+        is_async: whether `fn` is a coroutine function.
+        runs_in: where its calls in a body run: "loop", "thread", "process" or "dask".
     """
 
     kind = f.TOOL
@@ -45,6 +49,7 @@ class Tool:
         backoff_cap_s: float = 60.0,
         timeout_s: float | None = None,
         max_concurrency: int | None = None,
+        runs_in: str | None = None,
         pure: bool = False,
         cache: bool = False,
         mutates: Sequence[str] | None = None,
@@ -70,6 +75,7 @@ class Tool:
         self.retries, self.backoff_s, self.backoff_cap_s, self.timeout_s = retries, backoff_s, backoff_cap_s, timeout_s
         self.retry_on = retry_on if isinstance(retry_on, tuple) else (retry_on,)
         self.max_concurrency = checked_cap(max_concurrency)
+        self.runs_in = _home(self, runs_in)
         self.pure, self.cache, self.store = pure, cache, store
         self.mutates = None if mutates is None else tuple(mutates)
         self._checks: list[Check] = checks(self.signature)
@@ -136,6 +142,28 @@ class Tool:
         return f"<tool {self.name}({', '.join(self.inputs)}) -> {', '.join(self.outputs or ('result',))}>"
 
 
+def _home(tool: Tool, wanted: str | None) -> str:
+    """Where a tool runs.
+
+    Raises:
+        ValueError, GraphBuildError, ServiceUnavailable: it cannot run there.
+    """
+    if wanted is None:
+        return LOOP if tool.is_async else THREAD
+    if wanted not in _HOMES:
+        raise ValueError(f"{tool.name}: runs_in={wanted!r}: it is one of {', '.join(map(repr, _HOMES))}")
+    if tool.context_name and wanted != (LOOP if tool.is_async else THREAD):
+        own = "in the loop" if tool.is_async else "in a thread"
+        what = (
+            f"{tool.name} takes {tool.context_name}, which works only {own}: leave out runs_in={wanted!r}, or "
+            f"{tool.context_name} and give it what it needs as arguments"
+        )
+        raise GraphBuildError(what, where=location(tool.fn))
+    if wanted == DASK and not cluster.is_there():
+        raise ServiceUnavailable("dask", f'{tool.name} has runs_in="dask": {cluster.EXTRA}')
+    return wanted
+
+
 def context_parameter(signature: inspect.Signature) -> str:
     """The name of the parameter that gets the context: called `context`, or annotated `NodeContext`; else ""."""
     for name, parameter in signature.parameters.items():
@@ -161,6 +189,7 @@ def tool(
     backoff_cap_s: float = 60.0,
     timeout_s: float | None = None,
     max_concurrency: int | None = None,
+    runs_in: str | None = None,
     pure: bool = False,
     cache: bool = False,
     mutates: Sequence[str] | None = None,
@@ -176,6 +205,9 @@ def tool(outputs: Any = None, inputs: Sequence[str] | None = None, **options: An
         retries: how often to try again after an exception of `retry_on`.
         backoff_s: seconds before the first retry; doubles each time up to `backoff_cap_s`, with jitter.
         timeout_s: seconds that one attempt may take.
+        runs_in: "loop" (async tools, where left out), "thread" (sync ones), "process" (a worker process: its code and
+            arguments are sent there by value, a crash or timeout ends that process alone; no context) or "dask" (the
+            current `distributed.Client`; no context).
         max_concurrency: how many of its calls run at once in this process, over all runs. A call keeps its place among
             them while it waits for a question or for a run that it started.
         pure: it promises no outside effects and may start before what it depends on is on disk.

@@ -29,7 +29,7 @@ ROOMS = {
     6: "context",
     7: "loop guests strictness alarms places calls mailbox timers desks effects asking attempts validity dispatch "
     "delivery execution running resuming hooks telling ancestry bells inbox lingering parking launching "
-    "forking collecting caching runlist hub executors children stages",
+    "forking collecting caching runlist hub executors children stages outside mutation",
     8: "building mapping tooling reactive walking static staging",
 }
 ROOM_OF = {name: number for number, names in ROOMS.items() for name in names.split()}

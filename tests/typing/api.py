@@ -30,7 +30,7 @@ def bare(x: int) -> int:
     return x
 
 
-@tool(outputs=["y"], retries=2, backoff_s=0.1, timeout_s=3.0, max_concurrency=2, pure=True, cache=True)
+@tool(outputs=["y"], retries=2, backoff_s=0.1, timeout_s=3.0, max_concurrency=2, runs_in="loop", pure=True, cache=True)
 async def double(x: int) -> dict[str, int]:
     return {"y": 2 * x}
 
