@@ -223,12 +223,12 @@ def test_a_place_that_there_is_not_is_told_with_those_that_there_are() -> None:
 def test_a_sync_tool_may_run_on_the_loop_and_an_async_one_in_a_thread(lab: Lab) -> None:
     @tool(runs_in="loop")
     def quick() -> bool:
-        return lab.runtime.on_loop()
+        return lab.runtime.thread.is_current
 
     @tool(runs_in="thread")
     async def slow() -> bool:
         await asyncio.sleep(0)
-        return lab.runtime.on_loop()
+        return lab.runtime.thread.is_current
 
     @graph_fn
     async def agent() -> list[bool]:
