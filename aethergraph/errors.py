@@ -107,6 +107,17 @@ class RunIsLive(AetherGraphError):
         )
 
 
+class Forked(AetherGraphError):
+    """The engine was called in a child that was forked from the process which runs the agents."""
+
+    def __init__(self, parent: int) -> None:
+        self.parent = parent
+        super().__init__(
+            f"this process was forked from process {parent}, which runs the agents; nothing of them works here. Use "
+            f'multiprocessing with "spawn" or "forkserver", or make a `Runtime(...)` of its own in this process'
+        )
+
+
 class RunSuspended(AetherGraphError):
     """An engine call came after its run was suspended, cancelled or taken over."""
 

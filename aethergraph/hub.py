@@ -22,7 +22,7 @@ from .clock import Clock, SystemClock, TellingClock
 from .codec import Codec
 from .context import NodeContext
 from .engine import Desk, here
-from .errors import NoLoop, WouldBlock
+from .errors import Forked, NoLoop, WouldBlock
 from .inbox import Inbox, WaitInfo
 from .keyring import Keyring
 from .launching import Launcher
@@ -90,13 +90,15 @@ class Runtime:
         self._thread: LoopThread | None = None
         self._owner: Owner | None = None
         self._closed = False
+        self._pid = os.getpid()
         _close_at_exit(self)
 
     # ------------------------------------------------------------------ parts made when needed
 
     @property
     def thread(self) -> LoopThread:
-        """The loop that runs the agents."""
+        """The loop that runs the agents. Raises Forked in a child of the process that made this."""
+        self._check()
         with self._lock:
             if self._thread is None:
                 self._thread = LoopThread()
@@ -106,13 +108,26 @@ class Runtime:
         if self._thread is not None and not self._closed:
             self._thread.call(self.alarms.look)
 
+    def _check(self) -> None:
+        if self._pid != os.getpid():
+            raise Forked(self._pid)
+
+    def orphaned(self) -> None:
+        """This process is a forked child: threads, loop and locks stayed behind, so nothing here may wait for them."""
+        self._closed, self._lock = True, threading.RLock()
+        self.journal.orphaned(Forked(self._pid))
+        for run in self.live.values():
+            if run.execution is not None:
+                run.execution.closed = f"this process was forked from process {self._pid}"
+
     def on_loop(self) -> bool:
         """Whether the caller must not block: it runs on that loop, or in a body or tool on another."""
         return (self._thread is not None and self._thread.is_current) or (here() is not None and on_a_loop())
 
     @property
     def owner(self) -> Owner:
-        """This process as an owner of runs."""
+        """This process as an owner of runs. Raises Forked in a child of the process that made this."""
+        self._check()
         with self._lock:
             if self._owner is None:
                 self._owner = Owner(self.store)
@@ -141,6 +156,7 @@ class Runtime:
 
     def start(self, agent: Agent, inputs: dict[str, Any], **options: Any) -> Run:
         """Start a run; it goes on in the background. See `Launcher.start`. In a node it is a child."""
+        self._check()
         desk = here()
         if desk is None:
             return self.launcher.start(agent, inputs, **options)
@@ -190,10 +206,12 @@ class Runtime:
 
     def resume(self, run_id: str | None = None, **how: Any) -> Run:
         """Go on with a run. See `Launcher.resume`."""
+        self._check()
         return self.launcher.resume(run_id, **how)
 
     def fork(self, run_id: str, **how: Any) -> Run:
         """A new run that shares what `run_id` has committed, and goes on differently. See `Run.fork`."""
+        self._check()
         return forking.fork(self, run_id, **how)
 
     def plan(self, run_id: str, namespace: Mapping[str, Any] | None = None) -> Plan:
@@ -231,6 +249,7 @@ class Runtime:
 
     def cancel(self, run_id: str, by: str = "") -> None:
         """End a run for good, wherever it runs."""
+        self._check()
         self.runlist.cancel(run_id, by)
 
     # ------------------------------------------------------------------ questions
@@ -241,10 +260,12 @@ class Runtime:
 
     def answer(self, token: str, value: Any, answer_id: str | None = None) -> None:
         """Answer a question, whichever process runs it. See `Inbox.answer`."""
+        self._check()
         self.inbox.answer(token, value, answer_id)
 
     def answer_soon(self, token: str, value: Any, answer_id: str, done: Callable[[str], None]) -> None:
         """Answer from any thread without waiting. See `Inbox.answer_soon`."""
+        self._check()
         self.inbox.answer_soon(token, value, answer_id, done)
 
     # ------------------------------------------------------------------ ends
@@ -298,6 +319,14 @@ def _close_all() -> None:
         runtime.close()
 
 
+def _orphan_all() -> None:
+    for runtime in list(_open):
+        runtime.orphaned()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_orphan_all)
+
 _current: Runtime | None = None
 _making = threading.Lock()
 
@@ -305,6 +334,8 @@ _making = threading.Lock()
 def current() -> Runtime:
     """The runtime of the process; made on first use for the store that is found from the working directory."""
     global _current
+    if _current is not None:
+        _current._check()
     with _making:
         if _current is None:
             _current = Runtime()

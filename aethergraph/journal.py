@@ -191,6 +191,11 @@ class Journal:
         self._thread.join()
         self._thread = None
 
+    def orphaned(self, why: BaseException) -> None:
+        """This process was forked: what was appended is the parent's to write, and its lock may be held for ever."""
+        self._lock, self._broken, self._thread = threading.Lock(), why, None
+        self._buffer, self._waiters = [], []
+
     def _error(self) -> JournalBroken:
         error = JournalBroken(str(self.store.folder), f"{type(self._broken).__name__}: {self._broken}")
         error.__cause__ = self._broken
