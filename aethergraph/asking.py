@@ -382,7 +382,7 @@ class Asking:
         """Withdraw the open questions that this process's code never asked."""
         for node in self._run.flow.addresses:
             if node.no not in self._claimed:
-                self._withdraw_node(node.no, node.token, "the code that asked is gone")
+                self._withdraw_node(node.no, node.token, f.ORPHANED)
 
     def withdraw_all(self) -> None:
         """Withdraw every open question: the run is over."""

@@ -159,10 +159,11 @@ class DiskStore:
     def scan(self, prefix: str, *, after: str = "", limit: int | None = None) -> Iterator[tuple[str, bytes]]:
         """Committed rows whose key starts with `prefix`, in key order, as they were at one instant."""
         # diskcache can only walk all keys: this asks its table directly, by its own connection, as `_SET` writes to it.
-        query = "SELECT key, value FROM Cache WHERE raw = 1 AND key >= ? AND key < ? AND key > ? ORDER BY key LIMIT ?"
-        most = -1 if limit is None else limit
+        bound, most = _beyond(prefix), -1 if limit is None else limit
+        within, ends = ("AND key < ?", (bound,)) if bound else ("", ())
+        query = f"SELECT key, value FROM Cache WHERE raw = 1 AND key >= ? {within} AND key > ? ORDER BY key LIMIT ?"
         try:
-            found = self._cache._sql(query, (prefix, prefix + "\U0010ffff", after, most)).fetchall()
+            found = self._cache._sql(query, (prefix, *ends, after, most)).fetchall()
         except sqlite3.DatabaseError as error:
             raise _story(self.folder, error, prefix + "*") from error
         for key, sealed in found:
@@ -272,6 +273,15 @@ def _refuse_newer(folder: Path) -> None:
         connection.close()
     if found is not None and int(_unseal(FORMAT_KEY, found[0])) > FORMAT:
         raise NewerStore(str(folder), int(_unseal(FORMAT_KEY, found[0])), FORMAT)
+
+
+def _beyond(prefix: str) -> str:
+    """The first text that is greater than all that begin with `prefix`; "" where there is none."""
+    kept = prefix.rstrip("\U0010ffff")
+    if not kept:
+        return ""
+    last = ord(kept[-1]) + 1
+    return kept[:-1] + chr(0xE000 if last == 0xD800 else last)  # between the two no text can be encoded
 
 
 def _seal(key: str, row: bytes) -> bytes:

@@ -208,6 +208,9 @@ class WaitRefused(Fact, frozen=True, array_like=True, gc=False, tag=11):
     t: float
 
 
+ORPHANED = "the code that asked is gone"  # why a question is withdrawn that no code asks any more
+
+
 class WaitWithdrawn(Fact, frozen=True, array_like=True, gc=False, tag=12):
     """Nobody waits for node `no` any more (the code that asked is gone, or the body cancelled it)."""
 

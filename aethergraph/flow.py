@@ -58,6 +58,11 @@ class Node(msgspec.Struct, gc=False):
     answered: tuple[bytes, bytes] | None = None  # the question that it asked before, and the payload of its answer
 
 
+def is_younger(one: Node, record: Node) -> bool:
+    """Whether `one` gave what it gave after `record` was made, by a process that took the run up later."""
+    return one.opening > record.opening and (one.outcome is None or one.outcome.position > record.at)
+
+
 class Todo(Enum):
     """What becomes of a call."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from . import contents, definitions, gathering, merging, source
 from . import facts as f
 from .errors import UnknownRun
-from .flow import Flow, Node
+from .flow import Flow, Node, is_younger
 from .graph import TaskGraph
 from .slots import MADE
 from .status import NodeStatus
@@ -189,11 +189,12 @@ def make_plan(flow: Flow, agent: Agent) -> Plan:
     """The plan of resuming `flow` with `agent`, from pins alone: the body is not run."""
     if flow.failure is not None:
         flow.supersede(flow.failure.fatal)
-    planner = _Planner(flow, callees(agent))
+    body = flow.opened.validity if flow.opened else b""
+    changed = bool(body) and body != agent.validity()
+    planner = _Planner(flow, callees(agent), changed)
     rows = [planner.row(node) for node in flow.nodes]
     notes = []
-    body = flow.opened.validity if flow.opened else b""
-    if body and body != agent.validity():
+    if changed:
         notes.append(f"the code of {agent.name}, or of something that it uses, changed since it last ran")
     notes += [
         f"{name!r} is not stored with the agent ({why}): run the cell that makes it" for name, why in agent.missing
@@ -202,8 +203,8 @@ def make_plan(flow: Flow, agent: Agent) -> Plan:
 
 
 class _Planner:
-    def __init__(self, flow: Flow, known: Mapping[str, Any]) -> None:
-        self.flow, self.known = flow, known
+    def __init__(self, flow: Flow, known: Mapping[str, Any], changed: bool) -> None:
+        self.flow, self.known, self.changed = flow, known, changed
         self.pins: dict[str, bytes] = {}
         self.verdicts: dict[int, str] = {}
 
@@ -216,8 +217,10 @@ class _Planner:
         if node.kind == f.WAIT:
             if node.outcome is not None:
                 return REUSED, ""
-            return RUNS, "the question is open" if node.status is NodeStatus.WAITING else "it is asked again"
+            return RUNS, self._question(node)
         outcome = node.outcome
+        if node.fixed:
+            return REUSED, ""
         if outcome is None:
             return RUNS, "it was not finished"
         if outcome.volatile:
@@ -225,20 +228,38 @@ class _Planner:
         target = self.known.get(node.callee)
         if target is None:
             return MAY_RUN, f"no tool {node.callee!r} was found to compare with"
-        if self._pin(node.callee, target.validity) != node.validity[:8]:
+        if self._changed(node, target):
             return RUNS, f"the code of {node.callee}, or of something that it uses, changed"
         for path, size, mtime in outcome.files:
             if not contents.file_is(path, size, mtime):
                 return RUNS, f"the file {path} that it returned changed"
         return self._upstream(node, target)
 
+    def _question(self, node: Node) -> str:
+        """What becomes of a question that has no answer."""
+        if node.status is not NodeStatus.WAITING:
+            return "it is asked again"
+        asker = self.flow.nodes[node.scope - 1] if node.scope else None
+        target = None if asker is None else self.known.get(asker.callee)
+        changed = self.changed if asker is None else target is not None and self._changed(asker, target)
+        if not changed:
+            return "the question is open"
+        return "the question is open, and its code changed: it stays if the same is asked, else it is withdrawn"
+
+    def _changed(self, node: Node, target: Any) -> bool:
+        return self._pin(node.callee, target.validity) != node.validity[:8]
+
     def _upstream(self, node: Node, target: Any) -> tuple[str, str]:
         for dep in node.deps:
             if self.verdicts.get(dep, REUSED) != REUSED:
                 return MAY_RUN, f"it uses what {self.flow.nodes[dep - 1].node_id} gives"
         for before in node.after:
-            if self.verdicts.get(before, REUSED) != REUSED and not (target.pure or getattr(target, "cache", False)):
+            if target.pure or getattr(target, "cache", False):
+                break
+            if self.verdicts.get(before, REUSED) != REUSED:
                 return MAY_RUN, f"it follows {self.flow.nodes[before - 1].node_id}"
+            if is_younger(self.flow.nodes[before - 1], node):
+                return MAY_RUN, f"it follows {self.flow.nodes[before - 1].node_id}, which ran again since"
         return REUSED, ""
 
     def _pin(self, name: str, validity: Callable[[], bytes]) -> bytes:

@@ -9,7 +9,7 @@ import msgspec
 from . import contents
 from . import facts as f
 from .calls import CallHandle
-from .flow import Node
+from .flow import Node, is_younger
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -108,13 +108,8 @@ class Validity:
         if not rerun or node.kind != f.TOOL or target.pure or target.cache:
             return ""
         nodes = self._run.flow.nodes
-        unexplained = [no for no in rerun - self._covered(handle) if _is_younger(nodes[no - 1], node)]
+        unexplained = [no for no in rerun - self._covered(handle) if is_younger(nodes[no - 1], node)]
         if not unexplained:
             return ""
         first = nodes[min(unexplained) - 1]
         return f"it follows {first.node_id}, which ran again, and nothing shows that it does not depend on it"
-
-
-def _is_younger(one: Node, record: Node) -> bool:
-    """Whether `one` gave what it gave after `record` was made, by a process that took the run up later."""
-    return one.opening > record.opening and (one.outcome is None or one.outcome.position > record.at)

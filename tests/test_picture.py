@@ -172,10 +172,16 @@ def test_a_refused_answer_leaves_the_question_open_with_the_reason(story: Story)
 
 def test_a_withdrawn_question_goes(story: Story) -> None:
     no = story.ask("Still there?")
-    story.put(f.WaitWithdrawn(no, story.t, "the code that asked is gone"))
+    story.put(f.WaitWithdrawn(no, story.t, "the code that asked gave up"))
     picture = story.picture()
     assert not picture.asks and texts(picture) == []
     assert picture.nodes[no].status is NodeStatus.CANCELLED
+
+
+def test_a_question_whose_code_is_gone_says_so(story: Story) -> None:
+    no = story.ask("Still there?")
+    story.put(f.WaitWithdrawn(no, story.t, f.ORPHANED))
+    assert texts(story.picture()) == ["withdrawn, since the code that asked is gone: Still there?"]
 
 
 def test_a_call_that_the_body_cancelled_is_cancelled(story: Story) -> None:

@@ -82,9 +82,12 @@ def _wait_refused(canvas: Canvas, fact: f.WaitRefused) -> None:
 
 def _wait_withdrawn(canvas: Canvas, fact: f.WaitWithdrawn) -> None:
     node = canvas.nodes[fact.no]
-    close_ask(canvas, node)
+    ask = close_ask(canvas, node)
     canvas.transcript.supersede_key(fact.no)
     node.ended, node.why = canvas.clock(fact.t), fact.why
+    if ask is not None and fact.why == f.ORPHANED:  # somebody may just have been about to answer it
+        text = f"withdrawn, since {fact.why}: {line(ask.question.prompt)}"
+        canvas.transcript.add(node.ended, "log", text, node.scope)
     if node.status in (NodeStatus.WAITING, NodeStatus.PENDING):
         canvas.move(node, NodeStatus.CANCELLED)
 
