@@ -45,6 +45,7 @@ _HOME = {
     "run": "runner",
     "run_async": "runner",
     "runs": "runner",
+    "signal": "runner",
     "start": "runner",
     "tool": "tooling",
     "waits": "runner",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from .runner import run as run
     from .runner import run_async as run_async
     from .runner import runs as runs
+    from .runner import signal as signal
     from .runner import start as start
     from .runner import waits as waits
     from .running import Run as Run

@@ -279,6 +279,8 @@ class Asking:
         """Look at the row of a question; it, where the question is still open."""
         run = self._run
         row = waiting.read(run.runtime.store, token)
+        if row is not None and row.state == "open" and one.question.kind == schema.EVENT:
+            row = run.events.offer(token, row) or row
         if row is not None and row.state == "open" and 0 < row.deadline <= run.clock():
             row = waiting.expire(run.runtime.store, token, run.clock())
         if row is None:
@@ -312,14 +314,15 @@ class Asking:
 
     def _take(self, token: Token, one: _Open, row: waiting.WaitRow) -> None:
         if row.state == "answered":
-            self._finish(token, one, row.value, None)
+            self._finish(token, one, row, row.value, None)
         else:
-            self._finish(token, one, None, WaitTimeout(one.question.prompt, one.question.timeout_s or 0.0))
+            self._finish(token, one, row, None, WaitTimeout(one.question.prompt, one.question.timeout_s or 0.0))
 
-    def _finish(self, token: Token, one: _Open, value: Any, error: Exception | None) -> None:
+    def _finish(self, token: Token, one: _Open, row: waiting.WaitRow, value: Any, error: Exception | None) -> None:
         if self.open.pop(token, None) is None:
             return
         self._stop(one)
+        self._run.events.take(token, row)
         handle = one.handle
         if handle.future.done() or self._run.closed:
             return
@@ -366,6 +369,7 @@ class Asking:
         one = self.open.pop(Token(handle.token), None)
         if one is not None:
             self._stop(one)
+            self._run.events.give_up(Token(handle.token))
         self._withdraw_node(handle.no, handle.token, "the code that asked gave up")
 
     def quiet(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -157,6 +158,23 @@ class NodeContext(_OfRuns):
                 f"elsewhere write `(await context.create_continuation()).token`"
             )
         return token
+
+    def wait_event(self, name: str, *, timeout_s: float | None = None, default: Any = ...) -> Any:
+        """Wait for the next signal `name` (see `aethergraph.signal`) that this run has not had; gives its payload.
+
+        Signals for this run wait in line until they are taken; of those for all, it has those that were sent since it
+        started. Each comes once, in the order in which they were sent, whatever is killed meanwhile.
+
+        Raises:
+            WaitTimeout: none came within `timeout_s` seconds and there is no default.
+        """
+        return self._waits().wait_event(name, timeout_s=timeout_s, default=default)
+
+    def timeout(self, seconds: float | None) -> asyncio.Timeout:
+        """`async with context.timeout(5):` raises TimeoutError after so many seconds; on replay where it did."""
+        if self._scope.desk.blocking:
+            raise TypeError("a sync tool cannot be interrupted: give the tool timeout_s=, or the question its own")
+        return asyncio.timeout(seconds)
 
     def create_continuation(self, name: str = "") -> Any:
         """An address, with its `.token`, for `wait_for_resume` later; what is answered before that is kept.

@@ -85,6 +85,14 @@ class RunCancelled(AetherGraphError):
         super().__init__(f"run {run_id} was cancelled, which is final; start a new run")
 
 
+class RunEnded(AetherGraphError):
+    """Something was sent to a run that is over."""
+
+    def __init__(self, run_id: str, status: str, what: str) -> None:
+        self.run_id, self.status = run_id, status
+        super().__init__(f"run {run_id} is {status}: nothing of it will take {what}")
+
+
 class RunExists(AetherGraphError):
     """A run id is taken by a run of another agent or with other inputs."""
 

@@ -26,6 +26,7 @@ from .dispatch import Dispatch
 from .effects import Effects
 from .engine import HERE, Desk, Op
 from .errors import NoOneToAsk, RunIsLive
+from .events import Events
 from .failures import advise, describe, reachable
 from .flow import Flow
 from .identity import root_key
@@ -87,6 +88,7 @@ class Execution:
         self.timers = Timers(self)
         self.attempts = Attempts(self, (flow.started.cap if flow.started else 0) or runtime.max_concurrency)
         self.asking = Asking(self)
+        self.events = Events(self)
         self.effects = Effects(self)
         self.children = Children(self)
         forked = flow.forked
@@ -102,6 +104,7 @@ class Execution:
         self.rejoined = self.woken = self.parking = False
         self.waits_since, self.grace, self.lingers = 0.0, cast(Alarm | None, None), ""
         self.left_open: list[tuple[Token, float]] = []  # tokens and deadlines of its waits, when it left memory
+        self.left_for: list[str] = []  # names of the signals that it waited for then
         self.after_parking: list[Callable[[], None]] = []  # what came while it left
 
     # ------------------------------------------------------------------ facts
@@ -349,7 +352,7 @@ class Execution:
     def park(self) -> None:
         """Leave memory: nothing is recorded, no code of the user's runs. See `lingering.why_not`, which says when."""
         self._flush_prints()
-        self.left_open = self.asking.still_open()
+        self.left_open, self.left_for = self.asking.still_open(), self.events.names
         self.closed, self.parking = "it is parked", True
         self._cancel_tasks()
 

@@ -67,6 +67,8 @@ def fork(
     new = msgspec.structs.replace(
         started,
         run_id="",
+        continues="",
+        chain="",
         t=forked.t,
         inputs=codec.dump(given, f"the inputs of {agent.name}"),
         secret=secrets.token_bytes(16),

@@ -34,6 +34,7 @@ from .places import AttemptPlace
 from .resuming import Plan
 from .runlist import RunList
 from .running import Run
+from .signalling import Signals
 from .slots import Slots
 from .store import Store
 
@@ -83,6 +84,7 @@ class Runtime:
         self.slots = Slots(process_concurrency or max(64, 16 * (os.cpu_count() or 1)))
         self.live: dict[str, Run] = {}
         self.inbox, self.runlist, self.launcher = Inbox(self), RunList(self), Launcher(self)
+        self.signals = Signals(self)
         self.parking, self.alarms = Parking(self, park_after_s), Alarms(self.clock, lambda: self.thread)
         if isinstance(self.clock, TellingClock):
             self.clock.when_set(self._clock_was_set)
@@ -267,6 +269,10 @@ class Runtime:
         """Answer from any thread without waiting. See `Inbox.answer_soon`."""
         self._check()
         self.inbox.answer_soon(token, value, answer_id, done)
+
+    def signal(self, name: str, payload: Any = None, run_id: str | None = None) -> int:
+        """Send a signal to all runs, or to one; its number. See `Signals.send`."""
+        return self.signals.send(name, payload, run_id)
 
     # ------------------------------------------------------------------ ends
 

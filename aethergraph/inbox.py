@@ -165,6 +165,7 @@ class Inbox:
         """Something was answered or ordered by another process."""
         for token, run_id in waiting.inbox(self._runtime.store):
             self._runtime.parking.told(run_id, token)
+        self._runtime.signals.rang()
         self.followed()
         for run_id, by in roster.orders(self._runtime.store):
             run = self._runtime.parking.find(run_id)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import definitions, gathering, guests, hooks, ids, journal, owner, roster
+from . import definitions, gathering, guests, hooks, ids, journal, owner, roster, signals
 from . import facts as f
 from .codec import canonical
 from .errors import JournalBroken, RunCancelled, RunExists, RunPaused, UnknownRun, WouldBlock
@@ -134,9 +134,10 @@ class Launcher:
         keep = definitions.keep_op(self._runtime.store, started.definition) if started.definition else None
         while True:
             run_id = wanted or ids.run_id(agent.name, secrets.token_bytes(8))
-            fact = msgspec.structs.replace(started, run_id=run_id)
             with self._runtime.store.transact() as rows:
                 if rows.get(roster.row_key(run_id)) is None:
+                    heard = started.signals if past.facts else signals.last(rows)
+                    fact = msgspec.structs.replace(started, run_id=run_id, signals=heard)
                     if past.epoch:
                         rows.set(owner.row_key(run_id), owner.encode(owner.Epoch(past.epoch, "", "")))
                     epoch = self._runtime.owner.take(rows, run_id)

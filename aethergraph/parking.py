@@ -132,7 +132,8 @@ class Parking:
             run.execution, run.parked = None, True
         for order in execution.after_parking:
             order()
-        if self._look(execution):
+        self._runtime.signals.left(execution)
+        if self._look(execution) or execution.events.missed():
             self.wake(run.run_id)
         deadlines = [deadline for _, deadline in execution.left_open if deadline]
         if deadlines:
@@ -217,6 +218,7 @@ class Parking:
 
     def _forget(self, parked: Parked) -> None:
         self._parked.pop(parked.run_id, None)
+        self._runtime.signals.came_back(parked.run_id)
         if parked.alarm is not None:
             self._runtime.alarms.cancel(parked.alarm)
 

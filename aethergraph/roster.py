@@ -39,6 +39,8 @@ class RunRow(msgspec.Struct, frozen=True, array_like=True):
     error: str = ""
     tags: list[str] = []
     tied: bool = False  # to its parent: cancelled with it
+    chain: str = ""  # the first of the runs that it goes on from
+    successor: str = ""  # the run that goes on from it
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,4 +160,6 @@ def _row_of(row: roster.RunRow, status: RunStatus, flow: Flow, ended: float) -> 
         error=row.error,
         tags=row.tags,
         tied=row.tied,
+        chain=flow.started.chain if flow.started else "",
+        successor=flow.successor,
     )

@@ -17,7 +17,7 @@ from .roster import RunInfo
 from .running import Run
 from .static import StaticGraph
 
-__all__ = ["answer", "gc", "load_run", "resume", "run", "run_async", "runs", "start", "waits"]
+__all__ = ["answer", "gc", "load_run", "resume", "run", "run_async", "runs", "signal", "start", "waits"]
 
 
 def _bound(target: Any, inputs: Mapping[str, Any] | None, named: dict[str, Any]) -> tuple[Agent, dict[str, Any]]:
@@ -143,6 +143,24 @@ def load_run(run_id: str) -> Run:
 def waits() -> list[WaitInfo]:
     """The inbox of the store: every open question, oldest first."""
     return hub.current().waits()
+
+
+def signal(name: str, payload: Any = None, run_id: str | None = None) -> int:
+    """Send a signal: what `await context.wait_event(name)` waits for, in whatever process. It is on disk on return.
+
+    Args:
+        payload: plain data (None, bool, number, text, bytes, and lists and dicts of these).
+        run_id: the one run that it is for, where it waits in line until it is taken. Without it, every run that
+            started before sees it once.
+
+    Returns:
+        Its number in the log of the store.
+
+    Raises:
+        UnknownRun, RunEnded: there is no such run, or it is over.
+        TypeError, ValueError: the payload is not plain, or there is no name.
+    """
+    return hub.current().signal(name, payload, run_id)
 
 
 def answer(token: str, value: Any, *, answer_id: str | None = None) -> None:

@@ -25,11 +25,12 @@ ROOMS = {
     3: "flow picture groups notes plots transcript scene",
     4: "store clock codec contents mentions fingerprint source engine keyring origins slots",
     5: "disk blobs owner journal roster waiting doorbell drawing definitions importing wording gathering "
-    "merging services channels",
+    "merging services channels signals",
     6: "context",
-    7: "loop guests strictness alarms places calls mailbox timers desks effects asking attempts validity dispatch "
-    "delivery execution running resuming hooks telling ancestry bells inbox lingering parking launching "
-    "forking collecting caching runlist hub executors children stages outside mutation",
+    7: "loop guests strictness alarms places calls mailbox timers desks effects asking attempts validity "
+    "dispatch delivery execution running resuming hooks telling ancestry bells inbox lingering parking "
+    "launching forking collecting caching runlist hub executors children stages outside mutation events "
+    "signalling",
     8: "building mapping tooling reactive walking static staging",
 }
 ROOM_OF = {name: number for number, names in ROOMS.items() for name in names.split()}

@@ -80,6 +80,9 @@ async def agent(x: int = 3, *, context: NodeContext) -> dict[str, Any]:
     assert_type(await context.run_and_wait(agent, inputs={"x": 1}), Outputs)
     await context.cancel_run(run_id)
     call = await context.create_continuation("call")
+    await context.wait_event("go", timeout_s=5.0, default=None)
+    async with context.timeout(5.0):
+        await context.wait_for_resume(call, timeout_s=1.0)
     await context.wait_for_resume(call, prompt="the call", timeout_s=5.0, default=None)
     await Train(3)
     return {"y": out.y, "name": ""}
@@ -103,6 +106,7 @@ def names() -> None:
     assert_type(ag.gc(runs=["a"], dry_run=False), Garbage)
     assert_type(ag.waits(), list[WaitInfo])
     ag.answer("token", "value", answer_id="1")
+    assert_type(ag.signal("go", {"x": 1}, run_id="agent-7f3ka"), int)
     with Runtime("store", durability="process", process_concurrency=8, strict=True).use() as runtime:
         assert_type(runtime, Runtime)
 

@@ -1,0 +1,119 @@
+"""Tools that ask and tell, for static graphs and anywhere a tool is called: each is one node.
+
+They are dual-stage: while a question is open, nothing of it is in memory but the record of it. What they ask is shown
+and answered as what `context.channel()` asks. Questions for files, and messages with images, files and buttons, come
+with the channels that can carry them.
+
+@graphify
+def plan(topic):
+    name = ask_text(prompt="What shall I call it?")
+    go = ask_approval(prompt="Shall I go on?", _after=name)
+    return {"name": name.text, "approved": go.approved}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .context import NodeContext
+from .staging import WaitSpec
+from .tooling import tool
+
+__all__ = ["ask_approval", "ask_choice", "ask_number", "ask_text", "send_phase", "send_text", "wait_text"]
+
+
+@tool(outputs=["text"])
+async def ask_text(
+    prompt: str,
+    *,
+    silent: bool = False,
+    name: str = "",
+    timeout_s: float | None = None,
+    default: str | None = None,
+    channel: str = "",
+) -> WaitSpec:
+    """Ask for a text. `silent`: the answer is not shown. See `Channel.ask_text`."""
+    return WaitSpec(prompt, "text", silent=silent, name=name, timeout_s=timeout_s, default=default, channel=channel)
+
+
+@tool(outputs=["text"])
+async def wait_text(
+    *, name: str = "", timeout_s: float | None = None, default: str | None = None, channel: str = ""
+) -> WaitSpec:
+    """Wait for the next text that the person writes, without asking anything in particular."""
+    return WaitSpec("Your message?", "text", name=name, timeout_s=timeout_s, default=default, channel=channel)
+
+
+@tool(outputs=["approved", "choice"])
+async def ask_approval(
+    prompt: str,
+    options: Sequence[str] = ("Approve", "Reject"),
+    *,
+    name: str = "",
+    timeout_s: float | None = None,
+    default: str | bool | None = None,
+    channel: str = "",
+) -> WaitSpec:
+    """Ask for consent. See `Channel.ask_approval`."""
+    return WaitSpec(
+        prompt, "approval", options=options, name=name, timeout_s=timeout_s, default=default, channel=channel
+    )
+
+
+@tool(outputs=["choice"])
+async def ask_choice(
+    prompt: str,
+    options: Sequence[str],
+    *,
+    multiple: bool = False,
+    name: str = "",
+    timeout_s: float | None = None,
+    default: Any = None,
+    channel: str = "",
+) -> WaitSpec:
+    """Ask for one of `options`, or with `multiple` for a list of some. See `Channel.ask_choice`."""
+    return WaitSpec(
+        prompt,
+        "choice",
+        options=options,
+        multiple=multiple,
+        name=name,
+        timeout_s=timeout_s,
+        default=default,
+        channel=channel,
+    )
+
+
+@tool(outputs=["number"])
+async def ask_number(
+    prompt: str,
+    min: float | None = None,
+    max: float | None = None,
+    step: float | None = None,
+    *,
+    name: str = "",
+    timeout_s: float | None = None,
+    default: float | None = None,
+    channel: str = "",
+) -> WaitSpec:
+    """Ask for a number between `min` and `max`, both included. See `Channel.ask_number`."""
+    return WaitSpec(
+        prompt, "number", min=min, max=max, step=step, name=name, timeout_s=timeout_s, default=default, channel=channel
+    )
+
+
+@tool(outputs=["ok"])
+async def send_text(text: str, *, channel: str = "", context: NodeContext) -> dict[str, bool]:
+    """Say `text`; `ok` is True once it is said."""
+    await context.channel(channel or None).send_text(text)
+    return {"ok": True}
+
+
+@tool(outputs=["ok"])
+async def send_phase(
+    phase: str, status: str = "active", *, detail: str = "", channel: str = "", context: NodeContext
+) -> dict[str, bool]:
+    """Say that a phase of the work is now "pending", "active", "done", "failed" or what you call it."""
+    await context.channel(channel or None).send_phase(phase, status, detail=detail)
+    return {"ok": True}
