@@ -9,6 +9,7 @@ database is busy; `Cache.transact(retry=True)` would spin for ever on a full or 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import time
@@ -21,6 +22,7 @@ from typing import Any, Literal
 
 import diskcache  # type: ignore[import-untyped]
 
+from . import mounts
 from .blobs import DiskBlobs
 from .errors import DamagedRecord, NewerStore
 from .facts import FORMAT
@@ -33,6 +35,8 @@ NEVER_A_FILE = 1 << 40  # bytes; no row is that large
 FORMAT_KEY = "format"
 CHECK_SIZE = 4  # bytes of the checksum before each row
 SYNCHRONOUS = {"power": 2, "process": 1}  # SQLite's FULL and NORMAL
+
+_log = logging.getLogger("aethergraph.disk")
 
 Durability = Literal["power", "process"]
 
@@ -114,6 +118,13 @@ class DiskStore:
         self._make_folder()
         self.blobs: Blobs = DiskBlobs(self.folder / "blobs")
         _refuse_newer(self.folder)
+        self.network = mounts.network(self.folder)
+        if self.network:
+            _log.warning(
+                "%s lies on a network file system (%s): commits are slow there, and answers of other machines are "
+                "looked for now and then; with %s=FOLDER the store is on a local disk",
+                self.folder, self.network, HOME,
+            )  # fmt: skip
         try:
             self._cache = self._open(durability)
             if self.get(FORMAT_KEY) is None:
@@ -139,6 +150,7 @@ class DiskStore:
             size_limit=NEVER_A_FILE,
             statistics=0,
             sqlite_synchronous=SYNCHRONOUS[durability],
+            sqlite_journal_mode="delete" if self.network else "wal",  # WAL needs memory that all processes share
             sqlite_mmap_size=0,  # a file cut short under a mapping kills the process; a read of it is an error
             sqlite_auto_vacuum=0,
         )

@@ -153,8 +153,10 @@ class Inbox:
         if self._doorbell is not None:
             return
         self._doorbell = doorbell.Doorbell(self._runtime.store.folder)
-        if not self._doorbell.start(self._rang):
+        heard = self._doorbell.start(self._rang)
+        if not heard:
             _log.warning("%s cannot be watched: answers are looked for every %g s", self._doorbell.folder, POLL_S)
+        if not heard or self._runtime.store.network:  # what other machines change is heard by none
             threading.Thread(target=self._poll, name="aether-doorbell", daemon=True).start()
 
     def _poll(self) -> None:

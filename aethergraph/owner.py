@@ -39,7 +39,7 @@ class Owner:
     """This process, as the owner of runs of one store."""
 
     def __init__(self, store: Store) -> None:
-        self._folder = store.folder / "owners"
+        self._folder, self._network = store.folder / "owners", store.network
         self._folder.mkdir(parents=True, exist_ok=True)
         self.id = f"{int(time.time() * 1000):012x}{secrets.token_hex(4)}"  # its beginning is when it began
         self._pid = os.getpid()
@@ -68,11 +68,19 @@ class Owner:
         """
         data = rows.get(row_key(run_id))
         last = msgspec.msgpack.decode(data, type=Epoch) if data is not None else Epoch(0, "", "")
-        if last.owner not in ("", self.id) and self.is_alive(last.owner):
-            raise RunIsLive(run_id, last.told)
+        if last.owner not in ("", self.id):
+            self._refuse_other_machine(run_id, last)
+            if self.is_alive(last.owner):
+                raise RunIsLive(run_id, last.told)
         epoch = self.epoch(last.number + 1)
         rows.set(row_key(run_id), encode(epoch))
         return epoch
+
+    def _refuse_other_machine(self, run_id: str, last: Epoch) -> None:
+        """Over a network a lock of another machine may look free, or stay for ever: only its file tells."""
+        path, here = self._path(last.owner), f" on {platform.node()}"
+        if self._network and not last.told.endswith(here) and path.exists():
+            raise RunIsLive(run_id, f"{last.told}, another machine (if that has gone for good, delete {path})")
 
     def epoch(self, number: int) -> Epoch:
         """The epoch of a run that this process takes, or took, up for the `number`-th time."""
@@ -104,6 +112,8 @@ class Owner:
 
     def _sweep(self) -> None:
         """Remove the lock files of processes that are gone."""
+        if self._network:
+            return  # of a process of another machine nobody knows
         for path in self._folder.glob("*.lock"):
             # a young one may be about to be locked: taking it away would make its process look dead
             if path.stem != self.id and _age_s(path) > 60 and not self.is_alive(path.stem):

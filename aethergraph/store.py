@@ -78,6 +78,10 @@ class Store(Protocol):
         """Where it lies."""
 
     @property
+    def network(self) -> str:
+        """The kind of network file system that it lies on; "" for a local one."""
+
+    @property
     def blobs(self) -> Blobs:
         """Its large contents."""
 
@@ -113,6 +117,8 @@ class _MemoryTransaction:
 
 class MemoryStore:
     """A store that lives as long as its process: for tests, and for runs that need not survive."""
+
+    network = ""
 
     def __init__(self, folder: Path, blobs: Blobs) -> None:
         self.folder, self.blobs = folder, blobs

@@ -65,6 +65,11 @@ class Fragile:
         return self._store.folder
 
     @property
+    def network(self) -> str:
+        """As of the store."""
+        return self._store.network
+
+    @property
     def blobs(self) -> Blobs:
         """Its large contents."""
         return self._store.blobs
