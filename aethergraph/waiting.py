@@ -248,13 +248,19 @@ def _load(token: str, data: bytes | None) -> WaitRow | None:
     if data is None:
         return None
     try:
-        return _decoder.decode(data)
+        return msgspec.structs.replace(_decoder.decode(data), token=token)
     except msgspec.DecodeError as error:
         raise DamagedRecord(f"the question {token!r}", str(error)) from error
 
 
 def _save(transaction: Transaction, row: WaitRow) -> None:
-    transaction.set(PREFIX + row.token, _encoder.encode(row))
+    """Write the row; most of ten thousand wait for long, so without its token, which is the key, and what is not set."""
+    values = ["", *msgspec.structs.astuple(row)[1:]]
+    for default in reversed(WaitRow.__struct_defaults__):
+        if values[-1] != default:
+            break
+        values.pop()
+    transaction.set(PREFIX + row.token, _encoder.encode(values))
 
 
 def _asks_the_same(old: Question, new: Question) -> bool:
