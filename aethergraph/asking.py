@@ -222,7 +222,8 @@ class Asking:
         one = _Open(handle, question, asker, in_body)
         self.open[token] = one
         run.mailbox.kick()  # it may be the last that happens for now
-        run.when_committed(lambda: self._opened(token, one))
+        # After that, so that the row of a run that now waits is in the same commit as the question.
+        run.loop.call_soon(run.when_committed, partial(self._opened, token, one), context=run.loop.empty)
 
     def _address(self, handle: CallHandle) -> tuple[Token, int]:
         """Token and round of what `handle` asks now; a recorded outcome that is not taken is no answer to it."""

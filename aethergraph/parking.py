@@ -33,13 +33,15 @@ if TYPE_CHECKING:
     from .execution import Execution
     from .hub import Runtime
 
+SMALL = 50  # nodes; a shorter journal is read in less time than two threads take to hand it over
+
 _log = logging.getLogger("aethergraph.parking")
 
 
 class Parked:
     """All that is kept of a run that left memory."""
 
-    __slots__ = ("agent", "alarm", "context", "epoch", "leaving", "origin", "run", "run_id")
+    __slots__ = ("agent", "alarm", "context", "epoch", "leaving", "origin", "run", "run_id", "small")
 
     def __init__(self, run: Run, execution: Execution) -> None:
         self.run_id, self.agent, self.epoch = run.run_id, execution.agent, execution.epoch
@@ -47,6 +49,7 @@ class Parked:
         self.run: weakref.ref[Run] | None = weakref.ref(run)
         self.alarm: Alarm | None = None  # the first of its deadlines
         self.leaving = False  # it is being paused or cancelled
+        self.small = len(execution.flow.nodes) <= SMALL
 
 
 class Parking:
@@ -176,10 +179,13 @@ class Parking:
             parked = self._parked.get(self._queue.popleft())
             if parked is not None and not parked.leaving:
                 self._waking.add(parked.run_id)
-                self._clerk.submit(self._read, parked)
+                if parked.small:
+                    self._read(parked)
+                else:
+                    self._clerk.submit(self._read, parked)
 
     def _read(self, parked: Parked) -> None:
-        """On the clerk's thread: a long journal must not hold up the loop."""
+        """On the clerk's thread where the journal is long: it must not hold up the loop."""
         call = self._runtime.thread.call
         try:
             batches = journal.read(self._runtime.store, parked.run_id)

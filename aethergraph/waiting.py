@@ -254,7 +254,7 @@ def _load(token: str, data: bytes | None) -> WaitRow | None:
 
 
 def _save(transaction: Transaction, row: WaitRow) -> None:
-    """Write the row; most of ten thousand wait for long, so without its token, which is the key, and what is not set."""
+    """Write the row, without its token, which is the key, and without what is not set: many wait, and for long."""
     values = ["", *msgspec.structs.astuple(row)[1:]]
     for default in reversed(WaitRow.__struct_defaults__):
         if values[-1] != default:

@@ -122,6 +122,12 @@ async def questions(n: int, *, context: NodeContext) -> int:
 
 
 @graph_fn
+async def waiting(n: int, *, context: NodeContext) -> str:
+    """Asks one question, in the inbox."""
+    return await context.channel("inbox").ask_text("go on?")
+
+
+@graph_fn
 async def saving(path: str, *, context: NodeContext) -> int:
     """Saves a file; marks the time before and after."""
     mark()

@@ -21,7 +21,10 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is measured. chains: nodes of chains and fans, rising; file: bytes of the artifact."""
+    """How much is measured. chains: nodes of chains and fans, rising; file: bytes of the artifact.
+
+    parked: runs that wait at once; idle_s: for how long they are watched, in seconds.
+    """
 
     rounds: int = 7
     chains: tuple[int, ...] = (100, 1_000, 10_000)
@@ -30,6 +33,8 @@ class Sizes:
     waits: int = 50
     imports: int = 9
     file: int = 16 * MIB
+    parked: int = 10_000
+    idle_s: float = 5.0
 
     @property
     def largest(self) -> int:
@@ -37,7 +42,9 @@ class Sizes:
         return self.chains[-1]
 
 
-_SMALL = Sizes(rounds=2, chains=(10, 20, 40), durable_chain=10, commits=5, waits=3, imports=1, file=64 * KIB)
+_SMALL = Sizes(
+    rounds=2, chains=(10, 20, 40), durable_chain=10, commits=5, waits=3, imports=1, file=64 * KIB, parked=30, idle_s=0.2
+)
 
 
 def sizes(*, small: bool = False, rounds: int | None = None) -> Sizes:

@@ -17,8 +17,7 @@ from aethergraph import Runtime
 __all__ = ["NOT_MEASURED", "measure", "sizes"]
 
 NOT_MEASURED = [
-    "10,000 parked waits (memory, disk, idle CPU), and one of 10,000 waiting runs live again: a waiting run stays in"
-    " the memory of its process",
+    "10,000 parked runs: suite `waits`",
     "static graphs: a row of their own is to come",
     "the live run view in a browser: what it needs to draw",
     "the chain and the fan against LangGraph and DBOS: needs them installed",

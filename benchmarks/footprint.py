@@ -96,9 +96,14 @@ def _on_disk(folder: Path, agent: Any, n: int) -> int:
             run(agent, n=n)
     finally:
         runtime.close()
+    return on_disk(folder)
+
+
+def on_disk(store: Path) -> int:
+    """Bytes of the files of a store, with what its write-ahead log holds where it belongs."""
     code = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()"
-    subprocess.run([sys.executable, "-c", code, str(folder / "cache.db")], check=True)
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    subprocess.run([sys.executable, "-c", code, str(store / "cache.db")], check=True)
+    return sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
 
 
 def _in_memory(agent: Any, n: int) -> float:

@@ -15,9 +15,10 @@ from pathlib import Path
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent))  # this clone, whatever is installed
 
 import engine
+import waits
 from measure import machine, table
 
-SUITES = {"engine": engine}
+SUITES = {"engine": engine, "waits": waits}
 
 
 def main(arguments: list[str] | None = None) -> int:
