@@ -103,8 +103,13 @@ class Parking:
 
     def quiet(self, execution: Execution) -> None:
         """A run has nothing to do but wait: let it leave after its grace."""
-        if self._closed or not execution.host.own or not _at_rest(execution):
-            return  # on a loop of somebody else it could not come back: only its own thread may start it there
+        if self._closed or not _at_rest(execution):
+            return
+        if not execution.host.own:
+            execution.lingers = (
+                "it is on a loop of somebody else, where only that loop's own thread could start it again"
+            )
+            return
         execution.waits_since = self._runtime.clock.now()
         if execution.grace is None:
             execution.grace = self._alarm(execution.waits_since + self._after_s, partial(self._due, execution))

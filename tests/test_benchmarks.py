@@ -52,7 +52,7 @@ def test_each_budget_is_marked(told: tuple[str, dict[str, object]], budget: str)
 
 
 def test_what_is_not_measured_is_named(told: tuple[str, dict[str, object]]) -> None:
-    assert "not measured here: 10,000 parked waits" in told[0]
+    assert "not measured here: 10,000 parked runs" in told[0]
     assert "not measured here: the live run view" in told[0]
 
 
@@ -62,6 +62,17 @@ def test_each_line_is_in_the_json_with_its_samples(told: tuple[str, dict[str, ob
     rows = suites["engine"]["rows"]
     assert all(row["samples"] and row["name"] in told[0] for row in rows)
     assert sum(1 for row in rows if row["verdict"]) >= len(BUDGETS)
+
+
+def test_waits_are_measured_and_one_answer_wakes_one_run(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), "waits", "--small", "--folder", str(tmp_path)]
+    environment = {**os.environ, "AETHERGRAPH_KEY_FILE": str(tmp_path / "key")}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=100)
+    assert done.returncode == 0, done.stderr
+    marked = [line for line in done.stdout.splitlines() if line.endswith((" met", " missed", " met, goal missed"))]
+    assert len(marked) == 7, done.stdout
+    (woken,) = [line for line in marked if "that this woke" in line]
+    assert woken.endswith(" met")
 
 
 def test_an_unknown_suite_is_refused_and_leaves_nothing_behind(tmp_path: Path) -> None:

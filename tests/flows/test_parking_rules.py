@@ -519,6 +519,31 @@ async def agent(*, context):
     assert kinds(lab, run).count("Noted") == 2
 
 
+@pytest.mark.parametrize("grace_s", [0.0, 3600.0])
+def test_24_a_run_that_waits_does_not_keep_the_loop_turning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grace_s: float
+) -> None:
+    """In memory or parked: nothing is asked of the loop's selector between one answer and the next."""
+    monkeypatch.setenv("AETHERGRAPH_CHANNEL", "inbox")
+    with laboratory(tmp_path / "store", FakeClock(), park_after_s=grace_s) as lab:
+        lab.cell(ASKING)
+        run = lab.start("agent")
+        (lab.parked if grace_s == 0 else lab.rests)(run)
+        loop = lab.runtime.thread.loop
+        lab.runtime.thread.submit(asyncio.sleep(0)).result(LIMIT_S)
+        limits: list[float | None] = []
+        selector: Any = loop._selector  # type: ignore[attr-defined]
+        select = selector.select
+        monkeypatch.setattr(selector, "select", lambda timeout=None: (limits.append(timeout), select(timeout))[1])
+        for _ in range(3):  # each call wakes the loop once, and only that
+            lab.runtime.thread.submit(asyncio.sleep(0)).result(LIMIT_S)
+        blocking = [limit for limit in limits if limit is None or limit > 0]
+        assert len(blocking) <= 3
+        assert all(limit is None or limit > 50 for limit in blocking)
+        run.answer("a")
+        run.result(LIMIT_S)
+
+
 # ---------------------------------------------------------------------- 25 waking
 
 
