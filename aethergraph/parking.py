@@ -106,9 +106,7 @@ class Parking:
         if self._closed or not _at_rest(execution):
             return
         if not execution.host.own:
-            execution.lingers = (
-                "it is on a loop of somebody else, where only that loop's own thread could start it again"
-            )
+            execution.lingers = "it is on a loop of somebody else, where only its own thread could start it again"
             return
         execution.waits_since = self._runtime.clock.now()
         if execution.grace is None:
