@@ -63,18 +63,22 @@ class _Track:
 
 @dataclass(slots=True)
 class _Follower:
-    """One listener; `early` keeps batches that were committed while the older ones were still being read."""
+    """One listener; `early` keeps batches that were committed while the older ones were still being read.
+
+    seen: rows that were read then. A batch is told of after its commit, so one of them may still come.
+    """
 
     call: Listener
     early: list[tuple[int, list[f.AnyFact]]] | None = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    seen: int = 0
 
     def take(self, first: int, batch: list[f.AnyFact]) -> None:
         with self.lock:
             if self.early is not None:
                 self.early.append((first, batch))
-                return
-            self.call(batch)
+            elif first >= self.seen:
+                self.call(batch)
 
 
 class Journal:
@@ -315,10 +319,10 @@ class Journal:
         with follower.lock:
             if batches:
                 call([fact for batch in batches for fact in batch])
-            for first, batch in follower.early or ():
-                if first >= len(batches):
-                    call(batch)
-            follower.early = None
+            follower.seen = len(batches)
+            early, follower.early = follower.early, None
+            for first, batch in early or ():
+                follower.take(first, batch)
 
         def unfollow() -> None:
             with self._lock, contextlib.suppress(KeyError, ValueError):

@@ -295,6 +295,10 @@ class Parking:
                 now = owner.read(runtime.store, run_id)
                 told = RunIsLive(run_id, now.told if now else "another process")
             runtime.journal.close_run(run_id)
+            if flow.started_runs and isinstance(fact, f.RunPaused):
+                runtime.runlist.pause_children(run_id, fact.why)
+            elif flow.started_runs:
+                runtime.runlist.cancel_children(run_id)
         except Exception as failed:  # noqa: BLE001 (it belongs to whoever waits for the run)
             told = failed
         runtime.thread.call(self._over, parked, told)

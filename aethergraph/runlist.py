@@ -99,6 +99,13 @@ class RunList:
             if row.parent == run_id and row.tied and row.status not in _ENDED:
                 self.cancel(row.run_id, f"its parent {run_id} was cancelled")
 
+    def pause_children(self, run_id: str, why: str) -> None:
+        """Let go of the runs of this process that run `run_id` started, if they are tied to it."""
+        for row in list(roster.everything(self._runtime.store)):
+            child = self._runtime.parking.find(row.run_id) if row.parent == run_id and row.tied else None
+            if child is not None:
+                child.pause(f"its parent {run_id} was paused ({why})")
+
     def _cancel_now(self, row: roster.RunRow, flow: Flow, batches: int, by: str) -> None:
         run_id = row.run_id
         if flow.result is not None or flow.status is RunStatus.CANCELLED:

@@ -192,6 +192,22 @@ def test_a_follower_gets_everything_once_and_in_order(written: Journal) -> None:
     assert seen == expected
 
 
+def test_a_follower_that_begins_between_a_commit_and_its_telling_hears_it_once(written: Journal) -> None:
+    heard: list[f.AnyFact] = []
+    begun = threading.Event()
+
+    def begin() -> None:  # what waits for a commit is called before those who follow are told of it
+        written.follow("r", heard.extend)
+        begun.set()
+
+    assert not written.barrier(written.append("r", noted("one")), begin)
+    assert begun.wait(20)
+    written.append("r", noted("two"))
+    written.flush()
+    written.close()
+    assert heard == [noted("one"), noted("two")]
+
+
 def test_a_follower_misses_nothing_that_is_committed_while_it_reads(tmp_path: Path) -> None:
     class Late(MemoryStore):
         """A store where something is committed between a follower's registration and its reading."""

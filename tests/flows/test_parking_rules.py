@@ -670,6 +670,31 @@ def test_18_a_parked_run_is_paused_and_can_be_resumed(lab: Lab) -> None:
     assert lab.took() == ["double 2", "double 4"]
 
 
+@pytest.mark.parametrize(
+    ("how", "status"), [("cancel", RunStatus.CANCELLED), ("pause", RunStatus.PAUSED)], ids=["cancel", "pause"]
+)
+def test_18_the_children_of_a_parked_run_end_with_it(lab: Lab, how: str, status: RunStatus) -> None:
+    lab.cell("""
+@graph_fn
+async def child(*, context):
+    return await context.channel().ask_text("child?")
+@graph_fn
+async def parent(*, context):
+    run_id = await context.spawn_run(child, inputs={})
+    await context.channel().ask_text("parent?")
+    return {"child": run_id}
+""")
+    run = lab.start("parent")
+    lab.parked(run)
+    (info,) = [info for info in lab.runtime.runs() if info.name == "child"]
+    child = lab.runtime.load(info.run_id)
+    lab.parked(child)
+    getattr(run, how)()
+    for each in (run, child):
+        assert isinstance(each.future.exception(LIMIT_S), RunCancelled if how == "cancel" else RunPaused)
+        assert each.status is status
+
+
 @pytest.mark.parametrize("how", ["cancel", "pause"])
 def test_18_what_is_ordered_in_the_moment_of_parking_is_done(lab: Lab, how: str) -> None:
     lab.cell(ASKING)
