@@ -291,7 +291,7 @@ class Dispatch:
                 kind=kind,
                 validity=run.validity.of(handle) if kind != f.WAIT else b"",
                 t=run.clock(),
-                args=preview(handle),
+                args=b"" if kind == f.WAIT else preview(handle),  # what is asked is told when it opens
                 deps=tuple(handle.deps),
                 after=handle.after,
                 execution=handle.execution,

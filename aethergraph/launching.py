@@ -178,7 +178,6 @@ class Launcher:
         opened = f.RunOpened(
             epoch=epoch.number,
             t=self._runtime.clock.now(),
-            process=epoch.told,
             validity=agent.validity(),
             outputs=list(agent.outputs or ()),
             body=agent.own_code(),

@@ -27,7 +27,12 @@ class Epoch(msgspec.Struct, frozen=True, array_like=True):
 
     number: int
     owner: str
-    told: str  # "process 4711 on host", for messages
+    where: str  # "4711 on host"
+
+    @property
+    def told(self) -> str:
+        """The process, for messages."""
+        return f"process {self.where}"
 
 
 def row_key(run_id: str) -> str:
@@ -84,7 +89,7 @@ class Owner:
 
     def epoch(self, number: int) -> Epoch:
         """The epoch of a run that this process takes, or took, up for the `number`-th time."""
-        return Epoch(number, self.id, f"process {os.getpid()} on {platform.node()}")
+        return Epoch(number, self.id, f"{os.getpid()} on {platform.node()}")
 
     def is_alive(self, owner: str) -> bool:
         """Whether the process that held this lock still does."""

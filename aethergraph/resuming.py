@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import weakref
 from collections.abc import Callable, Mapping
@@ -100,11 +101,11 @@ def as_agent(target: Any) -> Agent:
 
 
 def home(agent: Agent) -> str:
-    """Module, qualified name and file of an agent's function; cells, whose files are none, count as one place."""
+    """Stands for module, qualified name and file of an agent's function; cells, whose files are none, are one place."""
     thing = source.unwrap(agent)
     file = getattr(getattr(thing, "__code__", None), "co_filename", "")
     where = f"@{file}" if file and os.path.exists(file) else ""
-    return f"{thing.__module__}:{thing.__qualname__}{where}"
+    return hashlib.blake2b(f"{thing.__module__}:{thing.__qualname__}{where}".encode(), digest_size=6).hexdigest()
 
 
 def _is_callee(value: Any) -> bool:
