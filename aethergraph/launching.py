@@ -218,7 +218,12 @@ class Launcher:
         context: contextvars.Context,
         inputs: dict[str, Any],
     ) -> None:
-        """Let a run that this process had parked go on, as if it had been here all the time; on the loop's thread."""
+        """Let a run that this process had parked go on, as if it had been here all the time; on the loop's thread.
+
+        Raises:
+            JournalBroken: nothing can be written any more.
+        """
+        self._runtime.journal.barrier(0, lambda: None)  # a live run would have been told when it broke
         self._track(run.run_id, batches, epoch)
         execution = Execution(self._runtime, run.run_id, agent, flow, epoch.number, context, self._runtime.thread)
         execution.rejoined = execution.woken = True

@@ -103,14 +103,16 @@ class Parking:
 
     def quiet(self, execution: Execution) -> None:
         """A run has nothing to do but wait: let it leave after its grace."""
+        if execution.grace is not None:  # the rest is looked at when that is over
+            execution.waits_since = self._runtime.clock.now()
+            return
         if self._closed or not _at_rest(execution):
             return
         if not execution.host.own:
             execution.lingers = "it is on a loop of somebody else, where only its own thread could start it again"
             return
         execution.waits_since = self._runtime.clock.now()
-        if execution.grace is None:
-            execution.grace = self._alarm(execution.waits_since + self._after_s, partial(self._due, execution))
+        execution.grace = self._alarm(execution.waits_since + self._after_s, partial(self._due, execution))
 
     def _alarm(self, when: float, call: Any) -> Alarm:
         return self._runtime.alarms.at(when, call)

@@ -16,7 +16,7 @@ import pytest
 
 from aethergraph import Run
 from aethergraph import facts as f
-from aethergraph.errors import RunCancelled, RunPaused
+from aethergraph.errors import JournalBroken, RunCancelled, RunPaused
 from aethergraph.status import NodeStatus, RunStatus
 from aethergraph.testing import FakeClock
 
@@ -638,6 +638,18 @@ def test_25_a_wake_for_a_run_that_is_not_parked_does_nothing(lab: Lab) -> None:
     run.result(LIMIT_S)
     lab.runtime.parking.wake(run.run_id)
     assert lab.took() == ["double 2", "double 4"]
+
+
+def test_14_a_run_that_cannot_be_written_any_more_says_so_when_it_would_wake(lab: Lab) -> None:
+    lab.cell(ASKING)
+    run = lab.start("agent")
+    lab.parked(run)
+    asked = token(run, "which?")
+    lab.runtime.journal._broken = OSError("no space left")
+    lab.runtime.answer(asked, "a")
+    with pytest.raises(JournalBroken, match="no space left"):
+        run.result(LIMIT_S)
+    assert not run.parked
 
 
 # ---------------------------------------------------------------------- 18 ends of parked runs
