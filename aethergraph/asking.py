@@ -73,6 +73,8 @@ class Asking:
         self._texts: dict[int, bytes] = {}  # fingerprints of what asks, by id
         self._claimed: set[int] = set()  # wait nodes that this process's code asked
         self._orphans_done = False
+        # On disk since before: all that a replay asks again is looked at together, when it is at rest.
+        self._known: list[tuple[Token, _Open]] = []
         self.arrived: list[tuple[float, int, Token, _Open, waiting.WaitRow]] = []  # answers for bodies, by their time
 
     # ------------------------------------------------------------------ opening
@@ -216,12 +218,16 @@ class Asking:
         token, round_ = self._address(handle)
         node = handle.node
         is_open = node is not None and node.status is NodeStatus.WAITING and node.token == token
-        if node is None or not is_open or node.wait is None or node.wait.body != body:
+        known = node is not None and is_open and node.wait is not None and node.wait.body == body
+        if not known:
             self._write(handle, question, token, round_, body)
         self._claimed.add(handle.no)
         one = _Open(handle, question, asker, in_body)
         self.open[token] = one
         run.mailbox.kick()  # it may be the last that happens for now
+        if known and in_body:
+            self._known.append((token, one))
+            return
         # After that, so that the row of a run that now waits is in the same commit as the question.
         run.loop.call_soon(run.when_committed, partial(self._opened, token, one), context=run.loop.empty)
 
@@ -375,6 +381,9 @@ class Asking:
 
     def quiet(self) -> None:
         """Nothing of the run is ready: take what has arrived; the first time, withdraw what nobody asked again."""
+        known, self._known = self._known, []
+        for token, one in known:
+            self._opened(token, one)
         if self.arrived and not self._run.mailbox.replaying:
             self._take_arrived()
             return

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from aethergraph import Run
+from aethergraph import Run, waiting
 from aethergraph import facts as f
 from aethergraph.errors import JournalBroken, RunCancelled, RunPaused
 from aethergraph.status import NodeStatus, RunStatus
@@ -548,7 +548,7 @@ def test_24_a_run_that_waits_does_not_keep_the_loop_turning(
 
 
 def test_25_an_answer_in_the_very_moment_of_parking_is_not_lost(lab: Lab) -> None:
-    """The row is answered, and its run told, while the coroutines are being closed."""
+    """The row is answered when nobody is there any more to be told, and not yet anybody who could be woken."""
     lab.cell(ASKING)
     parking, ready = lab.runtime.parking, threading.Event()
     before = parking.gone
@@ -557,7 +557,7 @@ def test_25_an_answer_in_the_very_moment_of_parking_is_not_lost(lab: Lab) -> Non
         if execution.parking and not ready.is_set():
             ready.set()
             (token, _), *_ = execution.left_open
-            lab.runtime.answer(token, "b")
+            waiting.answer(lab.store, token, "b", "click", 1.0)
         before(execution)
 
     parking.gone = in_between  # type: ignore[method-assign]
