@@ -338,11 +338,12 @@ class Launcher:
             if rows.get(roster.row_key(run_id)) is None:
                 raise UnknownRun(run_id)  # collected as garbage just now
             epoch = self._runtime.owner.take(rows, run_id)
-        later = journal.read(self._runtime.store, run_id)  # what the last owner wrote before we took over
-        if len(later) != len(batches):
-            flow = Flow.of(fact for batch in later for fact in batch)
+            more = rows.get(journal.row_key(run_id, len(batches))) is not None
+        if more:  # the last owner wrote it before we took over
+            batches = journal.read(self._runtime.store, run_id)
+            flow = Flow.of(fact for batch in batches for fact in batch)
         inputs = self._runtime.codec_for(agent).load(flow.started.inputs) if flow.started else {}
-        self._open(run, agent, flow, len(later), epoch, host)
+        self._open(run, agent, flow, len(batches), epoch, host)
         self._on_disk(run)
         run.origin = _here()
         self._launch(run, agent, inputs)

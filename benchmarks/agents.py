@@ -8,7 +8,7 @@ from typing import Any
 
 from measure import mark, weigh
 
-from aethergraph import NodeContext, graph_fn, tool
+from aethergraph import NodeContext, TaskGraph, graph_fn, graphify, tool
 
 
 class Stopped(Exception):
@@ -155,3 +155,29 @@ async def bare_fan(n: int) -> float:
     found: list[dict[str, Any]] = await asyncio.gather(*[_bare(i) for i in range(n)])
     assert sum(one["y"] for one in found) == n * (n + 1) // 2
     return time.perf_counter() - began
+
+
+@tool(pure=True, outputs=["y"])
+async def total(xs: list[int]) -> dict[str, int]:
+    """Gathers a static fan."""
+    return {"y": sum(xs)}
+
+
+@graphify(inputs=["n"], outputs=["y"])
+def static_part(n: Any) -> Any:
+    """What a static graph has inside another one."""
+    return {"y": pure_step(n)}
+
+
+def static(shape: str, n: int) -> TaskGraph:
+    """A static graph of `n` pure steps: a chain, a fan that is added up, or a chain of graphs of one step each."""
+
+    @graphify(name=f"static_{shape}", inputs=["x"], outputs=["y"])
+    def graph(x: Any) -> Any:
+        if shape == "fan":
+            return {"y": total([pure_step(x).y for _ in range(n)])}
+        for _ in range(n):
+            x = (pure_step if shape == "chain" else static_part)(x).y
+        return {"y": x}
+
+    return graph.build()

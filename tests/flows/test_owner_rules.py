@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aethergraph import NodeContext, RunStatus, Runtime, graph_fn, hooks
+from aethergraph import NodeContext, RunStatus, Runtime, graph_fn, hooks, journal
 from aethergraph import facts as f
 from aethergraph import owner as owners
 from aethergraph.disk import DiskStore
@@ -124,3 +124,22 @@ async def agent(*, context):
         clock.advance(2)
         assert seen[0].nodes[1].status is NodeStatus.REUSED
         assert seen[0].elapsed(clock.now()) == 2.0, "the hour, when nobody ran it, is left out"
+
+
+def test_30_what_the_last_owner_wrote_at_the_last_moment_is_kept(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = lab.start(patient)
+    lab.asked(started, "Go on?")
+    lab.kill()
+    take = lab.runtime.owner.take
+
+    def late(rows: Any, run_id: str) -> owners.Epoch:
+        number = len(journal.read(lab.store, run_id))
+        rows.set(journal.row_key(run_id, number), f.encode([f.RunPaused("written late", lab.runtime.clock.now())]))
+        return take(rows, run_id)
+
+    monkeypatch.setattr(lab.runtime.owner, "take", late)
+    resumed = lab.resume(started, patient)
+    lab.answer(resumed, "Go on?", "yes")
+    assert resumed.result(LIMIT_S) == {"result": "yes"}
+    told = [fact for fact in lab.facts(resumed) if isinstance(fact, (f.RunPaused, f.RunOpened))]
+    assert [getattr(fact, "why", "") for fact in told] == ["", "written late", ""]
