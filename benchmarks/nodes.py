@@ -13,7 +13,7 @@ import agents
 from bench import MS, US, Bench, commit
 from measure import Row, ratios, seconds, take_marks
 
-from aethergraph import run
+from aethergraph import TaskGraph, run
 
 
 def pure_chain(bench: Bench) -> list[Row]:
@@ -41,6 +41,34 @@ def pure_fan(bench: Bench) -> list[Row]:
 def durable_fan(bench: Bench) -> list[Row]:
     """A fan of default tools against `gather`."""
     return _against_bare(bench, "fan", partial(_took, agents.fan), agents.bare_fan, goal=None, must=10.0)
+
+
+def static_graphs(bench: Bench) -> list[Row]:
+    """Pure steps of static graphs, which a run builds again: chain and fan against plain asyncio, and a nested chain.
+
+    A node of the nested chain is a graph of one step: two nodes of the run.
+    """
+    rows = []
+    for shape, bare in (("chain", agents.bare_chain), ("fan", agents.bare_fan), ("nested", agents.bare_chain)):
+        graphs = {n: agents.static(shape, n) for n in bench.sizes.chains[:2]}
+        parts: dict[tuple[str, int], Callable[[], float]] = {}
+        for n, graph in graphs.items():
+            parts["bare", n] = partial(_bare, bare, n)
+            parts["ours", n] = partial(_walked, graph)
+        samples = bench.interleave(parts)
+        for n in graphs:
+            nodes = 2 * n if shape == "nested" else n
+            each = [took / nodes for took in samples["ours", n]]
+            budget = (4.0, 8.0) if shape != "nested" and n > bench.sizes.chains[0] else (None, None)
+            rows.append(Row(f"static {shape} of {nodes:,}", [US * s for s in each], "us a node"))
+            rows.append(
+                Row(f"static {shape} of {nodes:,} / plain asyncio", ratios(each, samples["bare", n]), "x", *budget)
+            )
+    return rows
+
+
+def _walked(graph: TaskGraph) -> float:
+    return seconds(lambda: run(graph, x=0))
 
 
 def _took(agent: Any, n: int) -> float:
