@@ -34,6 +34,7 @@ _HOME = {
     "RunStatus": "status",
     "Runtime": "hub",
     "TaskGraph": "graph",
+    "Service": "services.service",
     "WaitInfo": "inbox",
     "WaitSpec": "staging",
     "answer": "runner",
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from .runner import waits as waits
     from .running import Run as Run
     from .services.artifact import Artifact as Artifact
+    from .services.service import Service as Service
     from .staging import DualStageTool as DualStageTool
     from .staging import WaitSpec as WaitSpec
     from .static import graphify as graphify

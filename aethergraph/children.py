@@ -169,7 +169,10 @@ class Children:
     async def _outcome(self, run_id: str, timeout_s: float | None, waiter: Seat | str | None, owned: bool) -> Outputs:
         child = await self._run.loop.run_in_executor(None, lambda: self._found(run_id, again=True))
         try:
-            return await self._ended(child, timeout_s, waiter)
+            outputs = await self._ended(child, timeout_s, waiter)
+            while "successor" in outputs and (after := child.successor) is not None:
+                child, outputs = after, await self._ended(after, timeout_s, waiter)
+            return outputs
         except asyncio.CancelledError:
             if owned and child.live and not self._run.closed:
                 self._left.add(run_id)

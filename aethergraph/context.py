@@ -43,6 +43,12 @@ class NodeContext(_OfRuns):
     services: objects of the user's own by name, reached by `context.NAME()` and `context.svc(NAME)`.
     """
 
+    run_id: str
+    graph_id: str
+    node_id: str
+    session_id: str
+    attempt: int
+
     def __init__(
         self,
         desk: Desk,
@@ -169,6 +175,18 @@ class NodeContext(_OfRuns):
             WaitTimeout: none came within `timeout_s` seconds and there is no default.
         """
         return self._waits().wait_event(name, timeout_s=timeout_s, default=default)
+
+    def continue_as_new(self, **inputs: Any) -> Any:
+        """End this run here and go on in a new one with a fresh journal: for conversations without end.
+
+        The new run calls the same agent; inputs that are not given stay as they are. What was begun and not awaited is
+        cancelled. Awaiting this run gives what the last of the chain gives; `run.successor` leads to the next.
+
+        Raises:
+            TypeError: it is not the run's own body that calls, or there is no such input.
+            NotStorable: an input cannot be stored.
+        """
+        return self._waits().continue_as_new(inputs)
 
     def timeout(self, seconds: float | None) -> asyncio.Timeout:
         """`async with context.timeout(5):` raises TimeoutError after so many seconds; on replay where it did."""

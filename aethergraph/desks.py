@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from . import continuing, schema
 from . import facts as f
-from . import schema
 from .engine import HERE, Asker, Op, Outcome
 from .errors import RunSuspended, WouldBlock
 from .ids import Key
@@ -153,6 +153,10 @@ class BodyDesk(_Desk):
         """The token of a wait; tools and messages that are given it start after it is on disk."""
         return self.run.asking.reserved(self.now_at(), name)
 
+    async def continue_as_new(self, inputs: dict[str, Any]) -> Any:
+        """End the run, and let one with these inputs go on."""
+        raise continuing.order(self.run, self.now_at(), inputs)
+
     async def wait(self, token: str, question: Question) -> Any:
         """Wait for the answer at `token`."""
         return await self.run.asking.wait_in_body(self.now_at(), token, question)
@@ -247,6 +251,10 @@ class AttemptDesk(_Desk):
         token = staging.reserve() if staging is not None else self.run.asking.reserved_in_attempt(self, name)
         await self.run.committed()
         return token
+
+    async def continue_as_new(self, inputs: dict[str, Any]) -> Any:
+        """A tool cannot."""
+        raise TypeError("continue_as_new ends a run: call it in the run's own body, not in a tool")
 
     async def wait(self, token: str, question: Question) -> Any:
         """Wait for the answer at `token`; no slot is held meanwhile."""

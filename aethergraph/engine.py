@@ -103,6 +103,9 @@ class Desk(Protocol):
     async def reserve(self, name: str) -> str:
         """The token of a wait that is opened later, by `wait`; an answer that comes before that is kept."""
 
+    async def continue_as_new(self, inputs: dict[str, Any]) -> Any:
+        """End the run, and let one with these inputs go on; never returns."""
+
     async def wait(self, token: str, question: Question) -> Any:
         """Open the wait that `reserve` gave `token` for, and wait for its answer."""
 

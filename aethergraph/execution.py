@@ -12,14 +12,15 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from . import continuing, hooks, owner, roster
 from . import facts as f
-from . import hooks, owner, roster
 from .alarms import Alarm, Alarms
 from .asking import Asking
 from .attempts import Attempts
 from .caching import Caching
 from .calls import CallHandle, Reference, resolve, unresolved
 from .children import Children
+from .continuing import Continuing
 from .delivery import Delivery
 from .desks import BodyDesk
 from .dispatch import Dispatch
@@ -104,6 +105,7 @@ class Execution:
         self.rejoined = self.woken = self.parking = False
         self.waits_since, self.grace, self.lingers = 0.0, cast(Alarm | None, None), ""
         self.left_open: list[tuple[Token, float]] = []  # tokens and deadlines of its waits, when it left memory
+        self.successor: tuple[f.RunStarted, dict[str, Any]] | None = None  # the run that goes on from it, its inputs
         self.left_for: list[str] = []  # names of the signals that it waited for then
         self.after_parking: list[Callable[[], None]] = []  # what came while it left
 
@@ -289,6 +291,10 @@ class Execution:
                 self.effects.supersede_unclaimed()
                 self._end(f.RunDone(packed.payload, self.clock(), packed.volatile), RunStatus.DONE)
                 self.closed = "it is done"
+        except Continuing as order:
+            if self.closed:
+                raise asyncio.CancelledError from None
+            outputs = self._continue(order)
         except asyncio.CancelledError:
             if not self.closed:
                 self._suspend("it was interrupted")
@@ -310,6 +316,15 @@ class Execution:
             await self._close()
         return Outputs(outputs)
 
+    def _continue(self, order: Continuing) -> dict[str, Any]:
+        """The body is over, and another run begins: in one transaction."""
+        self.asking.withdraw_all()
+        self.effects.supersede_unclaimed()
+        started, begin = continuing.begin(self, order)
+        self._end(f.RunContinued(started.run_id, self.clock()), RunStatus.DONE, ops=[begin])
+        self.closed, self.successor = f"it goes on as {started.run_id}", (started, order.inputs)
+        return {"successor": started.run_id}
+
     def _failed(self, error: Exception) -> None:
         unretrieved = [no for no, handle in self.failed.items() if not handle.awaited]
         fatal = list(dict.fromkeys([*reachable(error), *unretrieved]))
@@ -320,10 +335,10 @@ class Execution:
         self._end(f.RunFailed(failure, fatal, self.clock()), RunStatus.FAILED, f"{failure.qualname}: {failure.message}")
         self.closed = "it failed"
 
-    def _end(self, fact: f.AnyFact, status: RunStatus, error: str = "") -> None:
+    def _end(self, fact: f.AnyFact, status: RunStatus, error: str = "", ops: Sequence[Op] = ()) -> None:
         """Write the end of the run, or of this process's part in it, together with the run's row."""
         self.flow.fold(fact)
-        ops = [self.runtime.runlist.row_op(self, status, error[:200]), roster.obeyed_op(self.run_id)]
+        ops = [*ops, self.runtime.runlist.row_op(self, status, error[:200]), roster.obeyed_op(self.run_id)]
         self.number = self.journal.append(self.run_id, fact, ops)
 
     def _suspend(self, why: str) -> None:

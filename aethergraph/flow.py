@@ -277,7 +277,8 @@ class Flow:
         return -1
 
     def _continued(self, fact: f.RunContinued) -> int:
-        self.successor = fact.run_id
+        self.successor, self.status = fact.run_id, RunStatus.DONE
+        self.result = f.RunDone(b"m" + msgspec.msgpack.encode({"successor": fact.run_id}), fact.t)
         return -1
 
     def _run_paused(self, fact: f.RunPaused) -> int:

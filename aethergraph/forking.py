@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .reactive import Agent
     from .running import Run
 
-_LEFT_OUT = (f.RunStarted, f.RunDone, f.RunCancelled)
+_LEFT_OUT = (f.RunStarted, f.RunDone, f.RunCancelled, f.RunContinued)
 
 
 def fork(

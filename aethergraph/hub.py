@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
+import logging
 import os
 import threading
 import weakref
@@ -20,7 +21,7 @@ from .alarms import Alarms
 from .channels.bus import Bus
 from .clock import Clock, SystemClock, TellingClock
 from .codec import Codec
-from .context import NodeContext
+from .context import SERVICES, NodeContext
 from .engine import Desk, here
 from .errors import Forked, NoLoop, WouldBlock
 from .inbox import Inbox, WaitInfo
@@ -34,12 +35,17 @@ from .places import AttemptPlace
 from .resuming import Plan
 from .runlist import RunList
 from .running import Run
+from .services.service import Service
 from .signalling import Signals
 from .slots import Slots
 from .store import Store
 
 if TYPE_CHECKING:
     from .reactive import Agent
+
+
+CLOSING_S = 5.0  # how long a service may take to close
+_log = logging.getLogger("aethergraph.runtime")
 
 
 class Runtime:
@@ -85,6 +91,7 @@ class Runtime:
         self.live: dict[str, Run] = {}
         self.inbox, self.runlist, self.launcher = Inbox(self), RunList(self), Launcher(self)
         self.signals = Signals(self)
+        self.services: dict[str, Any] = {}  # of the user's own, by name
         self.parking, self.alarms = Parking(self, park_after_s), Alarms(self.clock, lambda: self.thread)
         if isinstance(self.clock, TellingClock):
             self.clock.when_set(self._clock_was_set)
@@ -141,7 +148,7 @@ class Runtime:
 
     def make_context(self, desk: Desk) -> NodeContext:
         """The context of a scope."""
-        return NodeContext(desk, self.bus, self.codec, clock=self.clock)
+        return NodeContext(desk, self.bus, self.codec, clock=self.clock, services=self.services)
 
     def attempt_ended(self, place: AttemptPlace) -> None:
         """An attempt ended; called in its own thread and context."""
@@ -270,6 +277,33 @@ class Runtime:
         self._check()
         self.inbox.answer_soon(token, value, answer_id, done)
 
+    def register_service(self, name: str, service: Any) -> None:
+        """Let nodes reach `service` as `context.NAME()`; `start()` of a `Service` has been awaited when this returns.
+
+        Raises:
+            ValueError: a context has something else of that name, or it is no name.
+            WouldBlock: called in the body of an agent.
+        """
+        if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
+            raise ValueError(f"a service is reached as context.NAME(), so {name!r} cannot be its name")
+        if hasattr(NodeContext, name) or name in SERVICES or name in NodeContext.__annotations__:
+            raise ValueError(f"a context has its own {name!r}; take another name for the service")
+        if isinstance(service, Service):
+            if self.on_loop():
+                raise WouldBlock(f"register_context_service({name!r})", "a cell or script, before the run starts")
+            service.bind(self.make_context, self.answer)
+            self.thread.submit(service.start()).result()
+        before, self.services[name] = self.services.get(name), service
+        if before is not service:
+            self._close_service(before)
+
+    def _close_service(self, service: Any) -> None:
+        if isinstance(service, Service) and not self.on_loop():
+            try:
+                self.thread.submit(service.close()).result(timeout=CLOSING_S)
+            except Exception:  # noqa: BLE001 (it is the user's, and the others have to be closed too)
+                _log.exception("closing the service %s failed", type(service).__name__)
+
     def signal(self, name: str, payload: Any = None, run_id: str | None = None) -> int:
         """Send a signal to all runs, or to one; its number. See `Signals.send`."""
         return self.signals.send(name, payload, run_id)
@@ -299,6 +333,8 @@ class Runtime:
             run.pause("its process ended")
             concurrent.futures.wait([run.future], timeout=5)
         self.parking.close()
+        for service in self.services.values():
+            self._close_service(service)
         self.inbox.close()
         self.journal.close()
         if self._thread is not None:

@@ -26,7 +26,7 @@ LINGER_S = 0.010  # how long an unhurried group may gather
 INLINE_BELOW_S = 0.001  # commits on the caller's thread only while they take less than this on average
 BATCH_BYTES = 1 << 20  # larger batches are split over rows
 
-ENDS = (f.RunDone, f.RunFailed, f.RunPaused, f.RunCancelled)  # of a run, or of a process's part in it
+ENDS = (f.RunDone, f.RunFailed, f.RunPaused, f.RunCancelled, f.RunContinued)  # of a run, or of a process's part in it
 
 Listener = Callable[[list[f.AnyFact]], None]
 

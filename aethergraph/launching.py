@@ -253,7 +253,19 @@ class Launcher:
             run.end(error)
         else:
             self._ended(run)
-            run.end(outputs)
+            try:
+                if execution.successor is not None:
+                    self._go_on(run, execution, *execution.successor)
+            finally:
+                run.end(outputs)
+
+    def _go_on(self, run: Run, execution: Execution, started: f.RunStarted, inputs: dict[str, Any]) -> None:
+        """Let the run begin that goes on from `run`, and that was written with its end."""
+        later = Run(self._runtime, started.run_id, run.name)
+        later.origin = run.origin
+        context, agent, epoch = execution.context.copy(), execution.agent, self._runtime.owner.epoch(1)
+        context.run(self._open, later, agent, Flow.of([started]), 1, epoch, execution.host)
+        context.run(self._launch, later, agent, inputs)
 
     def _ended(self, run: Run) -> None:
         self._runtime.journal.close_run(run.run_id)
@@ -316,6 +328,8 @@ class Launcher:
 
     def _resume(self, run_id: str, namespace: Mapping[str, Any] | None, agent: Agent | None, loop: str | None) -> Run:
         row = roster.read(self._runtime.store, run_id)
+        while row.successor:
+            row = roster.read(self._runtime.store, run_id := row.successor)
         live = self._runtime.parking.find(run_id)
         if live is not None and live.leaving and not self._runtime.on_loop():
             if live.execution is not None and live.execution.host.is_current:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,12 @@ class Run:
         return self._wait().__await__()
 
     async def _wait(self) -> Outputs:
+        run = self
+        while (after := run._after(outputs := await run._own_end())) is not None:
+            run = after
+        return outputs
+
+    async def _own_end(self) -> Outputs:
         desk = here()
         if desk is not None:
             outputs: Outputs = await desk.runs.wait(self.run_id, owned=True)
@@ -92,14 +99,37 @@ class Run:
             self._interrupted(error)
             raise
 
+    def _after(self, outputs: Outputs) -> Run | None:
+        """The run that goes on from this one, where it ended with these outputs."""
+        return self.successor if "successor" in outputs else None
+
+    @property
+    def successor(self) -> Run | None:
+        """The run that goes on from this one (see `context.continue_as_new`), or None."""
+        run_id = roster.read(self.runtime.store, self.run_id).successor
+        return self.runtime.load(run_id) if run_id else None
+
+    @property
+    def continues(self) -> Run | None:
+        """The run that this one goes on from, or None."""
+        started = self.flow().started
+        return self.runtime.load(started.continues) if started and started.continues else None
+
     def result(self, timeout_s: float | None = None) -> Outputs:
-        """Block until the run ends; its outputs.
+        """Block until the run ends, and all that go on from it; the outputs of the last.
 
         Raises:
             TimeoutError: it did not end within `timeout_s` seconds; it goes on.
             RunPaused, RunCancelled: it stopped before its end.
             Exception: what its body raised, unchanged.
         """
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        run = self
+        while (after := run._after(outputs := run._own_result(timeout_s))) is not None:
+            run, timeout_s = after, None if until is None else max(0.0, until - time.monotonic())
+        return outputs
+
+    def _own_result(self, timeout_s: float | None) -> Outputs:
         known = self.execution is not None or self.parked or self._over
         on_its_loop = self.execution is not None and self.execution.host.is_current and not self.future.done()
         if known and (self.runtime.on_loop() or on_its_loop):

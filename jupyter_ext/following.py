@@ -20,7 +20,7 @@ from .static_copy import bundle
 if TYPE_CHECKING:
     from aethergraph.running import Run
 
-_OVER = (f.RunDone, f.RunFailed, f.RunPaused, f.RunCancelled)
+_OVER = (f.RunDone, f.RunFailed, f.RunPaused, f.RunCancelled, f.RunContinued)
 
 
 def fold(picture: Picture, facts: Iterable[Any]) -> None:

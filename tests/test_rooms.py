@@ -30,7 +30,7 @@ ROOMS = {
     7: "loop guests strictness alarms places calls mailbox timers desks effects asking attempts validity "
     "dispatch delivery execution running resuming hooks telling ancestry bells inbox lingering parking "
     "launching forking collecting caching runlist hub executors children stages outside mutation events "
-    "signalling",
+    "signalling continuing",
     8: "building mapping tooling reactive walking static staging",
 }
 ROOM_OF = {name: number for number, names in ROOMS.items() for name in names.split()}

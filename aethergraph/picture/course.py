@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from .. import facts as f
 from ..status import NodeStatus, RunStatus
 from .canvas import ALIVE, Canvas
@@ -69,6 +71,8 @@ def _run_done(canvas: Canvas, fact: f.RunDone) -> None:
 
 def _continued(canvas: Canvas, fact: f.RunContinued) -> None:
     canvas.why = f"it goes on as {fact.run_id}"
+    canvas.outputs = b"m" + msgspec.msgpack.encode({"successor": fact.run_id})
+    _end(canvas, RunStatus.DONE, fact.t, _UNCLAIMED)
     canvas.transcript.add(canvas.clock(fact.t), "phase", f"goes on as: {fact.run_id}", 0, key="continued")
     canvas.changed.head = True
 

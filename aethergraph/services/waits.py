@@ -53,6 +53,10 @@ class Waits:
             token, question if default is ... else schema.with_default(question, default)
         )
 
+    async def continue_as_new(self, inputs: dict[str, Any]) -> Any:
+        """See `NodeContext.continue_as_new`."""
+        return await self._scope.desk.continue_as_new(inputs)
+
 
 def _positive(timeout_s: float | None, what: str) -> float | None:
     if timeout_s is not None and timeout_s <= 0:

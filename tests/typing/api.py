@@ -81,6 +81,8 @@ async def agent(x: int = 3, *, context: NodeContext) -> dict[str, Any]:
     await context.cancel_run(run_id)
     call = await context.create_continuation("call")
     await context.wait_event("go", timeout_s=5.0, default=None)
+    if not x:
+        await context.continue_as_new(x=2)
     async with context.timeout(5.0):
         await context.wait_for_resume(call, timeout_s=1.0)
     await context.wait_for_resume(call, prompt="the call", timeout_s=5.0, default=None)
@@ -116,6 +118,8 @@ async def handle(run: Run) -> None:
     assert_type(await ag.run_async(agent, x=1), Outputs)
     assert_type(run.result(timeout_s=1.0), Outputs)
     assert_type(run.status, RunStatus)
+    assert_type(run.successor, Run | None)
+    assert_type(run.continues, Run | None)
     assert_type(run.outputs, Outputs)
     assert_type(run.transcript(), list[str])
     assert_type(run.lineage("double"), list[Origin])

@@ -1,0 +1,67 @@
+"""Registering what runs use: channels and services of your own. They belong to the current runtime of the process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import hub
+from .channels.adapter import Adapter
+
+__all__ = [
+    "current_services",
+    "get_default_channel",
+    "get_ext_context_service",
+    "list_ext_context_services",
+    "register_channel_adapter",
+    "register_context_service",
+    "set_channel_alias",
+    "set_default_channel",
+]
+
+
+def set_default_channel(key: str) -> None:
+    """Ask and tell on the channel `key` where none is named; "" finds one out each time."""
+    hub.current().bus.set_default_channel(key)
+
+
+def get_default_channel() -> str:
+    """The channel that is used where none is named, or "" where that is found out each time."""
+    return hub.current().bus.default
+
+
+def set_channel_alias(alias: str, channel_key: str) -> None:
+    """Let `alias` stand for a channel."""
+    hub.current().bus.set_alias(alias, channel_key)
+
+
+def register_channel_adapter(name: str, adapter: Adapter) -> None:
+    """Let channel keys `name` and `name:...` lead to `adapter`.
+
+    Raises:
+        ValueError: the name is empty or has a colon.
+    """
+    hub.current().bus.register(name, adapter)
+
+
+def register_context_service(name: str, service: Any) -> None:
+    """Let nodes reach `service` as `context.NAME()`; one of that name that was there goes. See `Runtime.register`.
+
+    Raises:
+        ValueError: a context has something else of that name, or it is no name.
+    """
+    hub.current().register_service(name, service)
+
+
+def get_ext_context_service(name: str) -> Any:
+    """The service that is registered under `name`, or None."""
+    return hub.current().services.get(name)
+
+
+def list_ext_context_services() -> list[str]:
+    """The names of all registered services."""
+    return sorted(hub.current().services)
+
+
+def current_services() -> dict[str, Any]:
+    """All registered services by name."""
+    return dict(hub.current().services)
