@@ -73,3 +73,45 @@ def test_3_what_was_asked_again_is_not_asked_a_third_time(lab: Lab) -> None:
             again.result(LIMIT_S)
     lab.kill()
     assert go_on(lab, run_id, {"name?": "Ada"}) == (["new", "Ada"], ["name?"])
+
+
+NESTED = """
+{decorator}
+async def inner(*, context):
+    channel = context.channel()
+    first = await channel.ask_text("more?")
+    second = await channel.ask_text("more?")
+    name = await channel.ask_text("name?")
+    return {{"told": [first, second, name]}}
+@graph_fn
+async def agent(*, context):
+    return {{"told": (await inner()).told}}
+"""
+KINDS = pytest.mark.parametrize("decorator", ["@graph_fn", "@tool(outputs=['told'])"])
+
+
+@KINDS
+def test_3_the_same_holds_inside_nested_agents_and_tools(lab: Lab, decorator: str) -> None:
+    cell = NESTED.format(decorator=decorator)
+    lab.cell(cell)
+    with ScriptedChannel({"more?": ["a", "b"]}):
+        run = lab.start("agent")
+        with pytest.raises(Exception, match="nobody can be asked 'name\\?'"):
+            run.result(LIMIT_S)
+    lab.kill()
+    lab.cell(cell.replace('    second = await channel.ask_text("more?")\n', "").replace("first, second", "first"))
+    told, asked = go_on(lab, run.run_id, {"more?": "c", "name?": "Ada"})
+    assert (told, sorted(asked)) == (["c", "Ada"], ["more?", "name?"])
+
+
+@KINDS
+def test_3_inside_them_too_a_body_that_did_not_change_finds_its_answers(lab: Lab, decorator: str) -> None:
+    cell = NESTED.format(decorator=decorator)
+    lab.cell(cell)
+    with ScriptedChannel({"more?": ["a", "b"]}):
+        run = lab.start("agent")
+        with pytest.raises(Exception, match="nobody can be asked 'name\\?'"):
+            run.result(LIMIT_S)
+    lab.kill()
+    lab.cell(cell.replace("    first", "    # the first of two\n    first"))
+    assert go_on(lab, run.run_id, {"name?": "Ada"}) == (["a", "b", "Ada"], ["name?"])
