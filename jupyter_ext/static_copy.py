@@ -31,6 +31,7 @@ _CARD = (
     "border:1px solid #dfe3e8;border-radius:8px;padding:8px 10px;overflow:auto"
 )
 _SMALL = "color:#667078"
+_CODE = "background:none;padding:0;color:#1f2328"  # the front end's own colours may be those of a dark theme
 _PLAIN = re.compile(r"[\w.-]+")
 _PRE = "margin:2px 0 6px 14px;padding:0;background:#ffffff;color:#1f2328;white-space:pre-wrap;font-size:12px"
 
@@ -128,10 +129,10 @@ def _head(picture: Picture, status: RunStatus) -> str:
     run = escape(clean(picture.run_id))
     over = status in (RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED)
     took = f", {duration(picture.elapsed(0.0))}" if over else ""
-    more = f". Go on with <code>%aether resume {run}</code>" if status in _UNFINISHED else ""
+    more = f'. Go on with <code style="{_CODE}">%aether resume {run}</code>' if status in _UNFINISHED else ""
     when = "" if over else f" (a copy taken at {picture.done} of {len(picture.nodes)} nodes)"
     return (
-        f'<div style="margin-bottom:6px"><b>{escape(line(picture.title))}</b> <code>{run}</code> '
+        f'<div style="margin-bottom:6px"><b>{escape(line(picture.title))}</b> <code style="{_CODE}">{run}</code> '
         f'<span style="{_SMALL}">{status.value}, {_count(picture)}{took}{when}{more}</span></div>'
     )
 
@@ -168,9 +169,9 @@ def _line(picture: Picture, entry: Entry) -> str:
     text = escape(clean(said(entry))[-1000:])
     if entry.kind in ("out", "err", "log"):
         by = escape(clean(picture.owner(entry.scope)))
-        text = f'<span style="{_SMALL}">{by}</span> <code style="white-space:pre-wrap">{text}</code>'
+        text = f'<span style="{_SMALL}">{by}</span> <code style="{_CODE};white-space:pre-wrap">{text}</code>'
     answer = f" &rarr; <b>{escape(clean(entry.more)[:500])}</b>" if entry.more else ""
-    return f'<div><code style="{_SMALL}">{clock(entry.t)}</code> {text}{answer}</div>'
+    return f'<div><code style="{_CODE};{_SMALL}">{clock(entry.t)}</code> {text}{answer}</div>'
 
 
 def _saved(picture: Picture) -> list[str]:

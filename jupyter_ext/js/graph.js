@@ -171,6 +171,14 @@ export function createGraph({ store, open }) {
     reveal();
   });
 
+  function keepUp() {
+    overflow();
+    if (store.state.head.ticking && !element.hidden && !selected) reveal();
+  }
+
+  const resized = new ResizeObserver(keepUp);
+  resized.observe(pane);
+
   const keyOf = (event) => Number(event.target.closest?.(".node")?.dataset.key ?? 0);
   picture.addEventListener("click", (event) => {
     const key = keyOf(event);
@@ -188,6 +196,7 @@ export function createGraph({ store, open }) {
     element,
     select,
     reveal,
+    stop: () => resized.disconnect(),
     label: (key) => (boxes.get(`${key}`) ?? boxes.get(`${key}f`))?.label.textContent ?? "",
     focus: (key) => (boxes.get(`${key}`) ?? boxes.get(`${key}f`))?.group.focus(),
     draw(patch) {
@@ -196,7 +205,7 @@ export function createGraph({ store, open }) {
         set(picture, "aria-label", `Graph of run ${store.state.head.name}: ${store.state.head.total} nodes`);
       }
       if (patch.faces) faces(Object.keys(patch.faces));
-      if (patch.faces && store.state.head.ticking && !element.hidden && !selected) reveal();
+      if (patch.faces) keepUp();
       element.classList.toggle("empty", !store.state.boxes.length);
     },
   };

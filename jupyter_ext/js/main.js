@@ -109,6 +109,7 @@ function render({ model, el }) {
     store.views.delete(view);
     clearInterval(ticking);
     greetings.forEach(clearTimeout);
+    graph.stop();
     questions.stop();
     panel.stop();
     pictures.close();

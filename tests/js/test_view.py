@@ -489,6 +489,20 @@ def test_a_view_that_loaded_late_asks_for_what_it_missed(page: Page) -> None:
     assert len(view.sent("sync")) == 1
 
 
+def test_the_graph_may_be_fitted_only_where_it_has_no_room(page: Page) -> None:
+    story = Story()
+    last = story.tool("step_0")
+    for i in range(6):
+        last = story.tool(f"step_{i + 1}", last)
+    View(page, story)
+    fit = page.get_by_role("button", name="Fit", exact=True)
+    expect(fit).to_be_hidden()
+    page.set_viewport_size({"width": 400, "height": 800})
+    expect(fit).to_be_visible()
+    page.set_viewport_size({"width": 1000, "height": 800})
+    expect(fit).to_be_hidden()
+
+
 def test_two_views_of_a_run_show_the_same_and_one_that_goes_takes_its_work_along(page: Page) -> None:
     story = Story()
     view = View(page, story)

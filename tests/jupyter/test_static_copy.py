@@ -186,3 +186,12 @@ def test_silent_answers_are_not_in_the_copy() -> None:
     for data in re.findall(r"base64,([A-Za-z0-9+/=]+)", text):
         text += base64.b64decode(data).decode()
     assert "hunter2" not in text
+
+
+def test_every_text_has_its_own_colours_whatever_the_theme() -> None:
+    story = Story()
+    story.printed(story.tool("load"), "3 rows\n")
+    story.say("hello")
+    html = bundle(story.picture())["text/html"]
+    codes = re.findall(r"<code[^>]*>", html)
+    assert len(codes) > 3 and all("background:none" in code and "color:#" in code for code in codes)
