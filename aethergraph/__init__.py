@@ -29,6 +29,7 @@ _HOME = {
     "NodeContext": "context",
     "NodeStatus": "status",
     "Outputs": "outputs",
+    "RetryPolicy": "retries",
     "Run": "running",
     "RunInfo": "roster",
     "RunStatus": "status",
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from .inbox import WaitInfo as WaitInfo
     from .outputs import Outputs as Outputs
     from .reactive import graph_fn as graph_fn
+    from .retries import RetryPolicy as RetryPolicy
     from .roster import RunInfo as RunInfo
     from .runner import answer as answer
     from .runner import gc as gc

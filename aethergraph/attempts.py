@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from .failures import describe, mark
 from .mutation import changed, content
 from .outside import Outside, Result
 from .places import LOOP, THREAD, AttemptPlace
+from .retries import RetryPolicy
 from .shapes import shape
 from .slots import Limit, Seat
 
@@ -49,6 +49,11 @@ class Attempts:
     def threads(self) -> int:
         """How many worker threads have not ended."""
         return self._outside.threads
+
+    @property
+    def in_line(self) -> list[CallHandle]:
+        """The calls that wait for slots."""
+        return [seat.call for seat in self._waiting]
 
     @property
     def busy(self) -> bool:
@@ -121,7 +126,9 @@ class Attempts:
             self._run.strict.arguments(handle)
         self._run.live.add(handle)
         tool = handle.target
-        place = AttemptPlace(handle, 1, tool.runs_in == THREAD, self._desk)
+        known = handle.node
+        first = 1 if known is None or not known.tried else known.tried + 1  # those before failed before a kill
+        place = AttemptPlace(handle, first, tool.runs_in == THREAD, self._desk)
         handle.context.run(HERE.set, place)
         work = self._attempts(handle, place, seat)
         handle.task = asyncio.Task(work, loop=self._run.loop, context=handle.context)
@@ -134,8 +141,12 @@ class Attempts:
         run, tool = self._run, handle.target
         started = run.clock()
         try:
-            for attempt in itertools.count(1):
-                if attempt > 1:
+            first = place.attempt
+            if first > 1:
+                await self._pause(seat, max(0.0, handle.node.retry_at - started) if handle.node is not None else 0.0)
+                started = run.clock()
+            for attempt in itertools.count(first):
+                if attempt > first:
                     place = AttemptPlace(handle, attempt, tool.runs_in == THREAD, self._desk)
                     HERE.set(place)
                 try:
@@ -269,18 +280,21 @@ class Attempts:
     # ------------------------------------------------------------------ retries
 
     def _again(self, handle: CallHandle, attempt: int, error: Exception) -> bool:
-        tool = handle.target
         if isinstance(error, NoOneToAsk) or self._run.closed:
             return False
-        return attempt <= tool.retries and isinstance(error, tool.retry_on)
+        return self._policy(handle).again(attempt, error)
+
+    def _policy(self, handle: CallHandle) -> RetryPolicy:
+        """That of its tool, else that of the run."""
+        own: RetryPolicy | None = handle.target.retry
+        return own if own is not None else self._run.retry
 
     def _record_failure(self, handle: CallHandle, attempt: int, error: Exception) -> float:
         """Put the failed attempt on record; seconds until the next."""
-        run, tool = self._run, handle.target
+        run = self._run
         if handle.node is None:
             run.dispatch.node_started(handle)
-        seeded = random.Random(handle.key + attempt.to_bytes(4, "big"))  # the same after a resume
-        pause: float = min(tool.backoff_cap_s, tool.backoff_s * 2.0 ** min(attempt - 1, 60)) * (0.5 + seeded.random())
+        pause = self._policy(handle).pause(attempt, handle.key)
         mark(error, handle.no, f"in node {handle.node_id} of run {run.run_id}")
         run.fact(f.AttemptFailed(handle.no, attempt, describe(error, run.codec.dump), pause, run.clock()))
         run.journal.nudge()

@@ -364,6 +364,31 @@ class Dispatch:
 
     # ------------------------------------------------------------------ cancelling
 
+    async def cancelling(self, node_id: str) -> None:
+        """`cancel_node`, for other threads."""
+        self.cancel_node(node_id)
+
+    def cancel_node(self, node_id: str) -> None:
+        """Somebody outside ends a node: it has failed with `CancelledError`, on record and on replay.
+
+        Raises:
+            LookupError: it is not running; names those that are.
+        """
+        run = self._run
+        self.flush()
+        there = {handle.node_id: handle for handle in (*run.live, *run.attempts.in_line, *(h for _, h in self._gate))}
+        handle = there.get(node_id)
+        if handle is None or handle.future.done():
+            running = ", ".join(sorted(there)) or "none"
+            raise LookupError(f"no node {node_id!r} of run {run.run_id} is running; running are: {running}")
+        error = asyncio.CancelledError(f"node {node_id} of run {run.run_id} was cancelled")
+        if handle.task is None:
+            run.attempts.forget(handle)
+            self._gate = deque(entry for entry in self._gate if entry[1] is not handle)
+            run.delivery.failed(handle, error)
+        else:
+            handle.task.cancel(str(error))
+
     def cancelled(self, handle: CallHandle) -> None:
         """The body cancelled a call itself: on replay it stays pending until the body cancels it again."""
         run = self._run

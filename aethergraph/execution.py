@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -26,7 +27,7 @@ from .desks import BodyDesk
 from .dispatch import Dispatch
 from .effects import Effects
 from .engine import HERE, Desk, Op
-from .errors import NoOneToAsk, RunIsLive
+from .errors import NodeFailed, NoOneToAsk, RunIsLive
 from .events import Events
 from .failures import advise, describe, reachable
 from .flow import Flow
@@ -37,6 +38,7 @@ from .mailbox import Mailbox
 from .origins import Origins
 from .outputs import Outputs
 from .places import BodyPlace
+from .retries import NEVER, RetryPolicy
 from .shapes import shape
 from .slots import Limit
 from .stages import Staging
@@ -108,6 +110,13 @@ class Execution:
         self.successor: tuple[f.RunStarted, dict[str, Any]] | None = None  # the run that goes on from it, its inputs
         self.left_for: list[str] = []  # names of the signals that it waited for then
         self.after_parking: list[Callable[[], None]] = []  # what came while it left
+
+    @functools.cached_property
+    def retry(self) -> RetryPolicy:
+        """When tools that say nothing themselves are tried again."""
+        payload = self.flow.started.retry if self.flow.started is not None else b""
+        policy = self.codec.load(payload) if payload else NEVER
+        return policy if isinstance(policy, RetryPolicy) else NEVER
 
     # ------------------------------------------------------------------ facts
 
@@ -295,7 +304,13 @@ class Execution:
             if self.closed:
                 raise asyncio.CancelledError from None
             outputs = self._continue(order)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            cancelled = [self.flow.nodes[no - 1].node_id for no in reachable(error) if no > 0]
+            if cancelled and not self.closed:  # a node of it was, on record, and the body did not catch that
+                failed = NodeFailed(self.run_id, cancelled[0], "it was cancelled")
+                failed.__cause__ = error
+                self._failed(failed)
+                raise failed from error
             if not self.closed:
                 self._suspend("it was interrupted")
             raise

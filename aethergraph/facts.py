@@ -57,6 +57,8 @@ class RunStarted(Fact, frozen=True, array_like=True, gc=False, tag=0):
     chain: str = ""  # the first of the runs that it goes on from: signals for it are sent to that one
     signals: int = 0  # number of the last signal that was there before it
     heard: dict[str, int] = {}  # what the runs that it goes on from took: number of the last signal, by name
+    retry: bytes = b""  # payload of the policy of tools that say nothing of retries; empty where there is none
+    on_error: str = ""  # "finish" or "stop", in place of what a static graph says
 
 
 class RunOpened(Fact, frozen=True, array_like=True, gc=False, tag=1):
@@ -321,6 +323,28 @@ class RunContinued(Fact, frozen=True, array_like=True, gc=False, tag=23):
     t: float
 
 
+class NodeSkipped(Fact, frozen=True, array_like=True, gc=False, tag=29):
+    """A node of a static graph was not called: its condition did not hold, or it needs what another skipped one gives.
+
+    For people to see: a run that goes on decides anew, and does not look here.
+    """
+
+    no: int
+    key: bytes
+    scope: int
+    path: str
+    at: int
+    callee: str
+    node_id: str
+    kind: str
+    t: float
+    why: str = ""
+    deps: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+    args: bytes = b""
+    validity: bytes = b""
+
+
 AnyFact = Union[  # noqa: UP007 (msgspec wants a Union at run time; `|` of classes works only inside annotations)
     RunStarted,
     RunOpened,
@@ -346,6 +370,7 @@ AnyFact = Union[  # noqa: UP007 (msgspec wants a Union at run time; `|` of class
     WaitReserved,
     SignalTaken,
     RunContinued,
+    NodeSkipped,
 ]
 
 _encoder = msgspec.msgpack.Encoder()

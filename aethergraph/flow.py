@@ -56,6 +56,8 @@ class Node(msgspec.Struct, gc=False):
     token: str = ""  # of its wait, reserved or open
     refused: int = 0  # round of its wait that began when an answer was refused last
     answered: tuple[bytes, bytes] | None = None  # the question that it asked before, and the payload of its answer
+    tried: int = 0  # attempts of this execution that failed
+    retry_at: float = 0.0  # when the next of them is due
 
 
 def is_younger(one: Node, record: Node) -> bool:
@@ -142,7 +144,7 @@ class Flow:
         node.cancelled = False
         return -1
 
-    def _node(self, fact: f.NodeStarted | f.NodeRan, kind: str, execution: int) -> Node:
+    def _node(self, fact: f.NodeStarted | f.NodeRan | f.NodeSkipped, kind: str, execution: int) -> Node:
         key = Key(fact.key)
         node = self.by_key.get(key)
         if node is None:
@@ -155,6 +157,8 @@ class Flow:
             self._count(fact.callee, fact.node_id)
         else:
             node.validity, node.at, node.deps, node.after = fact.validity, fact.at, fact.deps, fact.after
+            if node.execution != execution:
+                node.tried, node.retry_at = 0, 0.0
             node.execution, node.opening = execution, self.openings
         return node
 
@@ -197,6 +201,17 @@ class Flow:
         self.positions[key] = position
         self.order.append(Delivery(key, position, scope))
         return position
+
+    def _attempt_failed(self, fact: f.AttemptFailed) -> int:
+        node = self.nodes[fact.no - 1]
+        node.tried, node.retry_at = fact.attempt, fact.t + fact.retry_in_s
+        return -1
+
+    def _skipped(self, fact: f.NodeSkipped) -> int:
+        """To be seen; a run that goes on decides anew whether it is to be skipped."""
+        node = self._node(fact, fact.kind, 1)
+        node.status = NodeStatus.SKIPPED
+        return -1
 
     def _cancelled(self, fact: f.CallCancelled) -> int:
         key = Key(fact.key)
@@ -417,6 +432,7 @@ class Flow:
             return
         node.outcome, node.status = None, NodeStatus.READY
         node.execution += 1
+        node.tried, node.retry_at = 0, 0.0
         self.positions.pop(node.key, None)
         if node.kind == f.WAIT:
             node.round += 1  # an answer to the question of the failed try is not an answer to the next
@@ -477,7 +493,8 @@ _FOLD: dict[type, Callable[..., int]] = {
     f.NodeStarted: Flow._node_started,
     f.NodeDone: Flow._node_done,
     f.NodeRan: Flow._ran,
-    f.AttemptFailed: Flow._ignore,
+    f.AttemptFailed: Flow._attempt_failed,
+    f.NodeSkipped: Flow._skipped,
     f.CallCancelled: Flow._cancelled,
     f.TimerFired: Flow._timer,
     f.Effect: Flow._effect,

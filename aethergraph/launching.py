@@ -22,6 +22,7 @@ from .execution import Execution
 from .flow import Flow
 from .loop import Host
 from .resuming import Plan, agent_of, home, make_plan
+from .retries import RetryPolicy
 from .running import Run
 from .slots import checked_cap
 from .status import RunStatus
@@ -73,6 +74,8 @@ class Launcher:
         tied: bool = True,
         derived: bool = False,
         loop: str | None = None,
+        retry: RetryPolicy | None = None,
+        on_error: str | None = None,
     ) -> Run:
         """Start a run; it goes on in the background.
 
@@ -89,6 +92,8 @@ class Launcher:
             return self.resume(run_id, agent=agent) if derived else self._again(agent, inputs, run_id, loop)
         if run_id is not None and (not run_id.strip() or set(run_id) & set(":/\\\0")):
             raise ValueError(f"run_id={run_id!r}: the name of a run has at least one letter, and no : / or \\ in it")
+        if on_error is not None:
+            _checked(agent, on_error)
         self._host(loop)  # before anything is written
         payload = self._runtime.codec.dump(inputs, f"the inputs of {agent.name}")
         definition = definitions.save(self._runtime.store, gathering.gather(agent), self._runtime.keyring)
@@ -109,6 +114,8 @@ class Launcher:
             home=home(agent),
             tied=bool(parent) and tied,
             loop=loop or "",
+            retry=self._runtime.codec.dump(retry, "retry=") if retry is not None else b"",
+            on_error=on_error or "",
         )
         return self.begin(agent, started, inputs, run_id, here)
 
@@ -384,6 +391,16 @@ class Launcher:
             if self._runtime.runlist.info(row).status not in (RunStatus.DONE, RunStatus.CANCELLED):
                 return row.run_id
         raise UnknownRun("unfinished")
+
+
+def _checked(agent: Agent, on_error: str) -> None:
+    if on_error not in ("finish", "stop"):
+        raise ValueError(f'on_error={on_error!r}: "finish" (the rest goes on) or "stop" (the rest is cancelled)')
+    if not hasattr(agent, "on_error"):
+        raise ValueError(
+            f"on_error= is for static graphs, and {agent.name} is a @graph_fn, which decides itself: write `try` and "
+            f"`except` around the call, or leave it out"
+        )
 
 
 def _here() -> str:

@@ -193,7 +193,7 @@ def make_plan(flow: Flow, agent: Agent) -> Plan:
     body = flow.opened.validity if flow.opened else b""
     changed = bool(body) and body != agent.validity()
     planner = _Planner(flow, callees(agent), changed)
-    rows = [planner.row(node) for node in flow.nodes]
+    rows = [planner.row(node) for node in flow.nodes if node.status is not NodeStatus.SKIPPED]
     notes = []
     if changed:
         notes.append(f"the code of {agent.name}, or of something that it uses, changed since it last ran")

@@ -13,6 +13,7 @@ from .inbox import WaitInfo
 from .outputs import Outputs
 from .reactive import Agent
 from .resuming import as_agent
+from .retries import RetryPolicy
 from .roster import RunInfo
 from .running import Run
 from .static import StaticGraph
@@ -39,6 +40,8 @@ def start(
     tags: str | Iterable[str] = (),
     session_id: str | None = None,
     loop: str | None = None,
+    retry: RetryPolicy | None = None,
+    on_error: str | None = None,
     **named: Any,
 ) -> Run:
     """Start a run and return at once; it goes on in the background, and shows itself in a notebook.
@@ -52,6 +55,9 @@ def start(
         session_id: what it belongs to; the path of the notebook where left out.
         loop: "kernel" for the asyncio loop that runs where this is called (a notebook's main thread), for code that has
             to be there: a GUI, a client made in a cell. Else the loop that runs have to themselves, in its own thread.
+        retry: when tools that do not say it themselves are tried again after a failure; never, where left out.
+        on_error: for a static graph, in place of what it says: "finish" (what does not depend on a failed node goes on)
+            or "stop" (the rest is cancelled).
 
     Raises:
         MissingInput, TypeError: the inputs do not fit.
@@ -59,7 +65,8 @@ def start(
         RunExists: `run_id` is a run of another agent or with other inputs.
     """
     agent, bound = _bound(target, inputs, named)
-    how = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id, "loop": loop}
+    how: dict[str, Any] = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id, "loop": loop}
+    how |= {"retry": retry, "on_error": on_error}
     return hub.current().start(agent, bound, run_id=run_id, keep=keep, **how)
 
 
@@ -72,6 +79,8 @@ def run(
     tags: str | Iterable[str] = (),
     session_id: str | None = None,
     loop: str | None = None,
+    retry: RetryPolicy | None = None,
+    on_error: str | None = None,
     **named: Any,
 ) -> Outputs:
     """Run and block until the outputs are there; in a notebook cell and in a script. As `start` otherwise.
@@ -83,7 +92,8 @@ def run(
         Exception: what the body raised, unchanged.
     """
     agent, bound = _bound(target, inputs, named)
-    how = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id, "loop": loop}
+    how: dict[str, Any] = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id, "loop": loop}
+    how |= {"retry": retry, "on_error": on_error}
     return hub.current().run(agent, bound, run_id=run_id, **how)
 
 
@@ -96,11 +106,14 @@ async def run_async(
     tags: str | Iterable[str] = (),
     session_id: str | None = None,
     loop: str | None = None,
+    retry: RetryPolicy | None = None,
+    on_error: str | None = None,
     **named: Any,
 ) -> Outputs:
     """`run`, to be awaited."""
     agent, bound = _bound(target, inputs, named)
-    how = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id, "loop": loop}
+    how: dict[str, Any] = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id, "loop": loop}
+    how |= {"retry": retry, "on_error": on_error}
     return await hub.current().start(agent, bound, run_id=run_id, **how)
 
 

@@ -346,9 +346,25 @@ class Run:
             raise UnknownWait(f"{wait or 'a question'} of {self.run_id} (open: {known})")
         self.runtime.answer(found[0].token, value)
 
-    def cancel(self, by: str = "") -> None:
-        """End it for good, wherever it runs; returns at once where it is live."""
-        self.runtime.cancel(self.run_id, by)
+    def cancel(self, by: str = "", *, node: str | None = None) -> None:
+        """End it for good, wherever it runs, and what it started; returns at once where it is live.
+
+        node: end one node of it instead, by id: whoever awaits it gets `asyncio.CancelledError`, and in a static graph
+            what depends on it is not run. A resume of the run tries it again.
+
+        Raises:
+            LookupError: no such node is running; names those that are.
+        """
+        if node is None:
+            self.runtime.cancel(self.run_id, by)
+            return
+        execution = self.execution
+        if not self.live or execution is None:
+            raise LookupError(f"no node of run {self.run_id} is running here: it is {self.status}")
+        if execution.host.is_current:
+            execution.dispatch.cancel_node(node)
+        else:
+            execution.host.submit(execution.dispatch.cancelling(node)).result()
 
     def pause(self, why: str = "it was paused") -> None:
         """Let go of it here; it can be resumed."""

@@ -17,6 +17,7 @@ from .executors import cluster
 from .mapping import Map
 from .outputs import Outputs
 from .places import DASK, LOOP, PROCESS, THREAD
+from .retries import RetryPolicy
 from .shapes import declared, location, shape
 from .slots import checked_cap
 
@@ -43,7 +44,7 @@ class Tool:
         inputs: Sequence[str] | None = None,
         name: str | None = None,
         version: str = "0.1.0",
-        retries: int = 0,
+        retries: int | None = None,
         retry_on: tuple[type[BaseException], ...] | type[BaseException] = (Exception,),
         backoff_s: float = 0.5,
         backoff_cap_s: float = 60.0,
@@ -57,7 +58,7 @@ class Tool:
     ) -> None:
         if not callable(fn):
             raise TypeError(f"@tool decorates a function, got {type(fn).__name__}")
-        if retries < 0:
+        if retries is not None and retries < 0:
             raise ValueError(f"retries={retries}: how often to try again after a failure cannot be negative")
         if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
             raise GraphBuildError(f"{fn.__name__} is a generator; a tool returns its outputs", where=location(fn))
@@ -72,8 +73,12 @@ class Tool:
         self.context_name = context_parameter(self.signature)
         self.inputs = tuple(inputs) if inputs else tuple(p for p in self.signature.parameters if p != self.context_name)
         self.is_async = inspect.iscoroutinefunction(fn)
-        self.retries, self.backoff_s, self.backoff_cap_s, self.timeout_s = retries, backoff_s, backoff_cap_s, timeout_s
+        self.retries, self.backoff_s, self.backoff_cap_s = retries or 0, backoff_s, backoff_cap_s
         self.retry_on = retry_on if isinstance(retry_on, tuple) else (retry_on,)
+        self.retry = None  # how failed attempts are made again; None where it does not say, and the run does
+        if retries is not None:
+            self.retry = RetryPolicy(retries + 1, 2.0, backoff_s, self.retry_on, backoff_cap_s)
+        self.timeout_s = timeout_s
         self.max_concurrency = checked_cap(max_concurrency)
         self.runs_in = _home(self, runs_in)
         self.pure, self.cache, self.store = pure, cache, store
@@ -183,7 +188,7 @@ def tool(
     *,
     name: str | None = None,
     version: str = "0.1.0",
-    retries: int = 0,
+    retries: int | None = None,
     retry_on: tuple[type[BaseException], ...] | type[BaseException] = (Exception,),
     backoff_s: float = 0.5,
     backoff_cap_s: float = 60.0,
@@ -202,7 +207,7 @@ def tool(outputs: Any = None, inputs: Sequence[str] | None = None, **options: An
         outputs: output names; left out, they are read from the return annotation (a TypedDict, dataclass, NamedTuple
             or pydantic model), else a returned dict gives its own names and anything else the one output `result`.
         inputs: input names, where the function takes `**kwargs`.
-        retries: how often to try again after an exception of `retry_on`.
+        retries: how often to try again after an exception of `retry_on`; left out, what `run(retry=...)` says.
         backoff_s: seconds before the first retry; doubles each time up to `backoff_cap_s`, with jitter.
         timeout_s: seconds that one attempt may take.
         runs_in: "loop" (async tools, where left out), "thread" (sync ones), "process" (a worker process: its code and

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from . import facts as f
 from .calls import CallHandle
 from .engine import HERE
 from .errors import GraphBuildError, NodeFailed, NoOneToAsk
@@ -19,6 +20,7 @@ from .graph import GraphNode, TaskGraph
 from .ids import Key
 from .places import BodyPlace
 from .references import SKIPPED, Reference, evaluate, node_of, references
+from .status import NodeStatus
 
 
 async def walk(graph: TaskGraph, inputs: Mapping[str, Any], *, on_error: str = "finish") -> dict[str, Any] | None:
@@ -31,6 +33,9 @@ async def walk(graph: TaskGraph, inputs: Mapping[str, Any], *, on_error: str = "
     place = HERE.get()
     if not isinstance(place, BodyPlace):
         raise TypeError(f"{graph.graph_id} can run only in the body of a run")
+    started = place.run.flow.started
+    if not place.no and started is not None and started.on_error:
+        on_error = started.on_error
     return await _Walk(place, graph, inputs, on_error).outputs()
 
 
@@ -62,13 +67,14 @@ class _Walk:
         self._handles: dict[str, CallHandle] = {}
         self._results: dict[str, Any] = {}
         self._skipped: set[str] = set()
+        self._numbers: dict[str, int] = {}  # of the nodes that were skipped
         self._failed: dict[str, BaseException] = {}
         self._stopped: set[str] = set()  # cannot be called any more: something before them failed
         self._open: set[str] = set()
         self._end: asyncio.Future[None] = place.run.loop.create_future()
         self._taken: set[str] = set()  # ids that the run has given already
         if not place.no:
-            self._taken.update(node.node_id for node in place.run.flow.nodes)
+            self._taken.update(n.node_id for n in place.run.flow.nodes if n.status is not NodeStatus.SKIPPED)
             for node in graph.nodes:
                 place.run.flow.reserve(node.logic, node.node_id)
 
@@ -128,7 +134,7 @@ class _Walk:
             return False
         try:
             if self._is_skipped(node):
-                self._skipped.add(name)
+                self._skip(node)
                 return False
             args = evaluate(node.args, self._look)
             kwargs = evaluate(dict(node.kwargs), self._look)
@@ -146,6 +152,33 @@ class _Walk:
         if any(isinstance(value, Reference) and node_of(value) in self._skipped for value in direct):
             return True
         return not evaluate(node.condition, self._look)
+
+    def _skip(self, node: GraphNode) -> None:
+        """Not called: say so, for people to see."""
+        self._skipped.add(node.node_id)
+        run, place = self._place.run, _NodePlace(self._place, node)
+        key = place.identity(node.logic, b"skipped")
+        known = run.flow.by_key.get(key)
+        if known is None or known.status is not NodeStatus.SKIPPED:
+            no = known.no if known is not None else len(run.flow.nodes) + 1
+            before = [self._number(other) for other in node.dependencies]
+            node_id = known.node_id if known is not None else node.node_id
+            if known is None and self._place.no:
+                node_id = run.flow.name(node_id)
+            why = "its condition does not hold"
+            if any(other in self._skipped for other in node.dependencies):
+                why = "what it needs was skipped"
+            run.fact(
+                f.NodeSkipped(
+                    no, key, self._place.no, place.path, run.at, node.logic, node_id, node.target.kind,
+                    run.clock(), why, after=tuple(before),
+                )
+            )  # fmt: skip
+        self._numbers[node.node_id] = run.flow.by_key[key].no
+
+    def _number(self, name: str) -> int:
+        handle = self._handles.get(name)
+        return handle.no if handle is not None else self._numbers[name]
 
     def _look(self, node: str, key: str | None) -> Any:
         if not node:

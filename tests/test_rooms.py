@@ -23,7 +23,7 @@ ROOMS = {
     2: "status schema graph facts identity outputs shapes arguments failures tagged canonical preview labels "
     "layout literals scopes suspended references graph_text graph_svg",
     3: "flow picture groups notes plots transcript scene",
-    4: "store clock mounts codec contents mentions fingerprint source engine keyring origins slots",
+    4: "retries store clock mounts codec contents mentions fingerprint source engine keyring origins slots",
     5: "disk blobs owner journal roster waiting doorbell drawing definitions importing wording gathering "
     "merging services channels signals",
     6: "context",

@@ -22,6 +22,14 @@ def _node_started(canvas: Canvas, fact: f.NodeStarted) -> None:
     node.execution, node.why = fact.execution, fact.why
 
 
+def _node_skipped(canvas: Canvas, fact: f.NodeSkipped) -> None:
+    node = canvas.nodes.get(fact.no)
+    if node is None:
+        node = _new(canvas, fact, fact.kind, canvas.clock(fact.t))
+    node.why, node.ended = fact.why, canvas.clock(fact.t)
+    canvas.move(node, NodeStatus.SKIPPED)
+
+
 def _node_ran(canvas: Canvas, fact: f.NodeRan) -> None:
     ended = canvas.clock(fact.t)
     node = canvas.nodes.get(fact.no)
@@ -33,7 +41,7 @@ def _node_ran(canvas: Canvas, fact: f.NodeRan) -> None:
     _finish(canvas, node, fact, ended)
 
 
-def _new(canvas: Canvas, fact: f.NodeStarted | f.NodeRan, kind: str, began: float) -> Node:
+def _new(canvas: Canvas, fact: f.NodeStarted | f.NodeRan | f.NodeSkipped, kind: str, began: float) -> Node:
     node = Node(
         fact.no, fact.node_id, fact.callee, kind, fact.scope, fact.args, fact.deps, fact.after, began,
         fact.node_id, epoch=canvas.epoch,
@@ -116,6 +124,7 @@ FOLD: dict[type[f.Fact], Callable[[Canvas, Any], None]] = {
     f.Cached: _cached,
     f.NodeDone: _node_done,
     f.NodeRan: _node_ran,
+    f.NodeSkipped: _node_skipped,
     f.AttemptFailed: _attempt_failed,
     f.CallCancelled: _call_cancelled,
 }
