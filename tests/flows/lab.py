@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +31,26 @@ def flag(name):
 """
 
 
+_kernel: ContextVar[int] = ContextVar("kernel")  # the number of the kernel in which a run was started
+_numbers = itertools.count(1)
+
+
 class _Heard(logging.Handler):
+    """What tools tell. A worker thread outlives its kernel here, as no thread does a real kill: it is not heard."""
+
     def __init__(self) -> None:
         super().__init__()
         self.told: list[str] = []
+        self.kernel = 0
+        self.next_kernel()
+
+    def next_kernel(self) -> None:
+        self.kernel = next(_numbers)
+        _kernel.set(self.kernel)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.told.append(record.getMessage())
+        if _kernel.get(self.kernel) == self.kernel:
+            self.told.append(record.getMessage())
 
 
 class Lab:
@@ -159,6 +174,7 @@ class Lab:
         self.runtime.journal.flush()
         rows = dict(self.store.scan(""))
         self.runtime.close()
+        self._heard.next_kernel()
         store = MemoryStore(self._folder, DiskBlobs(self._folder / "blobs"))
         with store.transact() as transaction:
             for key, row in rows.items():

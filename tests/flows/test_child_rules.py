@@ -479,7 +479,7 @@ def test_a_child_whose_waiting_is_given_up_is_paused_and_ends_with_its_parent(fa
 @graph_fn
 async def parent(*, context):
     try:
-        async with asyncio.timeout(0.02):
+        async with asyncio.timeout(0.5):
             await context.run_and_wait(child, inputs={"x": 7})
     except TimeoutError:
         pass

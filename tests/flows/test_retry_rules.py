@@ -114,7 +114,7 @@ def test_19_a_finished_attempt_is_fenced(lab: Lab) -> None:
 
 
 SLOW = """
-@tool(timeout_s=0.02, retries=1, backoff_s=0.001)
+@tool(timeout_s=0.3, retries=1, backoff_s=0.001)
 def slow(*, context):
     if context.attempt == 2:
         ran("second attempt")
