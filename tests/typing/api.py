@@ -110,7 +110,7 @@ def names() -> None:
     assert_type(ag.waits(), list[WaitInfo])
     ag.answer("token", "value", answer_id="1")
     assert_type(ag.signal("go", {"x": 1}, run_id="agent-7f3ka"), int)
-    with Runtime("store", durability="process", process_concurrency=8, strict=True).use() as runtime:
+    with Runtime("store", durability="process", process_concurrency=8, strict=True, park_after_s=5.0).use() as runtime:
         assert_type(runtime, Runtime)
 
 
@@ -121,6 +121,7 @@ async def handle(run: Run) -> None:
     assert_type(run.status, RunStatus)
     assert_type(run.successor, Run | None)
     assert_type(run.continues, Run | None)
+    assert_type(run.why_in_memory, str)
     assert_type(run.outputs, Outputs)
     assert_type(run.transcript(), list[str])
     assert_type(run.lineage("double"), list[Origin])
