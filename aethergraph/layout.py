@@ -225,7 +225,8 @@ def _place(sizes: Sequence[Size], lanes: Lanes) -> Layout:
     top = min(centre[i] - sizes[i][1] / 2 for i in range(len(sizes)))
     low = min([top, *(centre[item] - 4 for item in centre if item >= len(sizes))])
     at = [(left[i][0], round(centre[i] - sizes[i][1] / 2 - low)) for i in range(len(sizes))]
-    routes = [_route(chain, sizes, left, {k: round(v - low) for k, v in centre.items()}) for chain in lanes.chains]
+    height = {item: round(y - low) for item, y in centre.items()}
+    routes = [_route(chain, sizes, left, height) for chain in lanes.chains]
     bottom = max(round(centre[item] - low + _size(sizes, item)[1] / 2) for item in centre)
     return Layout(at, routes, x - GAP_X, bottom)
 

@@ -115,3 +115,17 @@ def test_things_are_set_apart_in_order(things: list[tuple[float, float]]) -> Non
 
 def test_what_stands_apart_already_is_not_moved() -> None:
     assert apart([0.0, 10.0, 30.0], [4.0, 4.0, 4.0]) == [0.0, 10.0, 30.0]
+
+
+def test_the_height_of_a_node_is_worked_out_once_however_many_edges_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand boxes with a few edges each took a second, most of it here."""
+    rounded: list[float] = []
+
+    def counted(number: float) -> int:
+        rounded.append(number)
+        return round(number)
+
+    monkeypatch.setattr(sys.modules["aethergraph.layout"], "round", counted, raising=False)
+    n = 60
+    layout([(100, 30)] * n, [(i, j) for i in range(n) for j in range(i + 1, min(i + 6, n))], engine=layered)
+    assert len(rounded) < 40 * n
