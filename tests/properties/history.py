@@ -105,12 +105,12 @@ class History:
 
     def start(self, agent: Agent, limit_s: float = 20, **inputs: Any) -> Ended:
         """Run it to its end."""
-        return self._end(self.runtime.start(agent, inputs), limit_s)
+        return self.end(self.runtime.start(agent, inputs), limit_s)
 
     def resume(self, run_id: str, agent: Agent, facts: Sequence[AnyFact], limit_s: float = 20) -> Ended:
         """Put the run back to where only `facts` had happened, as after a kill, and go on."""
         self.put_back(run_id, facts)
-        return self._end(self.runtime.resume(run_id, agent=agent), limit_s)
+        return self.end(self.runtime.resume(run_id, agent=agent), limit_s)
 
     def put_back(self, run_id: str, facts: Sequence[AnyFact]) -> None:
         """Only `facts` have happened. What people answered stays in the store, as answers do."""
@@ -138,7 +138,8 @@ class History:
         tokens = [key.removeprefix(waiting.PREFIX) for key, _ in self.store.scan(waiting.PREFIX)]
         return [(token, row) for token in tokens if (row := waiting.read(self.store, token)) is not None]
 
-    def _end(self, run: Run, limit_s: float) -> Ended:
+    def end(self, run: Run, limit_s: float) -> Ended:
+        """Wait for the end of a run that goes."""
         assert run.execution is not None, "the run had ended before"
         try:
             outcome: Any = dict(run.result(limit_s))
