@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
-KEPT = ("AETHERGRAPH_LONG", "AETHERGRAPH_SHOTS")  # switches of the suite itself
+KEPT = (
+    "AETHERGRAPH_LONG",
+    "AETHERGRAPH_SHOTS",
+    "AETHERGRAPH_SOAK_S",
+    "AETHERGRAPH_SOAK_SEED",
+)  # switches of the suite itself
 
 # Read when jupyter_core is imported, here and in every process that a test starts.
 os.environ["JUPYTER_PLATFORM_DIRS"] = "1"

@@ -20,7 +20,6 @@ from aethergraph.engine import HERE
 from aethergraph.execution import Execution
 from aethergraph.flow import Flow
 from aethergraph.journal import Journal
-from aethergraph.loop import EMPTY
 from aethergraph.reactive import Agent
 from aethergraph.running import Run
 
@@ -82,7 +81,8 @@ class Conductor(logging.Handler):
 
     def on_loop(self, call: Callable[..., None], *args: Any) -> None:
         """Call it on the loop of the runs, for no run."""
-        self.runtime.thread.loop.call_soon_threadsafe(call, *args, context=EMPTY)
+        loop = self.runtime.thread.loop
+        loop.call_soon_threadsafe(call, *args, context=loop.empty)
 
     def emit(self, record: logging.LogRecord) -> None:
         """A tool says that it waits at its gate; a body, where its log is."""
@@ -114,7 +114,7 @@ class Conductor(logging.Handler):
             going.ended(going.keys[fact.key])
         elif isinstance(fact, f.NodeDone) and fact.no in going.calls:
             going.ended(going.calls[fact.no])
-        elif isinstance(fact, f.CallCancelled) and fact.no in going.calls:
+        elif isinstance(fact, f.CallCancelled) and going.calls.get(fact.no) in going.tools:
             going.open(going.calls[fact.no])  # so that a thread ends
         if going.ends or going.gates:
             self.on_loop(going.go_on)

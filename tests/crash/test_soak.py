@@ -1,0 +1,209 @@
+"""A soak: random agents in processes that are killed at random instants, until others have brought all to an end.
+
+Counted from outside: the lines that tools leave, the journals on disk at each death, and what plain Python says that
+each program gives. A failure is repeated with AETHERGRAPH_SOAK_SEED; AETHERGRAPH_SOAK_S is how long it goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aethergraph import RunStatus, Runtime, journal, waiting
+from aethergraph import facts as f
+from aethergraph.flow import Flow
+from aethergraph.status import NodeStatus
+
+from .soak import LINES, make, mix, steps, value
+
+SOAK = str(Path(__file__).with_name("soak.py"))
+SHORT_S, LONG_S = 60.0, 1800.0
+LIFE_S = (0.0, 0.7)  # of a process that is killed
+END_S = 120.0  # by then a process that nobody kills has brought all to an end
+
+
+@dataclass
+class Tally:
+    """What was seen in a soak; the last three must stay empty."""
+
+    seed: int
+    runs: int = 0
+    kills: int = 0
+    nodes: int = 0
+    answers: int = 0
+    duplicates: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        good = ", ".join(f"{name} {getattr(self, name)}" for name in ("runs", "kills", "nodes", "answers"))
+        bad = ", ".join(f"{name} {len(getattr(self, name))}" for name in ("duplicates", "lost", "wrong"))
+        return f"soak: {good}, {bad}, seed {self.seed}"
+
+
+class Soak:
+    """The store, the file of lines, and what is known of each run that was not at its end at the last death."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder, self.rng, self.tally = folder, random.Random(seed), Tally(seed)
+        self.runtime = Runtime(folder / "store")
+        self.lines = folder / "lines"
+        self._told = 0  # bytes of the lines that were read
+        self._done: dict[str, dict[str, bytes]] = {}  # by run: the results that were on disk, by node
+        self._answered: dict[str, str] = {}  # by token: the answer that was given
+        self._ended: set[str] = set()
+
+    # ------------------------------------------------------------------ a process
+
+    def live(self, for_s: float | None) -> None:
+        """Let a process live for so long, then kill it; without a limit, until all runs have come to their end."""
+        mode, limit = ("finish", END_S) if for_s is None else ("fresh", for_s)
+        command = [sys.executable, SOAK, str(self.folder / "store"), str(self.tally.seed), mode]
+        with (self.folder / "errors").open("w+") as errors:
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+                assert process.stdout is not None
+                if process.stdout.readline() == "up\n":
+                    end = time.monotonic() + limit
+                    while process.poll() is None and time.monotonic() < end:
+                        self._answer()
+                        with contextlib.suppress(subprocess.TimeoutExpired):
+                            process.wait(0.01)
+                ended = process.poll()
+                process.kill()
+            errors.seek(0)
+            assert ended == (None if for_s is not None else 0), f"{self.tally}\nthe process failed: {errors.read()}"
+        self.tally.kills += for_s is not None
+        self._look()
+
+    def _answer(self) -> None:
+        """Answer some of what is asked."""
+        for wait in self.runtime.waits():
+            if self.rng.random() < 0.7:
+                no, x = map(int, wait.prompt.split(":"))
+                self.runtime.answer(wait.token, str(mix(no, x)))
+                if wait.token in self._answered:
+                    self.tally.duplicates.append(f"{wait.run_id}: {wait.prompt} was asked again after its answer")
+                self._answered[wait.token] = wait.prompt
+                self.tally.answers += 1
+
+    # ------------------------------------------------------------------ what is left of it
+
+    def _look(self) -> None:
+        """The process is gone: what it ran must not have been done before, and what was done must still be there."""
+        for run_id, node_id in self._ran():
+            if node_id in self._done.get(run_id, {}):
+                self.tally.duplicates.append(f"{run_id}: {node_id} ran again after its result was on disk")
+        for info in self.runtime.runs(limit=1_000_000):
+            if info.run_id not in self._ended:
+                self._look_at(info.run_id, ended=info.status is RunStatus.DONE)
+
+    def _ran(self) -> list[tuple[str, str]]:
+        if not self.lines.exists():
+            return []
+        with self.lines.open("rb") as file:
+            file.seek(self._told)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._told += len(whole)
+        return [(run_id, node_id) for run_id, node_id, *_ in map(json.loads, whole.splitlines())]
+
+    def _look_at(self, run_id: str, *, ended: bool) -> None:
+        flow = Flow.of(fact for batch in journal.read(self.runtime.store, run_id) for fact in batch)
+        results = {node.node_id: node.outcome.value for node in flow.nodes if node.outcome is not None}
+        cancelled = {node.node_id for node in flow.nodes if node.status is NodeStatus.CANCELLED}
+        for node_id, before in self._done.get(run_id, {}).items():
+            if node_id not in cancelled and results.get(node_id) != before:
+                self.tally.lost.append(f"{run_id}: the result of {node_id} is gone, or another")
+        self._done[run_id] = results
+        if ended:
+            self._ended.add(run_id)
+            self._close(run_id, flow)
+
+    def _close(self, run_id: str, flow: Flow) -> None:
+        """A run is done: is all of it there, once, and what it should be?"""
+        number = int(run_id.removeprefix("soak-"))
+        program = make(self.tally.seed + number)
+        outputs = dict(self.runtime.load(run_id).outputs)
+        if outputs != {"result": value(program, number)}:
+            self.tally.wrong.append(f"{run_id} gave {outputs}, not {value(program, number)}")
+        facts = [fact for batch in journal.read(self.runtime.store, run_id) for fact in batch]
+        ends = Counter(fact.no for fact in facts if isinstance(fact, (f.NodeDone, f.NodeRan)))
+        self.tally.duplicates += [f"{run_id}: node {no} ended {count} times" for no, count in ends.items() if count > 1]
+        leaves = Counter(kind for kind, *_ in steps(program))
+        said = sum(isinstance(fact, f.Effect) and fact.name == "send_text" for fact in facts)
+        self._compare(run_id, "messages", said, leaves["say"])
+        saved = sum(1 for _ in self.runtime.store.scan(f"a:{run_id}:"))
+        self._compare(run_id, "artifacts", saved, leaves["save"])
+        asked = sum(row.run_id == run_id for row in self._waits().values())
+        self._compare(run_id, "questions", asked, leaves["ask"] + leaves["consult"])
+        self.tally.runs += 1
+        self.tally.nodes += len(flow.nodes)
+
+    def _compare(self, run_id: str, what: str, found: int, expected: int) -> None:
+        if found != expected:
+            verdict = self.tally.lost if found < expected else self.tally.duplicates
+            verdict.append(f"{run_id} has {found} {what}, not {expected}")
+
+    def _waits(self) -> Mapping[str, waiting.WaitRow]:
+        tokens = [key.removeprefix(waiting.PREFIX) for key, _ in self.runtime.store.scan(waiting.PREFIX)]
+        return {token: row for token in tokens if (row := waiting.read(self.runtime.store, token)) is not None}
+
+    def check_keys(self) -> None:
+        """All executions of a node had one idempotency key, and no two nodes share one."""
+        keys: dict[str, set[Any]] = {}
+        for run_id, node_id, _, _, key in map(json.loads, self.lines.read_bytes().splitlines()):
+            keys.setdefault(key, set()).add((run_id, node_id))
+        shared = [str(nodes) for nodes in keys.values() if len(nodes) > 1]
+        assert not shared, f"nodes share an idempotency key: {shared}"
+        nodes = Counter(node for found in keys.values() for node in found)
+        twice = [str(node) for node, count in nodes.items() if count > 1]
+        assert not twice, f"nodes had another idempotency key when they ran again: {twice}"
+
+
+def soak(folder: Path, for_s: float, seed: int) -> Tally:
+    """Kill processes for so long, then let one bring everything to its end."""
+    soaked = Soak(folder, seed)
+    with contextlib.closing(soaked.runtime):
+        end = time.monotonic() + for_s
+        while time.monotonic() < end:
+            soaked.live(soaked.rng.uniform(*LIFE_S))
+        soaked.live(None)
+        soaked.tally.lost += [
+            f"{i.run_id} did not end" for i in soaked.runtime.runs(limit=1_000_000) if i.status is not RunStatus.DONE
+        ]
+        soaked.check_keys()
+    return soaked.tally
+
+
+def _soak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, for_s: float) -> None:
+    seed = int(os.environ.get("AETHERGRAPH_SOAK_SEED") or random.getrandbits(30))
+    monkeypatch.setenv(LINES, str(tmp_path / "lines"))
+    tally = soak(tmp_path, float(os.environ.get("AETHERGRAPH_SOAK_S") or for_s), seed)
+    print(tally)
+    assert not (tally.duplicates or tally.lost or tally.wrong), "\n".join(
+        [str(tally), *tally.duplicates, *tally.lost, *tally.wrong]
+    )
+    assert tally.runs and tally.kills and tally.nodes > 10 * tally.runs
+
+
+@pytest.mark.timeout(SHORT_S + END_S + 60)
+def test_a_minute_of_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _soak(tmp_path, monkeypatch, SHORT_S)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(LONG_S + END_S + 600)
+def test_half_an_hour_of_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _soak(tmp_path, monkeypatch, LONG_S)
