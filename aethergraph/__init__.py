@@ -39,6 +39,7 @@ _HOME = {
     "WaitInfo": "inbox",
     "WaitSpec": "staging",
     "answer": "runner",
+    "branch": "building",
     "gc": "runner",
     "graph_fn": "reactive",
     "graphify": "static",
@@ -55,6 +56,7 @@ _HOME = {
 __all__ = ["__version__", "load_ipython_extension", "unload_ipython_extension", *_HOME]
 
 if TYPE_CHECKING:
+    from .building import branch as branch
     from .context import NodeContext as NodeContext
     from .errors import AetherGraphError as AetherGraphError
     from .graph import TaskGraph as TaskGraph

@@ -26,6 +26,7 @@ class Builder:
         self._signatures: dict[int, inspect.Signature] = {}
         self._counts: dict[str, int] = {}
         self._equals: dict[bytes, int] = {}
+        self._under: Any = True  # the condition of the branch that is being written
 
     def call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NodeHandle:
         """A tool or agent is called: make a node of it."""
@@ -51,7 +52,7 @@ class Builder:
             kwargs=named,
             outputs=outputs,
             after=_after(options.get("_after"), where),
-            condition=_condition(options.get("_condition", True), where),
+            condition=_both(self._under, _condition(options.get("_condition", True), where)),
             alias=alias,
             labels=(labels,) if isinstance(labels, str) else tuple(labels),
             name=_text(options, "_name", where),
@@ -63,6 +64,16 @@ class Builder:
         if alias:
             self._aliases[alias] = node
         return NodeHandle(node.node_id, outputs)
+
+    def side(self, condition: Any, given: Any) -> Any:
+        """One side of a branch: a value, or a function, whose calls run only where `condition` holds."""
+        if not inspect.isroutine(given):
+            return given
+        before, self._under = self._under, _both(self._under, condition)
+        try:
+            return given()
+        finally:
+            self._under = before
 
     def _outputs_of(self, target: Any, where: str) -> tuple[str, ...] | None:
         """The outputs of a callee, as far as they are known before it runs; a static graph is built for that."""
@@ -136,8 +147,33 @@ def _after(value: Any, where: str) -> tuple[str, ...]:
 def _condition(value: Any, where: str) -> Any:
     value = plain(value)
     if not isinstance(value, (bool, Reference, Condition)):
-        refuse(f"_condition= takes a reference, a bool, or a comparison of references, got {value!r}", where)
+        refuse(f"a condition is a reference, a bool, or a comparison of references, got {value!r}", where)
     return value
+
+
+def _both(one: Any, other: Any) -> Any:
+    if one is True or other is True:
+        return other if one is True else one
+    return Condition("and", one, other)
+
+
+def branch(condition: Any, then: Any, otherwise: Any = None) -> Condition:
+    """What `then` is where `condition` holds in the run, else what `otherwise` is.
+
+    Args:
+        condition: a reference, a bool, or a comparison of references, as for `_condition=`.
+        then, otherwise: a value, handle or reference; or a function without parameters, such as a `lambda`, that
+            gives one: the calls that it makes run only on that side.
+
+    Raises:
+        TypeError: this is no `@graphify` body.
+    """
+    where, builder = user_line(), BUILDING.get()
+    if builder is None:
+        raise TypeError("branch(...) is for @graphify bodies; in a graph_fn write an `if`")
+    holds = _condition(condition, where)
+    sides = builder.side(holds, then), builder.side(Condition("not", holds), otherwise)
+    return Condition("branch", holds, *sides)
 
 
 def build(agent: Any, fn: Callable[..., Any], defaults: Mapping[str, Any], where: str) -> TaskGraph:

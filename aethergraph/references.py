@@ -113,7 +113,10 @@ class Reference(Expression):
 
 
 class Condition(Expression):
-    """A comparison or combination of references, decided when the run knows their values."""
+    """A comparison or combination of references, decided when the run knows their values.
+
+    The sign "branch" has three operands: a condition, what it is where that holds, and what it is elsewhere.
+    """
 
     __slots__ = ("_operands", "_sign")
 
@@ -123,6 +126,8 @@ class Condition(Expression):
     def __repr__(self) -> str:
         if len(self._operands) == 1:
             return f"not {self._operands[0]!r}"
+        if self._sign == "branch":
+            return "({1!r} if {0!r} else {2!r})".format(*self._operands)
         left, right = self._operands
         return f"({left!r} {self._sign} {right!r})"
 
@@ -255,6 +260,8 @@ def evaluate(value: Any, look: Callable[[str, str | None], Any]) -> Any:
         if value._sign in ("and", "or"):  # as Python does: the right side counts only where the left does not decide
             left = evaluate(value._operands[0], look)
             return evaluate(value._operands[1], look) if bool(left) is (value._sign == "and") else left
+        if value._sign == "branch":
+            return evaluate(chosen(value, look), look)
         return _OPERATIONS[value._sign](*(evaluate(operand, look) for operand in value._operands))
     if type(value) is list:
         return [evaluate(member, look) for member in value]
@@ -262,6 +269,14 @@ def evaluate(value: Any, look: Callable[[str, str | None], Any]) -> Any:
         return tuple(evaluate(member, look) for member in value)
     if type(value) is dict:
         return {key: evaluate(member, look) for key, member in value.items()}
+    return value
+
+
+def chosen(value: Any, look: Callable[[str, str | None], Any]) -> Any:
+    """The side that a branch takes, as it was written; anything else is itself."""
+    while isinstance(value, Condition) and value._sign == "branch":
+        condition, then, otherwise = value._operands
+        value = then if evaluate(condition, look) else otherwise
     return value
 
 

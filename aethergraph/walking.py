@@ -19,7 +19,7 @@ from .errors import GraphBuildError, NodeFailed, NoOneToAsk
 from .graph import GraphNode, TaskGraph
 from .ids import Key
 from .places import BodyPlace
-from .references import SKIPPED, Reference, evaluate, node_of, references
+from .references import SKIPPED, Reference, chosen, evaluate, node_of, references
 from .status import NodeStatus
 
 
@@ -148,7 +148,8 @@ class _Walk:
 
     def _is_skipped(self, node: GraphNode) -> bool:
         """Its condition is false, or it is given, as a whole argument, something of a node that was skipped."""
-        direct = [*node.args, *node.kwargs.values(), *references(node.condition)]
+        given = [chosen(value, self._look) for value in (*node.args, *node.kwargs.values())]
+        direct = [*given, *references(node.condition)]
         if any(isinstance(value, Reference) and node_of(value) in self._skipped for value in direct):
             return True
         return not evaluate(node.condition, self._look)

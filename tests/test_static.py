@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aethergraph import NodeContext, TaskGraph, graph_fn, graphify, tool
+from aethergraph import NodeContext, TaskGraph, branch, graph_fn, graphify, tool
 from aethergraph.errors import GraphBuildError
 from aethergraph.graph import arg
 from aethergraph.references import Reference
@@ -167,6 +167,28 @@ def test_a_condition_is_a_comparison_of_references() -> None:
     assert node.needs == ["two", "inc"]
 
 
+def test_a_branch_puts_its_condition_on_the_calls_of_its_sides() -> None:
+    def body(x: int) -> Any:
+        h = inc(x)
+        return branch(h.y > 3, lambda: free(inc(h), _condition=arg("x") != 9), branch(True, 1, lambda: two(x).a))
+
+    graph = graph_of(body)
+    conditions = {node.node_id: repr(node.condition) for node in graph.nodes}
+    assert conditions == {
+        "inc": "True",
+        "inc-2": "(<inc.y> > 3)",
+        "free": "((<inc.y> > 3) and (<input x> != 9))",
+        "two": "not True",  # written before the outer branch began
+    }
+    assert repr(graph.outputs["result"]) == "(<free> if (<inc.y> > 3) else (1 if True else <two.a>))"
+    assert graph.spec_json()["outputs"] == {"result": {"condition": repr(graph.outputs["result"])}}
+
+
+def test_a_branch_outside_a_body_says_what_to_write() -> None:
+    with pytest.raises(TypeError, match="in a graph_fn write an `if`"):
+        branch(True, 1, 2)
+
+
 def test_agents_and_static_graphs_are_nodes() -> None:
     inner = graphify(name="inner")(lambda p: {"s": inc(p), "t": 1})
     graph = graph_of(lambda x: {"s": inner(x).s, "z": agent(x).z})
@@ -300,6 +322,14 @@ def _cycle(x: Any) -> Any:
     return inc(a, _id="b")
 
 
+def _branch_odd(x: Any) -> Any:
+    return branch(inc, 1, 2)  # here
+
+
+def _branch_side(x: Any) -> Any:
+    return branch(x, two(x), 2)  # here
+
+
 def _condition_odd(x: Any) -> Any:
     return inc(x, _condition=3)  # here
 
@@ -328,7 +358,9 @@ def _condition_odd(x: Any) -> Any:
         (_after_nothing, "inc follows 'nowhere', which is no node; the nodes are: inc"),
         (_after_odd, "_after= takes nodes, their ids, or a list of those, got 3"),
         (_cycle, "these nodes depend on each other: a -> b -> a; take one of the `_after=` away"),
-        (_condition_odd, "_condition= takes a reference, a bool, or a comparison"),
+        (_branch_odd, "a condition is a reference, a bool, or a comparison of references, got <tool inc"),
+        (_branch_side, r"two has 2 outputs, not one: name which"),
+        (_condition_odd, "a condition is a reference, a bool, or a comparison of references, got 3"),
     ],
 )
 def test_what_cannot_be_written_is_told_on_its_line(body: Callable[..., Any], told: str) -> None:

@@ -177,6 +177,39 @@ return {"off": off, "after": after, "join": join}
     assert static.run("g", x=1) == {"off": None, "after": "after", "join": [None, 1]}
 
 
+@pytest.mark.parametrize(("x", "told"), [(1, ["inc 1", "keep low"]), (5, ["inc 5", "inc 6", "keep 7"])])
+def test_a_branch_runs_one_of_its_sides_and_gives_what_that_gives(static: Lab, x: int, told: list[str]) -> None:
+    static.cell("from aethergraph import branch")
+    _graph(
+        static,
+        """
+h = inc(x)
+return {
+    "one": branch(h < 3, lambda: keep("low"), lambda: keep(inc(h))),
+    "plain": branch(h < 3, h, [x, "high"]),
+    "none": branch(h > 9, lambda: keep("never")),
+}
+""",
+    )
+    one, plain = ("low", 2) if x == 1 else (7, [5, "high"])
+    assert static.run("g", x=x) == {"one": one, "plain": plain, "none": None}
+    assert static.took() == told
+
+
+def test_a_node_that_is_given_a_branch_is_skipped_with_the_side_that_is_taken(static: Lab) -> None:
+    static.cell("from aethergraph import branch")
+    _graph(
+        static,
+        """
+off, on = keep("off", _condition=False), keep("on")
+return {"off": keep(branch(x, off, on)), "nested": branch(x, lambda: branch(x == 2, lambda: keep(2), 3), 4)}
+""",
+    )
+    assert static.run("g", x=0) == {"off": "on", "nested": 4}
+    assert static.run("g", x=1) == {"off": None, "nested": 3}
+    assert static.run("g", x=2) == {"off": None, "nested": 2}
+
+
 def test_a_condition_may_be_an_input(static: Lab) -> None:
     _graph(static, "return keep(x, _condition=x)")
     assert static.run("g", x=0) == {"result": None}

@@ -22,6 +22,7 @@ from aethergraph import (
 from aethergraph.ancestry import Origin
 from aethergraph.collecting import Garbage
 from aethergraph.reactive import Agent
+from aethergraph.references import Condition
 from aethergraph.tooling import Tool
 
 
@@ -88,6 +89,14 @@ async def agent(x: int = 3, *, context: NodeContext) -> dict[str, Any]:
     await context.wait_for_resume(call, prompt="the call", timeout_s=5.0, default=None)
     await Train(3)
     return {"y": out.y, "name": ""}
+
+
+@ag.graphify(inputs={"x": 1}, outputs=["y"])
+def static(x: Any) -> Any:
+    h = double(x, _id="first")
+    chosen = ag.branch(h.y > 3, lambda: double(h.y), h.y)
+    assert_type(chosen, Condition)
+    return {"y": chosen}
 
 
 def names() -> None:
