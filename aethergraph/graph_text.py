@@ -102,8 +102,13 @@ def to_mermaid(graph: TaskGraph) -> str:
 
 
 def _mermaid(text: str) -> str:
-    harmless = line(text).replace("#", "#35;").replace('"', "#quot;")
-    return '"' + harmless.replace("<", "#lt;").replace(">", "#gt;").replace("`", "#96;") + '"'
+    return '"' + line(text).translate(_HARMLESS) + '"'
+
+
+# Each begins something in a quoted text of Mermaid: an entity, HTML, Markdown, a formula, a directive, a line break.
+_HARMLESS = str.maketrans(
+    {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;"} | {char: f"#{ord(char)};" for char in "`$%\\"}
+)
 
 
 def spec(graph: TaskGraph) -> dict[str, Any]:
