@@ -68,7 +68,8 @@ class Going:
         if no == self.due:
             self.due, self.quiet = None, False
             for other in self.late.get(no, ()):
-                self.open(other)
+                if other in self.tools:  # an answer would come from another thread, at any time
+                    self.open(other)
 
 
 class Conductor(logging.Handler):
@@ -110,7 +111,9 @@ class Conductor(logging.Handler):
         going = self.going.get(run_id)
         if going is None:
             return
-        if isinstance(fact, f.NodeRan):
+        if isinstance(fact, f.NodeStarted) and fact.key in going.keys:  # a pure tool that takes long
+            going.calls[fact.no] = going.keys[fact.key]
+        elif isinstance(fact, f.NodeRan):
             going.ended(going.keys[fact.key])
         elif isinstance(fact, f.NodeDone) and fact.no in going.calls:
             going.ended(going.calls[fact.no])

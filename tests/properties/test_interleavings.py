@@ -21,7 +21,7 @@ from .history import Ended, state
 from .interleaving import CALLS, Order, Step, any_order, filled, has_agents, orders, program, programs, shapes
 
 LONG = os.environ.get("AETHERGRAPH_LONG") == "1"
-SAMPLES = 250  # orders of five and of six calls that are tried in a short test
+SAMPLES = 120  # orders of five and of six calls that are tried in a short test
 PARTS = 4  # of what is tried in a long one
 
 
