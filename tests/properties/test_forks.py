@@ -35,7 +35,7 @@ def runs(tmp_path: Path) -> Iterator[History]:
 
 def _fork(runs: History, parent: Ended, at: str | None) -> Ended:
     logs.clear()
-    return runs._end(runs.runtime.fork(parent.run.run_id, at=at, namespace={"program": program}), 20)
+    return runs.end(runs.runtime.fork(parent.run.run_id, at=at, namespace={"program": program}), 20)
 
 
 def _inside(flow: Flow, at: str) -> set[Key]:
