@@ -18,6 +18,7 @@ from .errors import NoOneToAsk
 from .failures import advise, describe, mark
 from .flow import Node
 from .outputs import Outputs
+from .status import NodeStatus
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -119,7 +120,9 @@ class Delivery:
         run = self._run
         now = run.clock()
         node = handle.node
-        if node is not None and (handle.redo or not handle.target.pure or node.execution == handle.execution):
+        # A pure tool that runs again without being shown has no fact yet that tells the code which it runs.
+        shown = node is not None and node.status is NodeStatus.RUNNING and node.execution == handle.execution
+        if node is not None and (handle.redo or not handle.target.pure or shown):
             return run.fact(
                 f.NodeDone(handle.no, failure is None, value, now, failure, volatile, files, attempt, handle.redo), ops
             )

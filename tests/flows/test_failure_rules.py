@@ -246,3 +246,36 @@ async def agent():
 """)
     run = _fails(failing, "agent")
     assert _resumed(failing, run, monkeypatch) == ({"result": ["1", 2]}, ["bad 2"])
+
+
+def test_17_a_pure_tool_that_failed_and_was_edited_is_known_by_its_new_code(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules 3 and 17: what it gave when it was tried again counts for the code that gave it."""
+    cell = """
+@tool(pure=True)
+async def fit(x):
+    ran("fit")
+    if flag("BAD"):
+        raise ValueError(x)
+    return x"""
+    lab.cell(cell)
+    lab.cell("""
+@graph_fn
+async def agent(*, context):
+    return [(await fit(1)).result, await context.channel().ask_text("Go?")]
+""")
+    monkeypatch.setenv("BAD", "1")
+    run = lab.start("agent")
+    with pytest.raises(ValueError, match="1"):
+        run.result(LIMIT_S)
+    monkeypatch.delenv("BAD")
+    lab.cell(cell + " + 1")
+    lab.asked(lab.resume(run), "Go?")
+    assert lab.took() == ["fit", "fit"]
+    lab.kill()
+    assert lab.verdicts(run)["fit"] == "reused"
+    again = lab.resume(run)
+    lab.answer(again, "Go?", "yes")
+    assert dict(again.result(LIMIT_S)) == {"result": [2, "yes"]}
+    assert lab.took() == []
