@@ -19,7 +19,7 @@ __all__ = ["NOT_MEASURED", "measure", "sizes"]
 NOT_MEASURED = [
     "10,000 parked runs: suite `waits`",
     "the live run view in a browser: suite `view`",
-    "the chain and the fan against LangGraph and DBOS: needs them installed",
+    "the chain and the fan against LangGraph and DBOS: `run.py peers`",
 ]
 
 

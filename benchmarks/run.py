@@ -17,7 +17,12 @@ sys.path.insert(1, str(Path(__file__).resolve().parent.parent))  # this clone, w
 
 from measure import machine, table
 
-SUITES = {"engine": "engine", "waits": "waits", "view": "drawing"}  # by module: drawing needs a browser
+SUITES = {
+    "engine": "engine",
+    "peers": "peers",
+    "waits": "waits",
+    "view": "drawing",
+}  # by module: drawing needs a browser
 
 
 def main(arguments: list[str] | None = None) -> int:
