@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from . import codec as values
 from .calls import CallHandle
 from .engine import HERE
+from .errors import RunSuspended
 from .executors import cluster, processes
 from .mutation import changed, content
 from .places import DASK, PROCESS, AttemptPlace
@@ -101,6 +102,8 @@ class Outside:
         return outputs, packed, changed(handle, before)
 
     def _called(self, handle: CallHandle, place: AttemptPlace) -> Any:
+        if place.closed:  # it was given up before a thread was there for it: then it never begins
+            raise RunSuspended(self._run.run_id, place.closed)
         value = handle.target.fn(*handle.args, **self.given(handle, place)[1])
         return asyncio.run(value) if handle.target.is_async else value
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 
 import pytest
 
-from aethergraph import NodeStatus, RunStatus
+from aethergraph import NodeStatus, RunStatus, outside
 from aethergraph import facts as f
 from aethergraph.errors import NodeFailed
 
@@ -193,3 +194,44 @@ def test_a_run_may_say_what_a_failure_does_to_the_rest(lab: Lab) -> None:
         lab.runtime.start(lab.cells["reactive"], {}, on_error="stop")
     with pytest.raises(ValueError, match='"finish"'):
         lab.runtime.start(lab.cells["study"], {}, on_error="go on")
+
+
+GIVEN_UP = """
+gate = threading.Event()
+
+@tool(mutates=())
+def first():
+    ran("first")
+    gate.wait()
+
+@tool
+def second():
+    ran("second")
+
+@graph_fn
+async def agent(*, context):
+    held = asyncio.create_task(first())
+    try:
+        async with asyncio.timeout(0.1):
+            await second()
+    except TimeoutError:
+        ran("given up")
+    await context.channel().ask_text("Go on?")
+    await held
+"""
+
+
+def test_18_a_call_that_is_given_up_before_a_thread_is_there_for_it_never_runs(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    monkeypatch.setattr(outside, "_threads", pool)
+    lab.cell("import threading")
+    lab.cell(GIVEN_UP)
+    run = lab.start("agent")
+    token = lab.asked(run, "Go on?")
+    lab.cells["gate"].set()
+    lab.runtime.answer(token, "yes")
+    run.result(LIMIT_S)
+    pool.shutdown(wait=True)
+    assert lab.took() == ["first", "given up"]

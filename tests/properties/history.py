@@ -35,7 +35,8 @@ class Executions(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """A tool says that it runs."""
         place: Any = HERE.get()
-        self.attempts.append((place.handle.key, place.attempt))
+        if not place.closed:  # a thread that was given up may tell late, when the next run is counted
+            self.attempts.append((place.handle.key, place.attempt))
 
     def take(self) -> list[tuple[Key, int]]:
         """The attempts since the last time: whose, and which."""
