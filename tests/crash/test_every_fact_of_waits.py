@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,14 +10,13 @@ import pytest
 
 from aethergraph import DualStageTool, NodeContext, Runtime, WaitSpec, graph_fn, journal, signals, tool, waiting
 from aethergraph import facts as f
-from aethergraph.blobs import DiskBlobs
-from aethergraph.errors import AlreadyAnswered, JournalBroken, UnknownWait
+from aethergraph.errors import AlreadyAnswered, UnknownWait
 from aethergraph.flow import Flow
 from aethergraph.store import MemoryStore
 
 from .account import lines
-from .test_every_fact import OneByOne
-from .victim import LINES, line
+from .cutting import cut_everywhere, maker
+from .victim import line
 
 LIMIT_S = 30
 RUN_ID = "staged"
@@ -80,21 +78,12 @@ class Mortal:
             finally:
                 unfollow()
 
-    def die(self, fatal: int, *, told: bool) -> bool:
-        """Live until `fatal` more facts are on disk; False if the run was over before."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(journal, "Journal", OneByOne)
-            patch.setattr(OneByOne, "fatal", fatal)
-            patch.setattr(OneByOne, "told", told)
-            try:
-                self.live()
-            except JournalBroken:
-                nodes = {node.callee: node for node in Flow.of(self.facts).nodes}
-                asked = any(isinstance(x, f.WaitOpened) and x.token.startswith("wait") for x in self.facts)
-                resumed = "Job.on_resume" in nodes and nodes["Job.on_resume"].outcome is not None
-                self.deaths.append((len(lines(self.path)), asked, resumed))
-                return True
-        return False
+    def died(self) -> None:
+        """The process that ran it is gone."""
+        nodes = {node.callee: node for node in Flow.of(self.facts).nodes}
+        asked = any(isinstance(x, f.WaitOpened) and x.token.startswith("wait") for x in self.facts)
+        resumed = "Job.on_resume" in nodes and nodes["Job.on_resume"].outcome is not None
+        self.deaths.append((len(lines(self.path)), asked, resumed))
 
     def check(self) -> None:
         """It ended as it would have ended undisturbed, and what must not happen twice did not."""
@@ -114,14 +103,7 @@ class Mortal:
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Mortal]:
     """Make a run that has not begun."""
-
-    def one(name: str) -> Mortal:
-        folder = tmp_path / name
-        folder.mkdir()
-        monkeypatch.setenv(LINES, str(folder / "lines"))
-        return Mortal(MemoryStore(folder, DiskBlobs(folder / "blobs")), folder / "lines")
-
-    return one
+    return maker(Mortal, tmp_path, monkeypatch)
 
 
 def test_undisturbed_setup_runs_once(make: Callable[[str], Mortal]) -> None:
@@ -133,15 +115,13 @@ def test_undisturbed_setup_runs_once(make: Callable[[str], Mortal]) -> None:
 
 @pytest.mark.parametrize("told", [True, False])
 def test_cut_off_at_every_fact(make: Callable[[str], Mortal], told: bool) -> None:
-    for fatal in itertools.count(0 if told else 1):
-        life = make(str(fatal))
-        try:
-            if not life.die(fatal, told=told):
-                break
-            life.die(1 + fatal % 7, told=not told)  # and again, soon after
-            life.live()
-            life.check()
-        except Exception as error:
-            error.add_note(f"cut off after {fatal} facts")
-            raise
+    lives = list[Mortal]()
+
+    def check(life: Mortal) -> None:
+        life.check()
+        lives.append(life)
+
+    fatal = cut_everywhere(make, check, told=told, again=7)
     assert fatal > 20, f"the run has far fewer facts than it should: {fatal}"
+    deaths = [death for life in lives for death in life.deaths]
+    assert any(asked for _, asked, _ in deaths) and any(resumed for _, _, resumed in deaths)
