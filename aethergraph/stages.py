@@ -147,10 +147,12 @@ class Staging:
             while True:
                 try:
                     value = await tool.look(inputs, token)
-                except Exception:
+                except Exception as error:
                     failures += 1
                     if failures > tool.retries:
                         raise
+                    told = f"poll failed, and is tried again in {poll_s:g} s: {type(error).__name__}: {error}"
+                    self._place.desk.note("log", {"level": "WARNING", "text": told})
                 else:
                     failures = 0
                     if value is not None:

@@ -25,7 +25,8 @@ class RunClock:
         """Wait for `seconds`, which count from now on whatever becomes of this process.
 
         In a body it is a durable wait: it survives a kill, and a run that only sleeps leaves memory. In a tool, which
-        is done anew after a kill, it gives back the tool's slot meanwhile.
+        is done anew after a kill, it gives back the slots of its run and of the process meanwhile; that of its tool,
+        where it has a cap, is kept.
         """
         if not 0 <= seconds < math.inf:
             raise ValueError(f"cannot sleep for {seconds:g} s")

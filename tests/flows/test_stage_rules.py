@@ -676,6 +676,8 @@ async def agent(*, context):
     with pytest.raises(OSError, match="no network"):
         run.result(LIMIT_S)
     assert lab.took() == ["setup", "poll", "poll", "poll"]
+    told = [fact.data for fact in lab.facts(run) if isinstance(fact, f.Noted) and b"OSError: no network" in fact.data]
+    assert len(told) == 2  # the third failure is the node's own
     (wait,) = lab.runtime.waits()
     lab.runtime.answer(wait.token, {"y": 7})
     assert lab.resume(run).result(LIMIT_S) == {"y": 7}
