@@ -240,6 +240,9 @@ def test_after_an_edit_only_what_it_touches_runs_again_and_the_plan_says_so(lab:
         plan = notebook.text(4)
         assert "resuming survey-" in plan and "1 reused" in plan and "order" in plan
         view = RunView(notebook, 4)
+        # The question on record is shown until the edited code has asked its own, which offers what it sorted.
+        options = view.question("Which row shall I keep?").locator("label")
+        expect(options).to_have_text(["3", "2", "1"])
         view.choose("Which row shall I keep?", "1")
         view.answer("What is the title?", "Edited")
         view.expect_status("done")

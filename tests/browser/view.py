@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Locator, expect
 
-from .page import PATIENCE_MS, NotebookPage
+from .page import NotebookPage
 
 STATIC = "[data-run-id]"
 
@@ -48,21 +48,11 @@ class RunView:
         expect(self.question(prompt)).to_have_count(0)
 
     def choose(self, prompt: str, option: str) -> None:
-        """Answer a choice with the mouse alone, and wait until the question is gone.
-
-        Where nothing came back, the form is there still and one sends again, as a person does: an answer that is sent
-        twice counts once.
-        """
+        """Answer a choice with the mouse alone, and wait until the question is gone."""
         form = self.question(prompt)
-        for patience_ms in (PATIENCE_MS / 3, PATIENCE_MS):
-            form.get_by_text(option, exact=True).click()
-            form.get_by_role("button", name="Send").click()
-            try:
-                expect(form).to_have_count(0, timeout=patience_ms)
-                return
-            except AssertionError:
-                if patience_ms == PATIENCE_MS:
-                    raise
+        form.get_by_text(option, exact=True).click()
+        form.get_by_role("button", name="Send").click()
+        expect(form).to_have_count(0)
 
     def transcript(self) -> Locator:
         """What was said in the run, questions and answers included."""
