@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from .engine import HERE, Asker
 from .errors import AlreadyAnswered, BadAnswer, NoOneToAsk, WaitTimeout
 from .flow import Node, Todo
 from .ids import Key, Token
+from .perobject import PerObject
 from .places import BodyPlace
 from .schema import Question
 from .status import NodeStatus
@@ -70,7 +72,7 @@ class Asking:
         self._run = run
         self.open: dict[Token, _Open] = {}
         self._kept: dict[Token, CallHandle] = {}  # addresses that were taken, and not waited at yet
-        self._texts: dict[int, bytes] = {}  # fingerprints of what asks, by id
+        self._texts = PerObject(_own_code)  # fingerprints of what asks
         self._claimed: set[int] = set()  # wait nodes that this process's code asked
         self._orphans_done = False
         # On disk since before: all that a replay asks again is looked at together, when it is at rest.
@@ -128,10 +130,7 @@ class Asking:
         """The fingerprint of the text that asks; that of the run's own body was taken when the run was opened."""
         if not no:
             return self._run.flow.opened.body if self._run.flow.opened else b""
-        if id(target) not in self._texts:
-            own = getattr(target, "own_code", None)
-            self._texts[id(target)] = own() if own is not None else b""
-        return self._texts[id(target)]
+        return self._texts(target) if target is not None else b""  # between its stages no text of a node asks
 
     def _is_ambiguous(self, handle: CallHandle, body: bytes) -> bool:
         """Whether, after an edit of the text that asks, several recorded answers would fit: then none is guessed.
@@ -422,6 +421,11 @@ class Asking:
             self._stop(one)
         self.open.clear()
         self.arrived.clear()
+
+
+def _own_code(target: Any) -> bytes:
+    own: Callable[[], bytes] | None = getattr(target, "own_code", None)
+    return own() if own is not None else b""
 
 
 def _answered_under_other(node: Node, body: bytes) -> bool:

@@ -19,6 +19,7 @@ from . import facts as f
 from .calls import CallHandle
 from .engine import Op
 from .errors import DamagedRecord, NotCacheable, OurBug
+from .perobject import PerObject
 from .store import Transaction
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Caching:
 
     def __init__(self, run: Execution) -> None:
         self._run = run
-        self._codes: dict[int, bytes] = {}  # taken once per tool and run
+        self._code = PerObject(_code)  # taken once per tool and run
         self._keys: dict[CallHandle, str] = {}  # of calls that run now, to be kept when they are done
 
     def serves(self, handle: CallHandle, *, in_place: bool = False) -> bool:
@@ -160,11 +161,9 @@ class Caching:
         parts = [self._code(tool), tool.version, list(tool.outputs or ()), forms, files]
         return PREFIX + hashlib.blake2b(_stable(parts), digest_size=20).hexdigest()
 
-    def _code(self, tool: Tool) -> bytes:
-        code = self._codes.get(id(tool))
-        if code is None:
-            taken = fingerprint.code(tool.fn)
-            if taken.unchecked:
-                raise NotCacheable(tool.name, "global", dict.fromkeys(taken.unchecked, ""))
-            code = self._codes[id(tool)] = taken.digest
-        return code
+
+def _code(tool: Tool) -> bytes:
+    taken = fingerprint.code(tool.fn)
+    if taken.unchecked:
+        raise NotCacheable(tool.name, "global", dict.fromkeys(taken.unchecked, ""))
+    return taken.digest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -10,6 +10,7 @@ from . import contents
 from . import facts as f
 from .calls import CallHandle
 from .flow import Node, is_younger
+from .perobject import PerObject
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -23,17 +24,14 @@ class Validity:
 
     def __init__(self, run: Execution) -> None:
         self._run = run
-        self._pins: dict[int, bytes] = {}  # code fingerprints, taken once per callee and run
+        self._pin = PerObject(lambda target: cast(bytes, target.validity()))  # code, taken once per callee and run
         self._covers: dict[int, frozenset[int]] = {}  # nodes that ran again, by what descends from them
         self._past = {node.no for node in run.flow.nodes if node.outcome is not None}  # and has not been called yet
         self._inside: dict[int, list[Node]] | None = None
 
     def of(self, handle: CallHandle) -> bytes:
         """The fingerprint of the callee's code, and of files that the arguments name."""
-        target = handle.target
-        pin = self._pins.get(id(target))
-        if pin is None:
-            pin = self._pins[id(target)] = target.validity()
+        pin = self._pin(handle.target)
         if handle.flat:
             return pin
         files = contents.files_in((handle.args, handle.kwargs))

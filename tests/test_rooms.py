@@ -19,7 +19,7 @@ EXTENSION = ROOT / "jupyter_ext"
 
 # A module that is not named here is a door (9): it may use everything, and nothing below may use it.
 ROOMS = {
-    1: "errors ids",
+    1: "errors ids perobject",
     2: "status schema graph facts identity outputs shapes arguments failures tagged canonical preview labels "
     "layout literals scopes suspended references graph_text graph_svg",
     3: "flow picture groups notes plots transcript scene",

@@ -10,7 +10,7 @@ import pytest
 from aethergraph import facts as f
 from aethergraph.status import NodeStatus
 
-from .lab import Lab
+from .lab import LIMIT_S, Lab
 
 TOOLS = """
 @tool(outputs=["y"])
@@ -835,3 +835,31 @@ async def agent():
         run.result(20)
     assert lab.verdicts(run) == {"double": "reused", "breaks": "runs"}
     assert lab.runtime.load(run.run_id).nodes[1].status is NodeStatus.FAILED
+
+
+def test_05_tools_that_a_body_makes_and_drops_are_each_pinned_by_their_own_code(lab: Lab) -> None:
+    """An id is given to another object when its own is gone: it says nothing about code."""
+    lab.cell("""
+def made(n):
+    @tool(name="made")
+    async def inner(x):
+        return x + n
+    return inner
+
+@graph_fn
+async def agent(*, context):
+    total = 0
+    for n in range(60):
+        total = (await made(n)(total)).result
+    await context.channel().ask_text("go?")
+    return total
+""")
+    run = lab.start("agent")
+    lab.asked(run, "go?")
+    pins = [node.validity for node in run.nodes if node.callee == "made"]
+    assert len(set(pins)) == len(pins) == 60
+    lab.kill()
+    resumed = lab.resume(run)
+    lab.answer(resumed, "go?", "yes")
+    assert resumed.result(LIMIT_S) == {"result": sum(range(60))}
+    assert [node.execution for node in resumed.nodes if node.callee == "made"] == [1] * 60
