@@ -25,24 +25,24 @@ __version__ = "0.1.0"
 _HOME = {
     "AetherGraphError": "errors",
     "Artifact": "services.artifact",
-    "DualStageTool": "staging",
+    "DualStageTool": "authoring.staging",
     "NodeContext": "context",
-    "NodeStatus": "status",
-    "Outputs": "outputs",
-    "RetryPolicy": "retries",
-    "Run": "running",
-    "RunInfo": "roster",
-    "RunStatus": "status",
-    "Runtime": "hub",
-    "TaskGraph": "graph",
+    "NodeStatus": "record.status",
+    "Outputs": "values.outputs",
+    "RetryPolicy": "scheduler.retries",
+    "Run": "lifecycle.running",
+    "RunInfo": "storage.roster",
+    "RunStatus": "record.status",
+    "Runtime": "lifecycle.hub",
+    "TaskGraph": "graphs.graph",
     "Service": "services.service",
-    "WaitInfo": "inbox",
-    "WaitSpec": "staging",
+    "WaitInfo": "lifecycle.inbox",
+    "WaitSpec": "authoring.staging",
     "answer": "runner",
-    "branch": "building",
+    "branch": "authoring.building",
     "gc": "runner",
-    "graph_fn": "reactive",
-    "graphify": "static",
+    "graph_fn": "authoring.reactive",
+    "graphify": "authoring.static",
     "load_run": "runner",
     "resume": "runner",
     "run": "runner",
@@ -50,22 +50,26 @@ _HOME = {
     "runs": "runner",
     "signal": "runner",
     "start": "runner",
-    "tool": "tooling",
+    "tool": "authoring.tooling",
     "waits": "runner",
 }
 __all__ = ["__version__", "load_ipython_extension", "unload_ipython_extension", *_HOME]
 
 if TYPE_CHECKING:
-    from .building import branch as branch
+    from .authoring.building import branch as branch
+    from .authoring.reactive import graph_fn as graph_fn
+    from .authoring.staging import DualStageTool as DualStageTool
+    from .authoring.staging import WaitSpec as WaitSpec
+    from .authoring.static import graphify as graphify
+    from .authoring.tooling import tool as tool
     from .context import NodeContext as NodeContext
     from .errors import AetherGraphError as AetherGraphError
-    from .graph import TaskGraph as TaskGraph
-    from .hub import Runtime as Runtime
-    from .inbox import WaitInfo as WaitInfo
-    from .outputs import Outputs as Outputs
-    from .reactive import graph_fn as graph_fn
-    from .retries import RetryPolicy as RetryPolicy
-    from .roster import RunInfo as RunInfo
+    from .graphs.graph import TaskGraph as TaskGraph
+    from .lifecycle.hub import Runtime as Runtime
+    from .lifecycle.inbox import WaitInfo as WaitInfo
+    from .lifecycle.running import Run as Run
+    from .record.status import NodeStatus as NodeStatus
+    from .record.status import RunStatus as RunStatus
     from .runner import answer as answer
     from .runner import gc as gc
     from .runner import load_run as load_run
@@ -76,15 +80,11 @@ if TYPE_CHECKING:
     from .runner import signal as signal
     from .runner import start as start
     from .runner import waits as waits
-    from .running import Run as Run
+    from .scheduler.retries import RetryPolicy as RetryPolicy
     from .services.artifact import Artifact as Artifact
     from .services.service import Service as Service
-    from .staging import DualStageTool as DualStageTool
-    from .staging import WaitSpec as WaitSpec
-    from .static import graphify as graphify
-    from .status import NodeStatus as NodeStatus
-    from .status import RunStatus as RunStatus
-    from .tooling import tool as tool
+    from .storage.roster import RunInfo as RunInfo
+    from .values.outputs import Outputs as Outputs
 
 
 def __getattr__(name: str) -> Any:

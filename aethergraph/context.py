@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .channels.bus import Bus
 from .clock import Clock, SystemClock
-from .codec import Codec
 from .engine import Desk
 from .errors import ServiceUnavailable
 from .services.artifacts import Artifacts
@@ -21,6 +20,7 @@ from .services.runs import RUNS, Runs
 from .services.scope import Blocking, Scope, Watched
 from .services.viz import Viz
 from .services.waits import Waits
+from .storage.codec import Codec
 
 T = TypeVar("T")
 Factory = Callable[..., Any]  # (scope, *arguments of the accessor) -> the service, bound to that scope

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .schema import Question
-from .store import Store, Transaction
+from .record.schema import Question
 
-Op = Callable[[Transaction], None]  # rows written in the same transaction as the fact; must be quick and pure of I/O
+if TYPE_CHECKING:
+    from .storage.store import Store, Transaction
+
+Op = Callable[["Transaction"], None]  # rows written in the same transaction as the fact; must be quick and pure of I/O
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .engine import Desk
-from .schema import Question
+from .record.schema import Question
 
 if TYPE_CHECKING:
-    from .running import Run
+    from .lifecycle.running import Run
 
 display_hook: Callable[[Run], None] | None = None  # shows a run in the cell that starts it
 bundle: Callable[[Run], dict[str, Any]] | None = None  # the picture of a run, as a MIME bundle

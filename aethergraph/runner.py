@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from . import hub
-from .collecting import Garbage
-from .graph import TaskGraph
-from .inbox import WaitInfo
-from .outputs import Outputs
-from .reactive import Agent
-from .resuming import as_agent
-from .retries import RetryPolicy
-from .roster import RunInfo
-from .running import Run
-from .static import StaticGraph
+from .authoring.reactive import Agent
+from .authoring.static import StaticGraph
+from .graphs.graph import TaskGraph
+from .lifecycle import hub
+from .lifecycle.collecting import Garbage
+from .lifecycle.inbox import WaitInfo
+from .lifecycle.resuming import as_agent
+from .lifecycle.running import Run
+from .scheduler.retries import RetryPolicy
+from .storage.roster import RunInfo
+from .values.outputs import Outputs
 
 __all__ = ["answer", "gc", "load_run", "resume", "run", "run_async", "runs", "signal", "start", "waits"]
 

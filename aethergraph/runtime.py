@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import hub
 from .channels.adapter import Adapter
+from .lifecycle import hub
 
 __all__ = [
     "current_services",

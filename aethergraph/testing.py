@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from .channels.scripted import Asked, ScriptedChannel
-from .store import Blobs, Store, Transaction
+from .storage.store import Blobs, Store, Transaction
 
 __all__ = ["Asked", "FakeClock", "Fragile", "PowerCut", "ScriptedChannel"]
 

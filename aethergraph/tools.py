@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .authoring.staging import WaitSpec
+from .authoring.tooling import tool
 from .context import NodeContext
-from .staging import WaitSpec
-from .tooling import tool
 
 __all__ = ["ask_approval", "ask_choice", "ask_number", "ask_text", "send_phase", "send_text", "wait_text"]
 

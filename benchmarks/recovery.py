@@ -11,7 +11,7 @@ from bench import MS, US, Bench, commit
 from measure import Row, mark, seconds, take_marks
 
 from aethergraph import Run, resume, start
-from aethergraph import facts as f
+from aethergraph.record import facts as f
 
 
 def replay(bench: Bench) -> list[Row]:

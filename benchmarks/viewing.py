@@ -14,8 +14,8 @@ from bench import MS, Bench
 from measure import Row
 
 from aethergraph import Run, graph_fn, start, tool
-from aethergraph import facts as f
-from aethergraph.picture import Picture
+from aethergraph.record import facts as f
+from aethergraph.views.picture import Picture
 from jupyter_ext import following, run_view
 from jupyter_ext.patches import Teller
 

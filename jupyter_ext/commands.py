@@ -12,15 +12,15 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.display import publish_display_data
 
-from aethergraph import hub
-from aethergraph.facts import WAIT
-from aethergraph.inbox import WaitInfo
-from aethergraph.labels import cut, line
-from aethergraph.roster import RunInfo
-from aethergraph.running import Run
-from aethergraph.schema import Question, decode
+from aethergraph.lifecycle import hub
+from aethergraph.lifecycle.inbox import WaitInfo
+from aethergraph.lifecycle.running import Run
+from aethergraph.record.facts import WAIT
+from aethergraph.record.schema import Question, decode
+from aethergraph.record.status import ENDED, RunStatus
 from aethergraph.services.artifact import readable
-from aethergraph.status import ENDED, RunStatus
+from aethergraph.storage.roster import RunInfo
+from aethergraph.views.labels import cut, line
 
 from . import doctor, notebook, run_view, trust
 from .settings import CHOICES, settings

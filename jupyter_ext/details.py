@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from aethergraph.facts import GRAPH
-from aethergraph.groups import Group
-from aethergraph.labels import clean, line
-from aethergraph.picture import Node, Picture, error_text
-from aethergraph.scene import shown
+from aethergraph.record.facts import GRAPH
+from aethergraph.views.groups import Group
+from aethergraph.views.labels import clean, line
+from aethergraph.views.picture import Node, Picture, error_text
+from aethergraph.views.scene import shown
 
 from .patches import arguments, artifact, outputs
 

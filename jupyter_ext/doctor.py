@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from aethergraph import hub
+from aethergraph.lifecycle import hub
 
 from . import lane, notebook, run_view
 from .settings import settings

@@ -9,8 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from aethergraph import failures, hooks, hub
-from aethergraph.disk import find_store
+from aethergraph import hooks
+from aethergraph.lifecycle import hub
+from aethergraph.record import failures
+from aethergraph.storage.disk import find_store
 
 from . import cells, lane, notebook, run_view, tracebacks, turning
 from .capture import Capture

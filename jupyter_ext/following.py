@@ -10,15 +10,15 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from aethergraph import facts as f
-from aethergraph.picture import Picture
-from aethergraph.status import RunStatus
+from aethergraph.record import facts as f
+from aethergraph.record.status import RunStatus
+from aethergraph.views.picture import Picture
 
 from .settings import settings
 from .static_copy import bundle
 
 if TYPE_CHECKING:
-    from aethergraph.running import Run
+    from aethergraph.lifecycle.running import Run
 
 _OVER = (f.RunDone, f.RunFailed, f.RunPaused, f.RunCancelled, f.RunContinued)
 

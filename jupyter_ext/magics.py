@@ -7,8 +7,8 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
-from aethergraph import hub
 from aethergraph.errors import AetherGraphError
+from aethergraph.lifecycle import hub
 
 from . import commands
 from .header import parse

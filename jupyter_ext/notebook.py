@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from aethergraph import hub, waiting
 from aethergraph.engine import here
 from aethergraph.errors import BadAnswer
-from aethergraph.schema import Question, check
+from aethergraph.lifecycle import hub
+from aethergraph.record.schema import Question, check
+from aethergraph.storage import waiting
 
 PATIENCE_S = 1.0
 PLACE: ContextVar[str | None] = ContextVar("PLACE", default=None)  # which cell a view acts for; None in a cell itself

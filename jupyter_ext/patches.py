@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
-from aethergraph import codec
-from aethergraph.drawing import ICONS
-from aethergraph.labels import clean, cut, line
-from aethergraph.notes import settled
-from aethergraph.picture import Ask, Changes, Node, Picture, plain
-from aethergraph.plots import thin
-from aethergraph.scene import Scene, face, scene
-from aethergraph.status import NodeStatus, RunStatus
-from aethergraph.transcript import Entry
+from aethergraph.record.status import NodeStatus, RunStatus
+from aethergraph.storage import codec
+from aethergraph.views.drawing import ICONS
+from aethergraph.views.labels import clean, cut, line
+from aethergraph.views.notes import settled
+from aethergraph.views.picture import Ask, Changes, Node, Picture, plain
+from aethergraph.views.plots import thin
+from aethergraph.views.scene import Scene, face, scene
+from aethergraph.views.transcript import Entry
 
 TALK = 300  # entries of the transcript that a view holds
 POINTS = 1_000  # points of one track in a snapshot

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from aethergraph import hub
-from aethergraph.status import RunStatus
+from aethergraph.lifecycle import hub
+from aethergraph.record.status import RunStatus
 
 from . import following, lane, notebook
 from .following import Follower, StaticView
@@ -30,7 +30,7 @@ from .static_copy import bundle
 from .view_thread import ViewThread
 
 if TYPE_CHECKING:
-    from aethergraph.running import Run
+    from aethergraph.lifecycle.running import Run
 
 LIVE = 20  # views that stay live; older ones close
 PACE_S = 0.1  # at most ten patches a second

@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from aethergraph import definitions, hub
+from aethergraph.code import definitions
 from aethergraph.errors import AetherGraphError
+from aethergraph.lifecycle import hub
 
 from . import notebook
 from .details import detail

@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator
 from html import escape
 
-from aethergraph import codec
-from aethergraph.drawing import to_svg
-from aethergraph.labels import clean, clock, cut, duration, line
-from aethergraph.picture import Node, Picture, error_text
-from aethergraph.scene import Scene, face, scene, shown
-from aethergraph.status import NodeStatus, RunStatus
-from aethergraph.transcript import Entry
+from aethergraph.record.status import NodeStatus, RunStatus
+from aethergraph.storage import codec
+from aethergraph.views.drawing import to_svg
+from aethergraph.views.labels import clean, clock, cut, duration, line
+from aethergraph.views.picture import Node, Picture, error_text
+from aethergraph.views.scene import Scene, face, scene, shown
+from aethergraph.views.transcript import Entry
 
 from .details import detail
 from .patches import said

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from html import escape
 
-from aethergraph.labels import cut, line
-from aethergraph.plots import Track, thin
+from aethergraph.views.labels import cut, line
+from aethergraph.views.plots import Track, thin
 
 _WIDE, _HIGH, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 200, 48, 10, 24, 22
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#3f8fc4", "#55606b")

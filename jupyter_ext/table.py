@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aethergraph.labels import cut, line
-from aethergraph.schema import ASKED
-from aethergraph.status import RunStatus
+from aethergraph.record.schema import ASKED
+from aethergraph.record.status import RunStatus
+from aethergraph.views.labels import cut, line
 
 SHAPES = {
     RunStatus.RUNNING: "▶",

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from aethergraph import definitions, hub
+from aethergraph.code import definitions
 from aethergraph.errors import DamagedRecord, Untrusted
-from aethergraph.keyring import MAC_SIZE
-from aethergraph.labels import clean
+from aethergraph.lifecycle import hub
+from aethergraph.storage.keyring import MAC_SIZE
+from aethergraph.views.labels import clean
 
 
 def accept(run_id: str, ask: Callable[[str], str] | None) -> None:

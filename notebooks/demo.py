@@ -20,10 +20,11 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-from aethergraph import hub, load_run, waits
-from aethergraph.codec import about
-from aethergraph.facts import AnyFact, AttemptFailed, NodeDone, NodeRan, NodeStarted, RunOpened, WaitOpened
-from aethergraph.schema import decode
+from aethergraph import load_run, waits
+from aethergraph.lifecycle import hub
+from aethergraph.record.facts import AnyFact, AttemptFailed, NodeDone, NodeRan, NodeStarted, RunOpened, WaitOpened
+from aethergraph.record.schema import decode
+from aethergraph.storage.codec import about
 
 ROOT = Path(__file__).resolve().parent.parent
 ANSWERS = {"keep": "mlp", "model name": "digits-v1"}

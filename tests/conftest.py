@@ -62,7 +62,7 @@ def own_environment(clean_env: dict[str, str], tmp_path: Path, monkeypatch: pyte
             monkeypatch.setenv(key, value)
     monkeypatch.setenv("AETHERGRAPH_HOME", str(tmp_path / ".aethergraph"))
     yield
-    hub = sys.modules.get("aethergraph.hub")
+    hub = sys.modules.get("aethergraph.lifecycle.hub")
     if hub is not None and hub._current is not None:
         hub._current.close()
         hub._current = None

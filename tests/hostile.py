@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aethergraph.graph import GraphNode, TaskGraph
-from aethergraph.references import Reference
+from aethergraph.graphs.graph import GraphNode, TaskGraph
+from aethergraph.graphs.references import Reference
 
 NAMES = [
     'the "large" one', "it's", "a[0]", "{b}", "(c)", "<d>", "<b>bold</b>", "<script>alert(1)</script>", "end", "graph",

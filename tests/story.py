@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from aethergraph import codec, schema
-from aethergraph import facts as f
-from aethergraph.picture import Picture
+from aethergraph.record import facts as f
+from aethergraph.record import schema
+from aethergraph.storage import codec
+from aethergraph.views.picture import Picture
 
 PROBE = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>\u202e\x00\'&'
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aethergraph.alarms import LONGEST_S, Alarms
+from aethergraph.scheduler.alarms import LONGEST_S, Alarms
 from aethergraph.testing import FakeClock
 
 

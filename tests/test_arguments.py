@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aethergraph.arguments import checks
+from aethergraph.values.arguments import checks
 
 
 def fit(x: int, rate: float = 0.1, names: list = (), flag: bool = False, *rest: int, text: str = "", **more: str):  # type: ignore[no-untyped-def, type-arg, assignment]

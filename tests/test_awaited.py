@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from aethergraph import codec, schema
-from aethergraph import facts as f
-from aethergraph.scene import face, scene
-from aethergraph.status import NodeStatus, RunStatus
+from aethergraph.record import facts as f
+from aethergraph.record import schema
+from aethergraph.record.status import NodeStatus, RunStatus
+from aethergraph.storage import codec
+from aethergraph.views.scene import face, scene
 from jupyter_ext.static_copy import bundle
 
 from .story import Story

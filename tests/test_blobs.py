@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph.blobs import CHUNK, DiskBlobs
 from aethergraph.errors import DamagedRecord
+from aethergraph.storage.blobs import CHUNK, DiskBlobs
 
 SOME = b"some content"
 

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aethergraph.canonical import canonical, plain
+from aethergraph.values.canonical import canonical, plain
 
 
 class Color(enum.Enum):
@@ -149,7 +149,7 @@ def test_equal_forms_mean_equal_values_of_equal_types(one: Any, other: Any) -> N
 
 def test_the_form_is_the_same_in_each_process() -> None:
     script = (
-        "from aethergraph.canonical import canonical; import numpy; "
+        "from aethergraph.values.canonical import canonical; import numpy; "
         "print(canonical([{'a', 'b', 'c'}, {'x': 1, 'y': (2,)}, numpy.eye(2), frozenset({('q', 1), 'z'})]).data.hex())"
     )
     seen = {

@@ -28,12 +28,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aethergraph import codec as codec_module
-from aethergraph.blobs import DiskBlobs
-from aethergraph.codec import Codec, about, about_outputs, plain, preview_args
 from aethergraph.errors import DamagedRecord, NotLoadable, NotStorable, Untrusted
-from aethergraph.keyring import Keyring
-from aethergraph.outputs import Outputs
+from aethergraph.storage import codec as codec_module
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.codec import Codec, about, about_outputs, plain, preview_args
+from aethergraph.storage.keyring import Keyring
+from aethergraph.values.outputs import Outputs
 
 
 class Color(enum.Enum):
@@ -463,8 +463,9 @@ def test_previews_of_outputs(codec: Codec) -> None:
 
 def test_payloads_are_the_same_in_each_process(codec: Codec) -> None:
     script = (
-        "import tempfile, pathlib; from aethergraph.codec import Codec; from aethergraph.blobs import DiskBlobs; "
-        "from aethergraph.keyring import Keyring; d = pathlib.Path(tempfile.mkdtemp()); "
+        "import tempfile, pathlib; from aethergraph.storage.codec import Codec; "
+        "from aethergraph.storage.blobs import DiskBlobs; "
+        "from aethergraph.storage.keyring import Keyring; d = pathlib.Path(tempfile.mkdtemp()); "
         "codec = Codec(DiskBlobs(d), Keyring(d / 'k')); "
         "print(codec.dump({'s': {'a', 'b', 'c', ('d', 1)}, 'f': frozenset('xyz')}).hex())"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import contents
+from aethergraph.storage import contents
 
 
 class Model:

@@ -14,14 +14,14 @@ import cloudpickle
 import msgspec
 import pytest
 
-from aethergraph import fingerprint
-from aethergraph.blobs import DiskBlobs
-from aethergraph.codec import Codec
-from aethergraph.definitions import Definition, load_definition, materialise, save
+from aethergraph.code import fingerprint
+from aethergraph.code.definitions import Definition, load_definition, materialise, save
+from aethergraph.code.gathering import gather
 from aethergraph.errors import DamagedRecord, Untrusted
-from aethergraph.gathering import gather
-from aethergraph.keyring import Keyring
-from aethergraph.store import MemoryStore
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.codec import Codec
+from aethergraph.storage.keyring import Keyring
+from aethergraph.storage.store import MemoryStore
 from tests.cells import notebook
 
 IMPORTS = """
@@ -151,7 +151,7 @@ def test_it_holds_in_another_process_with_another_hash_seed(tmp_path: Path) -> N
     (tmp_path / "definition").write_bytes(msgspec.msgpack.encode(definition))
     script = f"""
 import msgspec, pathlib
-from aethergraph import definitions, fingerprint, gathering
+from aethergraph.code import definitions, fingerprint, gathering
 data = pathlib.Path({str(tmp_path / "definition")!r}).read_bytes()
 definition = msgspec.msgpack.decode(data, type=definitions.Definition)
 agent = definitions.materialise(definition, "made", {{}})["study"]
@@ -185,7 +185,7 @@ def test_a_function_of_an_importable_module_is_imported() -> None:
 
 
 def test_an_agent_of_an_importable_module_is_one_import() -> None:
-    assert gather(materialise).source == "from aethergraph.definitions import materialise\n"
+    assert gather(materialise).source == "from aethergraph.code.definitions import materialise\n"
 
 
 def test_definitions_come_before_what_needs_them() -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 import diskcache  # type: ignore[import-untyped]
 import pytest
 
-from aethergraph.disk import DiskStore, find_store
 from aethergraph.errors import DamagedRecord, NewerStore
-from aethergraph.facts import FORMAT
+from aethergraph.record.facts import FORMAT
+from aethergraph.storage.disk import DiskStore, find_store
 
 Opener = Callable[..., DiskStore]
 
@@ -151,7 +151,7 @@ def test_what_a_transaction_wrote_is_there_after_kill_9_and_nothing_of_the_one_i
     script = f"""
 import os, signal
 from pathlib import Path
-from aethergraph.disk import DiskStore
+from aethergraph.storage.disk import DiskStore
 store = DiskStore(Path({str(tmp_path)!r}))
 with store.transact() as rows:
     rows.set("done", b"1")
@@ -167,7 +167,7 @@ with store.transact() as rows:
 def test_processes_take_turns(tmp_path: Path, opened: Opener) -> None:
     script = f"""
 from pathlib import Path
-from aethergraph.disk import DiskStore
+from aethergraph.storage.disk import DiskStore
 store = DiskStore(Path({str(tmp_path)!r}))
 for _ in range(20):
     with store.transact() as rows:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from aethergraph import doorbell
-from aethergraph.doorbell import Doorbell
+from aethergraph.storage import doorbell
+from aethergraph.storage.doorbell import Doorbell
 
 
 @contextmanager

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from aethergraph import codec
-from aethergraph.drawing import COLOURS, ICONS, to_svg
-from aethergraph.status import NodeStatus
+from aethergraph.record.status import NodeStatus
+from aethergraph.storage import codec
+from aethergraph.views.drawing import COLOURS, ICONS, to_svg
 from tests.story import PROBE, Story
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from aethergraph import facts as f
-from aethergraph.blobs import DiskBlobs
-from aethergraph.codec import Codec
 from aethergraph.errors import AetherGraphError, WaitTimeout
-from aethergraph.failures import MAX_TRACEBACK, describe, mark, nodes, reachable, rebuild, user_traceback
-from aethergraph.keyring import Keyring
+from aethergraph.record import facts as f
+from aethergraph.record.failures import MAX_TRACEBACK, describe, mark, nodes, reachable, rebuild, user_traceback
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.codec import Codec
+from aethergraph.storage.keyring import Keyring
 
 
 class Refused(Exception):

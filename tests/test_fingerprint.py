@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aethergraph import fingerprint
-from aethergraph.fingerprint import changed, code
+from aethergraph.code import fingerprint
+from aethergraph.code.fingerprint import changed, code
 from tests.cells import Notebook, notebook
 
 CELLS = """
@@ -276,7 +276,7 @@ def test_only_what_is_used_of_a_local_module_counts(helpers: Any) -> None:
 
 def test_the_fingerprint_is_the_same_in_each_process() -> None:
     cell = CELLS.format(**BASE)
-    script = f"from tests.cells import notebook\nfrom aethergraph.fingerprint import code\n" \
+    script = f"from tests.cells import notebook\nfrom aethergraph.code.fingerprint import code\n" \
              f"with notebook({cell!r}) as book: print(code(book['study']).digest.hex())"  # fmt: skip
     seen = {
         subprocess.run(

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from aethergraph import facts as f
-from aethergraph.flow import Flow, Todo
 from aethergraph.ids import Key
-from aethergraph.status import NodeStatus, RunStatus
+from aethergraph.record import facts as f
+from aethergraph.record.flow import Flow, Todo
+from aethergraph.record.status import NodeStatus, RunStatus
 
 STARTED = f.RunStarted("r", "agent", 0.0, b"", b"")
 OPENED = f.RunOpened(1, 0.0)

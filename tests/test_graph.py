@@ -12,8 +12,8 @@ import pytest
 
 from aethergraph import TaskGraph, graphify, tool
 from aethergraph.errors import GraphBuildError
-from aethergraph.graph import GraphNode
-from aethergraph.references import Reference
+from aethergraph.graphs.graph import GraphNode
+from aethergraph.graphs.references import Reference
 
 
 @tool(outputs=["y"])

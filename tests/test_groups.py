@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from aethergraph.groups import Groups, finished, overall
-from aethergraph.status import NodeStatus as S
+from aethergraph.record.status import NodeStatus as S
+from aethergraph.views.groups import Groups, finished, overall
 
 
 def grouped(groups: Groups, scope: int = 0) -> list[list[int]]:

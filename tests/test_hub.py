@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import NodeContext, Run, RunStatus, Runtime, graph_fn, hub, runs
+from aethergraph import NodeContext, Run, RunStatus, Runtime, graph_fn, runs
 from aethergraph.errors import RunCancelled, RunPaused
+from aethergraph.lifecycle import hub
 from tests.flows.lab import LIMIT_S
 
 

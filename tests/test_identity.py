@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aethergraph.identity import Lineage, is_prefix, root_key, task_name
+from aethergraph.record.identity import Lineage, is_prefix, root_key, task_name
 
 ROOT = root_key("run-1")
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import facts as f
-from aethergraph import journal
-from aethergraph.blobs import DiskBlobs
 from aethergraph.errors import DamagedRecord, JournalBroken
-from aethergraph.journal import Journal, row_key
-from aethergraph.store import MemoryStore, Transaction
+from aethergraph.record import facts as f
+from aethergraph.storage import journal
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.journal import Journal, row_key
+from aethergraph.storage.store import MemoryStore, Transaction
 from aethergraph.testing import Fragile, PowerCut
 
 LIMIT_S = 20

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph.keyring import MAC_SIZE, SIZE, Keyring
+from aethergraph.storage.keyring import MAC_SIZE, SIZE, Keyring
 
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aethergraph.labels import clean, clock, cut, duration, line, width
+from aethergraph.views.labels import clean, clock, cut, duration, line, width
 
 
 @given(st.text())

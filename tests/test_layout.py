@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aethergraph.layout import Engine, apart, components, layered, layout, sugiyama
+from aethergraph.views.layout import Engine, apart, components, layered, layout, sugiyama
 
 try:
     import fast_sugiyama  # noqa: F401
@@ -89,7 +89,7 @@ def test_nothing_gives_an_empty_layout() -> None:
 
 def test_the_layout_is_the_same_in_each_process() -> None:
     code = (
-        "from aethergraph.layout import layout; "
+        "from aethergraph.views.layout import layout; "
         "print(layout([(90, 44)] * 30, [(i // 3, i) for i in range(1, 30)] + [(0, 29), (2, 25)]))"
     )
     runs = [
@@ -125,7 +125,7 @@ def test_the_height_of_a_node_is_worked_out_once_however_many_edges_there_are(mo
         rounded.append(number)
         return round(number)
 
-    monkeypatch.setattr(sys.modules["aethergraph.layout"], "round", counted, raising=False)
+    monkeypatch.setattr(sys.modules["aethergraph.views.layout"], "round", counted, raising=False)
     n = 60
     layout([(100, 30)] * n, [(i, j) for i in range(n) for j in range(i + 1, min(i + 6, n))], engine=layered)
     assert len(rounded) < 40 * n

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aethergraph.canonical import canonical
-from aethergraph.literals import LIMIT, NoLiteral, literal
+from aethergraph.values.canonical import canonical
+from aethergraph.values.literals import LIMIT, NoLiteral, literal
 
 
 class Color(enum.Enum):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aethergraph.engine import HERE
-from aethergraph.loop import LoopThread, Pulse
+from aethergraph.scheduler.loop import LoopThread, Pulse
 
 LIMIT_S = 20
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from aethergraph import mailbox
 from aethergraph.engine import HERE
-from aethergraph.flow import Delivery, Flow
 from aethergraph.ids import Key
-from aethergraph.loop import OwnLoop, Pulse
-from aethergraph.mailbox import Mailbox
+from aethergraph.record.flow import Delivery, Flow
+from aethergraph.scheduler import mailbox
+from aethergraph.scheduler.loop import OwnLoop, Pulse
+from aethergraph.scheduler.mailbox import Mailbox
 
 
 class _Place:

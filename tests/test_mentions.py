@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aethergraph import mentions
+from aethergraph.values import mentions
 
 NAME = "0123456789abcdef" * 4
 

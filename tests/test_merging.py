@@ -9,7 +9,7 @@ import pytest
 
 from aethergraph import Runtime
 from aethergraph.errors import NoOneToAsk
-from aethergraph.keyring import Keyring
+from aethergraph.storage.keyring import Keyring
 from aethergraph.testing import ScriptedChannel
 
 from .cells import Notebook, notebook

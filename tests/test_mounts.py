@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import NodeContext, Run, Runtime, graph_fn, inbox, mounts
-from aethergraph import facts as f
-from aethergraph import owner as owners
-from aethergraph.disk import DiskStore
+from aethergraph import NodeContext, Run, Runtime, graph_fn
 from aethergraph.errors import RunIsLive
+from aethergraph.lifecycle import inbox
+from aethergraph.record import facts as f
+from aethergraph.storage import mounts
+from aethergraph.storage import owner as owners
+from aethergraph.storage.disk import DiskStore
 
 MOUNTINFO = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -80,7 +82,7 @@ def _mode(store: DiskStore) -> str:
 
 def test_answers_of_another_machine_are_looked_for(far: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "POLL_S", 0.01)
-    monkeypatch.setattr("aethergraph.doorbell.ring", lambda folder: None)  # nothing is heard over a network
+    monkeypatch.setattr("aethergraph.storage.doorbell.ring", lambda folder: None)  # nothing is heard over a network
     here, there = Runtime(far), Runtime(far)
     try:
         run = here.start(patient, {})

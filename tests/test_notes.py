@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aethergraph.notes import Bar, Log, Notes, settled
+from aethergraph.views.notes import Bar, Log, Notes, settled
 
 
 @pytest.mark.parametrize(

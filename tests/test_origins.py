@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from typing import Any
 
-from aethergraph.origins import Origins
+from aethergraph.code.origins import Origins
 
 
 class Model:

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from aethergraph.errors import DamagedRecord
-from aethergraph.outputs import Outputs, reserved
+from aethergraph.values.outputs import Outputs, reserved
 
 WHOLE = {"a": [1], "b": 2, "c": 3}
 

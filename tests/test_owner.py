@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import owner
-from aethergraph.blobs import DiskBlobs
 from aethergraph.errors import RunIsLive
-from aethergraph.owner import Owner
-from aethergraph.store import MemoryStore
+from aethergraph.storage import owner
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.owner import Owner
+from aethergraph.storage.store import MemoryStore
 
 HOLD = """
 import sys
 from pathlib import Path
-from aethergraph.blobs import DiskBlobs
-from aethergraph.owner import Owner
-from aethergraph.store import MemoryStore
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.owner import Owner
+from aethergraph.storage.store import MemoryStore
 folder = Path(sys.argv[1])
 owner = Owner(MemoryStore(folder, DiskBlobs(folder)))
 print(owner.id, flush=True)

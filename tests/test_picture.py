@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aethergraph import facts as f
-from aethergraph.picture import HIDDEN, Picture, answer_text
-from aethergraph.status import NodeStatus, RunStatus
+from aethergraph.record import facts as f
+from aethergraph.record.status import NodeStatus, RunStatus
+from aethergraph.views.picture import HIDDEN, Picture, answer_text
 from tests.story import Story
 
 
@@ -261,7 +261,7 @@ def test_log_lines_are_in_the_log_and_the_louder_ones_in_the_transcript(story: S
 
 
 def test_printed_text_of_a_run_is_bounded(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aethergraph.picture.effects.KEPT", 1000)
+    monkeypatch.setattr("aethergraph.views.picture.effects.KEPT", 1000)
     first, second = story.node("a"), story.node("b")
     for i in range(200):
         story.printed(first, f"a line {i}\n")

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from aethergraph import plots
-from aethergraph.plots import Track, thin
+from aethergraph.views import plots
+from aethergraph.views.plots import Track, thin
 
 
 def test_the_index_of_the_first_new_point_is_told() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aethergraph.preview import LIMIT, Text, about_value, cut
+from aethergraph.values.preview import LIMIT, Text, about_value, cut
 
 
 class Rude:

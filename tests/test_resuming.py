@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aethergraph.errors import UnknownRun
-from aethergraph.resuming import MAY_RUN, REUSED, RUNS, Plan, PlanRow, callees
+from aethergraph.lifecycle.resuming import MAY_RUN, REUSED, RUNS, Plan, PlanRow, callees
 from tests.flows.lab import LIMIT_S, PRELUDE, Lab, laboratory
 
 CELLS = """

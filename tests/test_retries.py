@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aethergraph.retries import NEVER, RetryPolicy
+from aethergraph.scheduler.retries import NEVER, RetryPolicy
 
 
 def test_pauses_double_up_to_the_cap_give_or_take_half() -> None:

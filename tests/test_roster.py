@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import roster
-from aethergraph.blobs import DiskBlobs
 from aethergraph.errors import UnknownRun
-from aethergraph.roster import RunRow
-from aethergraph.store import MemoryStore
+from aethergraph.storage import roster
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.roster import RunRow
+from aethergraph.storage.store import MemoryStore
 
 
 @pytest.fixture

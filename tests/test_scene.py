@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from aethergraph import codec
-from aethergraph import facts as f
-from aethergraph.picture import Picture
-from aethergraph.scene import FRAMED, Box, Face, Scene, face, path, scene
-from aethergraph.status import NodeStatus
+from aethergraph.record import facts as f
+from aethergraph.record.status import NodeStatus
+from aethergraph.storage import codec
+from aethergraph.views.picture import Picture
+from aethergraph.views.scene import FRAMED, Box, Face, Scene, face, path, scene
 from tests.story import Story
 
 

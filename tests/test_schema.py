@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from aethergraph import schema
 from aethergraph.errors import BadAnswer
-from aethergraph.schema import Question, check
+from aethergraph.record import schema
+from aethergraph.record.schema import Question, check
 
 TEXT = Question("text", "Name?")
 YESNO = Question("approval", "Deploy?", options=["Approve", "Reject"])

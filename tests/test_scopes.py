@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from aethergraph.scopes import free, needed_now
+from aethergraph.record.scopes import free, needed_now
 
 
 def names(text: str) -> set[str]:

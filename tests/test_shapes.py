@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from aethergraph.errors import GraphBuildError, MissingOutput
-from aethergraph.shapes import declared, shape
+from aethergraph.values.shapes import declared, shape
 
 
 class Typed(TypedDict):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aethergraph.errors import SlotCycle
-from aethergraph.slots import Limit, Seat, Slots, checked_cap
+from aethergraph.scheduler.slots import Limit, Seat, Slots, checked_cap
 
 
 @dataclass(eq=False)

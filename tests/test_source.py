@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import aethergraph.store
-from aethergraph import graph_fn, source, tool
+import aethergraph.storage.store
+from aethergraph import graph_fn, tool
+from aethergraph.code import source
 from tests.cells import notebook
 
 
@@ -136,7 +137,7 @@ def test_what_is_the_users() -> None:
     with notebook("def f(): pass\nclass A: pass\n") as book:
         mine = [book["f"], book["A"], plain, Box, sys.modules[__name__]]
         assert [source.is_users(thing) for thing in mine] == [True] * 5
-    others = [json.dumps, collections.OrderedDict, np.mean, np, json, len, tool, aethergraph.store, int, sys]
+    others = [json.dumps, collections.OrderedDict, np.mean, np, json, len, tool, aethergraph.storage.store, int, sys]
     assert [source.is_users(thing) for thing in others] == [False] * len(others)
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from aethergraph import NodeContext, TaskGraph, branch, graph_fn, graphify, tool
 from aethergraph.errors import GraphBuildError
-from aethergraph.graph import arg
-from aethergraph.references import Reference
+from aethergraph.graphs.graph import arg
+from aethergraph.graphs.references import Reference
 from tests.cells import notebook
 
 

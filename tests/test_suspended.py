@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from aethergraph import suspended
-from aethergraph.suspended import Block, Entry
+from aethergraph.values import suspended
+from aethergraph.values.suspended import Block, Entry
 
 
 @types.coroutine

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from aethergraph import Run, Runtime, graph_fn, tool
-from aethergraph.keyring import Keyring
-from aethergraph.status import NodeStatus
+from aethergraph.record.status import NodeStatus
+from aethergraph.storage.keyring import Keyring
 from aethergraph.testing import ScriptedChannel
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aethergraph import transcript
-from aethergraph.transcript import Transcript
+from aethergraph.views import transcript
+from aethergraph.views.transcript import Transcript
 
 
 def said(talk: Transcript) -> list[str]:

@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from aethergraph import waiting
 from aethergraph.engine import Op
 from aethergraph.errors import AlreadyAnswered, BadAnswer, DamagedRecord, UnknownWait
-from aethergraph.schema import Question
-from aethergraph.store import Blobs, MemoryStore, Store
-from aethergraph.waiting import WaitRow
+from aethergraph.record.schema import Question
+from aethergraph.storage import waiting
+from aethergraph.storage.store import Blobs, MemoryStore, Store
+from aethergraph.storage.waiting import WaitRow
 
 TEXT = Question("text", "Your name?", name="who")
 CHOICE = Question("choice", "Which?", options=["svm", "forest"])

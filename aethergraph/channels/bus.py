@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .. import schema
 from ..engine import Asker
 from ..errors import BadAnswer, NoOneToAsk, ServiceUnavailable, known
-from ..schema import Question
-from ..store import Store
+from ..record import schema
+from ..record.schema import Question
+from ..storage.store import Store
 from . import scripted
 from .adapter import Adapter, Recorded
 from .console import Console

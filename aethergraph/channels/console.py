@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from ..engine import Asker
-from ..schema import Question
+from ..record.schema import Question
 from .adapter import Message, Progress
 
 WIDTH = 24  # characters of a progress bar

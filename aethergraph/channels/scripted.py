@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .. import waiting
 from ..engine import Asker
-from ..schema import Question
-from ..store import Store
+from ..record.schema import Question
+from ..storage import waiting
+from ..storage.store import Store
 from .adapter import Message
 
 VARIABLE = "AETHERGRAPH_ANSWERS"

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..errors import AetherGraphError, DamagedRecord
-from ..store import Blobs, Store
+from ..storage.store import Blobs, Store
 
 PREFIX = "a:"
 SCHEME = "aether://sha256/"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, cast, overload
 
-from .. import schema
 from ..channels.adapter import Message
 from ..engine import Outcome
-from ..schema import Question
+from ..record import schema
+from ..record.schema import Question
 from .progress import Bar
 from .scope import Scope, clean, never_waits
 

@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from .. import ids
-from ..codec import canonical
+from ..storage.codec import canonical
 from .artifact import HEAD, SCHEME, Artifact
 
 BINARY = "application/octet-stream"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..outputs import Outputs
+from ..values.outputs import Outputs
 from .scope import Scope
 
 RUNS = ("spawn_run", "wait_run", "run_and_wait", "cancel_run")

@@ -8,9 +8,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ..codec import about_value, plain
 from ..engine import Outcome
-from ..store import Blobs, Transaction
+from ..storage.codec import about_value, plain
+from ..storage.store import Blobs, Transaction
 from . import artifact as records
 from . import content as contents
 from .artifact import OBJECT, SCHEME, Artifact

@@ -16,9 +16,9 @@ import msgspec
 
 from ..channels.bus import Bus
 from ..clock import Clock
-from ..codec import Codec
 from ..engine import Desk
 from ..errors import GraphBuildError
+from ..storage.codec import Codec
 
 _stable = msgspec.msgpack.Encoder(order="deterministic").encode
 _F = TypeVar("_F", bound=Callable[..., Any])

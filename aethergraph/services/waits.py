@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .. import schema
-from ..schema import Question
+from ..record import schema
+from ..record.schema import Question
 from .scope import Scope, clean
 
 

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 from playwright.sync_api import Locator, expect
 
-from aethergraph.graph_text import edges
-from aethergraph.labels import line
+from aethergraph.graphs.text import edges
+from aethergraph.views.labels import line
 from tests.hostile import NAMES, hostile
 
 from .lab import Lab

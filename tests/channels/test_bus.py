@@ -12,8 +12,8 @@ from aethergraph.channels.adapter import Message, Recorded
 from aethergraph.channels.bus import Bus
 from aethergraph.channels.scripted import ScriptedChannel
 from aethergraph.errors import BadAnswer, NoOneToAsk, ServiceUnavailable
-from aethergraph.schema import Question
-from aethergraph.store import Store
+from aethergraph.record.schema import Question
+from aethergraph.storage.store import Store
 from tests.services.fake_desk import room
 
 NAME = Question("text", "Your name?", name="who")

@@ -12,7 +12,7 @@ import pytest
 
 from aethergraph.channels.adapter import Message, Progress
 from aethergraph.channels.console import Console, bar, prompt, understand
-from aethergraph.schema import Question
+from aethergraph.record.schema import Question
 
 TEXT = Question("text", "Name?")
 PICK = Question("choice", "Which?", options=["svm", "forest", "2"])

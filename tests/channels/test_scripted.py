@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from aethergraph import waiting
 from aethergraph.channels import scripted
 from aethergraph.channels.adapter import Message
 from aethergraph.channels.scripted import Asked, Script, ScriptedChannel
-from aethergraph.schema import Question
-from aethergraph.store import Store
+from aethergraph.record.schema import Question
+from aethergraph.storage import waiting
+from aethergraph.storage.store import Store
 from tests.services.fake_desk import room
 
 NAME = Question("text", "Your name?", name="who")

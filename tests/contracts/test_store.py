@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aethergraph.blobs import DiskBlobs
-from aethergraph.disk import DiskStore
-from aethergraph.store import MemoryStore, Store
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.disk import DiskStore
+from aethergraph.storage.store import MemoryStore, Store
 
 
 def in_memory(folder: Path) -> Store:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aethergraph import facts as f
-from aethergraph import journal, telling, waiting
-from aethergraph.flow import Flow
-from aethergraph.store import Store
+from aethergraph.lifecycle import telling
+from aethergraph.record import facts as f
+from aethergraph.record.flow import Flow
+from aethergraph.storage import journal, waiting
+from aethergraph.storage.store import Store
 
 from . import victim
 

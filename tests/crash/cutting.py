@@ -9,11 +9,11 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from aethergraph import journal
-from aethergraph.blobs import DiskBlobs
 from aethergraph.errors import JournalBroken
-from aethergraph.journal import Journal
-from aethergraph.store import MemoryStore
+from aethergraph.storage import journal
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.journal import Journal
+from aethergraph.storage.store import MemoryStore
 from aethergraph.testing import PowerCut
 
 from .victim import LINES

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 
-from aethergraph import NodeContext, Runtime, facts, graph_fn, tool
-from aethergraph.facts import AnyFact
+from aethergraph import NodeContext, Runtime, graph_fn, tool
+from aethergraph.record import facts
+from aethergraph.record.facts import AnyFact
 
 
 @tool(outputs=["name"])

@@ -8,8 +8,8 @@ import threading
 from typing import Any
 
 from aethergraph import NodeContext, Run, Runtime, graph_fn, tool
-from aethergraph import facts as f
 from aethergraph.errors import AetherGraphError
+from aethergraph.record import facts as f
 
 RUN_ID = "owned"
 

@@ -19,7 +19,7 @@ import time
 from typing import Any
 
 from aethergraph import NodeContext, RunStatus, Runtime, graph_fn, graphify, tool
-from aethergraph.static import StaticGraph
+from aethergraph.authoring.static import StaticGraph
 
 LINES = "CRASH_LINES"  # the variable that names the file
 DEPTH, FAN = 5, 50

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aethergraph import Runtime
-from aethergraph.facts import AnyFact
+from aethergraph.record.facts import AnyFact
 from aethergraph.testing import ScriptedChannel
 
 from .account import Life, facts_of

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import DualStageTool, NodeContext, Runtime, WaitSpec, graph_fn, journal, signals, tool, waiting
-from aethergraph import facts as f
+from aethergraph import DualStageTool, NodeContext, Runtime, WaitSpec, graph_fn, tool
 from aethergraph.errors import AlreadyAnswered, UnknownWait
-from aethergraph.flow import Flow
-from aethergraph.store import MemoryStore
+from aethergraph.record import facts as f
+from aethergraph.record.flow import Flow
+from aethergraph.storage import journal, signals, waiting
+from aethergraph.storage.store import MemoryStore
 
 from .account import lines
 from .cutting import cut_everywhere, maker

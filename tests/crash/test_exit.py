@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aethergraph import Runtime
-from aethergraph.status import RunStatus
+from aethergraph.record.status import RunStatus
 
 LEAVER = str(Path(__file__).with_name("leaver.py"))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from aethergraph import Runtime
-from aethergraph.facts import AnyFact
+from aethergraph.record.facts import AnyFact
 
 from .account import Life, facts_of
 from .victim import LINES, RUN_ID

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import RunStatus, Runtime, waiting
+from aethergraph import RunStatus, Runtime
 from aethergraph.errors import RunCancelled, RunIsLive
+from aethergraph.storage import waiting
 
 from .victim import LINES
 

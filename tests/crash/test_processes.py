@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import Run, RunStatus, Runtime, bells, journal
-from aethergraph import facts as f
-from aethergraph import owner as owners
+from aethergraph import Run, RunStatus, Runtime
 from aethergraph.errors import RunIsLive
+from aethergraph.lifecycle import bells
+from aethergraph.record import facts as f
+from aethergraph.storage import journal
+from aethergraph.storage import owner as owners
 
 from .owning import RUN_ID, asked, owned
 

@@ -21,10 +21,11 @@ from typing import Any
 
 import pytest
 
-from aethergraph import RunStatus, Runtime, journal, waiting
-from aethergraph import facts as f
-from aethergraph.flow import Flow
-from aethergraph.status import NodeStatus
+from aethergraph import RunStatus, Runtime
+from aethergraph.record import facts as f
+from aethergraph.record.flow import Flow
+from aethergraph.record.status import NodeStatus
+from aethergraph.storage import journal, waiting
 
 from .soak import LINES, make, mix, steps, value
 

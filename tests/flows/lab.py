@@ -11,12 +11,14 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from aethergraph import Run, Runtime, hub, journal
-from aethergraph import facts as f
-from aethergraph.blobs import DiskBlobs
+from aethergraph import Run, Runtime
 from aethergraph.clock import Clock
-from aethergraph.resuming import Plan
-from aethergraph.store import MemoryStore
+from aethergraph.lifecycle import hub
+from aethergraph.lifecycle.resuming import Plan
+from aethergraph.record import facts as f
+from aethergraph.storage import journal
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.store import MemoryStore
 from tests.cells import Notebook, notebook
 
 RAN = "ran"  # tools tell this logger what they do: a global that changes would count as a change of their code

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from aethergraph import Runtime, graph_fn, tool
-from aethergraph import facts as f
-from aethergraph.disk import DiskStore
 from aethergraph.errors import (
     GraphBuildError,
     MissingInput,
@@ -22,8 +20,10 @@ from aethergraph.errors import (
     UnknownRun,
     Untrusted,
 )
-from aethergraph.keyring import Keyring
-from aethergraph.status import RunStatus
+from aethergraph.record import facts as f
+from aethergraph.record.status import RunStatus
+from aethergraph.storage.disk import DiskStore
+from aethergraph.storage.keyring import Keyring
 
 from .lab import LIMIT_S, Lab
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from aethergraph import Run
-from aethergraph import facts as f
-from aethergraph.caching import PREFIX
 from aethergraph.errors import NodeFailed, NotCacheable
+from aethergraph.record import facts as f
+from aethergraph.scheduler.caching import PREFIX
 
 from .lab import LIMIT_S, Lab
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from aethergraph import Outputs, graph_fn, tool
-from aethergraph import facts as f
 from aethergraph.errors import NotAwaited
+from aethergraph.record import facts as f
 
 from .lab import LIMIT_S, Lab
 

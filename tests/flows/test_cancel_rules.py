@@ -7,9 +7,10 @@ import concurrent.futures
 
 import pytest
 
-from aethergraph import NodeStatus, RunStatus, outside
-from aethergraph import facts as f
+from aethergraph import NodeStatus, RunStatus
 from aethergraph.errors import NodeFailed
+from aethergraph.record import facts as f
+from aethergraph.scheduler import outside
 
 from .lab import LIMIT_S, Lab
 

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aethergraph import NodeContext, Runtime, graph_fn, graphify, tool
-from aethergraph import facts as f
-from aethergraph.blobs import DiskBlobs
-from aethergraph.store import MemoryStore
+from aethergraph.record import facts as f
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.store import MemoryStore
 
 from .lab import LIMIT_S, Lab
 

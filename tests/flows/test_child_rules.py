@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from aethergraph import Run, RunStatus, Runtime, graph_fn, tool
-from aethergraph import facts as f
 from aethergraph import run as run_agent
-from aethergraph.blobs import DiskBlobs
 from aethergraph.errors import RunCancelled, RunPaused, SlotCycle
-from aethergraph.store import MemoryStore
+from aethergraph.record import facts as f
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.store import MemoryStore
 
 from .lab import LIMIT_S, Lab
 

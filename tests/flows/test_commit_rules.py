@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import Runtime, graph_fn, journal, tool
-from aethergraph import facts as f
-from aethergraph.blobs import DiskBlobs
+from aethergraph import Runtime, graph_fn, tool
 from aethergraph.channels.adapter import Message
 from aethergraph.engine import HERE
 from aethergraph.errors import JournalBroken
-from aethergraph.execution import Execution
-from aethergraph.flow import Flow
-from aethergraph.places import AttemptPlace
-from aethergraph.status import RunStatus
-from aethergraph.store import MemoryStore, Transaction
+from aethergraph.record import facts as f
+from aethergraph.record.flow import Flow
+from aethergraph.record.status import RunStatus
+from aethergraph.scheduler.execution import Execution
+from aethergraph.scheduler.places import AttemptPlace
+from aethergraph.storage import journal
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.store import MemoryStore, Transaction
 from aethergraph.testing import Fragile
 
 from .lab import LIMIT_S, Lab

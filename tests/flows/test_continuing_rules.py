@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import Runtime, hub, roster
-from aethergraph import facts as f
-from aethergraph.blobs import DiskBlobs
-from aethergraph.status import RunStatus
-from aethergraph.store import MemoryStore
+from aethergraph import Runtime
+from aethergraph.lifecycle import hub
+from aethergraph.record import facts as f
+from aethergraph.record.status import RunStatus
+from aethergraph.storage import roster
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.store import MemoryStore
 from aethergraph.testing import Fragile
 
 from .lab import LIMIT_S, Lab, laboratory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aethergraph import facts as f
+from aethergraph.record import facts as f
 
 from .lab import LIMIT_S, Lab
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import facts as f
+from aethergraph.record import facts as f
 
 from .lab import LIMIT_S, Lab, laboratory
 

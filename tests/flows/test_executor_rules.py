@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from aethergraph import NodeContext, RunStatus, graph_fn, tool
-from aethergraph import facts as f
 from aethergraph.errors import GraphBuildError, NotSendable, ServiceUnavailable, WorkerDied
-from aethergraph.executors.processes import Call, Processes
+from aethergraph.record import facts as f
+from aethergraph.scheduler.executors.processes import Call, Processes
 
 from .lab import LIMIT_S, Lab
 
@@ -127,7 +127,7 @@ async def agent(path: str):
 
 
 def workers() -> int:
-    from aethergraph.executors.processes import POOL
+    from aethergraph.scheduler.executors.processes import POOL
 
     return len(POOL._all) - len(POOL._free)
 
@@ -273,7 +273,7 @@ async def agent():
 
 
 def test_19_a_thread_that_cannot_be_stopped_is_told_of_with_advice(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aethergraph.outside.STOPPING_S", 0.01)
+    monkeypatch.setattr("aethergraph.scheduler.outside.STOPPING_S", 0.01)
     go = threading.Event()
 
     @tool(timeout_s=0.01)

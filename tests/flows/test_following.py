@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from aethergraph import NodeContext, Run, Runtime, bells, graph_fn, journal, tool
-from aethergraph import facts as f
-from aethergraph.disk import DiskStore
+from aethergraph import NodeContext, Run, Runtime, graph_fn, tool
+from aethergraph.lifecycle import bells
+from aethergraph.record import facts as f
+from aethergraph.storage import journal
+from aethergraph.storage.disk import DiskStore
 
 from .lab import LIMIT_S
 

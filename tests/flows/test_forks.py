@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from aethergraph import RunStatus
-from aethergraph import facts as f
 from aethergraph.errors import BadAnswer
+from aethergraph.record import facts as f
 
 from .lab import LIMIT_S, Lab
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from aethergraph import Run, RunStatus, collecting
-from aethergraph import owner as owners
-from aethergraph.caching import PREFIX as KEPT
-from aethergraph.collecting import Garbage
+from aethergraph import Run, RunStatus
 from aethergraph.errors import UnknownRun, UnknownWait
+from aethergraph.lifecycle import collecting
+from aethergraph.lifecycle.collecting import Garbage
 from aethergraph.runner import gc
-from aethergraph.store import MemoryStore, Transaction
+from aethergraph.scheduler.caching import PREFIX as KEPT
+from aethergraph.storage import owner as owners
+from aethergraph.storage.store import MemoryStore, Transaction
 from aethergraph.testing import FakeClock
 
 from .lab import LIMIT_S, Lab, laboratory

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from aethergraph import NodeContext, Outputs, Run, RunStatus, graph_fn, hooks, resume, run, run_async, start, tool
-from aethergraph import facts as f
 from aethergraph.errors import NoLoop, RunCancelled, RunPaused, WouldBlock
-from aethergraph.loop import AetherLoop
+from aethergraph.record import facts as f
+from aethergraph.scheduler.loop import AetherLoop
 
 from .lab import LIMIT_S, Lab
 

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from aethergraph import facts as f
 from aethergraph import graphify, tool
 from aethergraph.errors import GraphBuildError, NodeFailed
+from aethergraph.record import facts as f
 
 from .lab import LIMIT_S, Lab
 

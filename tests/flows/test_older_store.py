@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from aethergraph import RunStatus, Runtime, journal
-from aethergraph import facts as f
+from aethergraph import RunStatus, Runtime
+from aethergraph.record import facts as f
+from aethergraph.storage import journal
 
 from .lab import LIMIT_S
 

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from aethergraph import NodeContext, RunStatus, Runtime, graph_fn, hooks, journal
-from aethergraph import facts as f
-from aethergraph import owner as owners
-from aethergraph.disk import DiskStore
+from aethergraph import NodeContext, RunStatus, Runtime, graph_fn, hooks
 from aethergraph.errors import RunIsLive
-from aethergraph.picture import Picture
-from aethergraph.status import NodeStatus
+from aethergraph.record import facts as f
+from aethergraph.record.status import NodeStatus
+from aethergraph.storage import journal
+from aethergraph.storage import owner as owners
+from aethergraph.storage.disk import DiskStore
 from aethergraph.testing import FakeClock
+from aethergraph.views.picture import Picture
 
 from .lab import LIMIT_S, Lab, laboratory
 

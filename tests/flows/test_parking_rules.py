@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from aethergraph import Run, waiting
-from aethergraph import facts as f
+from aethergraph import Run
 from aethergraph.errors import JournalBroken, RunCancelled, RunPaused
-from aethergraph.status import NodeStatus, RunStatus
+from aethergraph.record import facts as f
+from aethergraph.record.status import NodeStatus, RunStatus
+from aethergraph.storage import waiting
 from aethergraph.testing import FakeClock
 
 from .lab import LIMIT_S, Lab, laboratory

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 from aethergraph import RunStatus, Runtime
-from aethergraph import facts as f
-from aethergraph.disk import DiskStore
 from aethergraph.errors import AlreadyAnswered, NotCacheable, RunExists, UnknownRun, UnknownWait, Untrusted
-from aethergraph.keyring import MAC_SIZE
+from aethergraph.record import facts as f
+from aethergraph.storage.disk import DiskStore
+from aethergraph.storage.keyring import MAC_SIZE
 
 from .lab import LIMIT_S, Lab
 

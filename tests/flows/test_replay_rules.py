@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import facts as f
-from aethergraph.status import NodeStatus
+from aethergraph.record import facts as f
+from aethergraph.record.status import NodeStatus
 
 from .lab import LIMIT_S, Lab
 

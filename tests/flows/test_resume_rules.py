@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aethergraph import facts as f
 from aethergraph.errors import AlreadyAnswered, RunExists
+from aethergraph.record import facts as f
 
 from .lab import LIMIT_S, Lab
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from aethergraph import NodeContext, RetryPolicy, graph_fn, tool
-from aethergraph import facts as f
 from aethergraph.errors import RunSuspended
+from aethergraph.record import facts as f
 
 from .lab import LIMIT_S, Lab
 

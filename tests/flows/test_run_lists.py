@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from aethergraph import Runtime, roster
+from aethergraph import Runtime
 from aethergraph.runner import runs, start
+from aethergraph.storage import roster
 
 from .lab import LIMIT_S, Lab
 

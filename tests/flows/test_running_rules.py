@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from aethergraph import RunStatus, graph_fn, run, tool
-from aethergraph import facts as f
 from aethergraph.errors import RunCancelled, RunPaused, WouldBlock
+from aethergraph.record import facts as f
 
 from .lab import LIMIT_S, Lab
 

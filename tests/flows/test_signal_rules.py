@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from aethergraph import Runtime, signals
-from aethergraph import facts as f
-from aethergraph.blobs import DiskBlobs
+from aethergraph import Runtime
 from aethergraph.errors import AlreadyAnswered, RunEnded, UnknownRun, WaitTimeout
-from aethergraph.status import RunStatus
-from aethergraph.store import MemoryStore
+from aethergraph.record import facts as f
+from aethergraph.record.status import RunStatus
+from aethergraph.storage import signals
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.store import MemoryStore
 from aethergraph.testing import FakeClock
 
 from .lab import LIMIT_S, Lab, laboratory

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from aethergraph import WaitSpec
-from aethergraph import facts as f
 from aethergraph.errors import AlreadyAnswered, BadAnswer, NoOneToAsk, WaitTimeout
-from aethergraph.status import NodeStatus, RunStatus
+from aethergraph.record import facts as f
+from aethergraph.record.status import NodeStatus, RunStatus
 from aethergraph.testing import ScriptedChannel
 
 from .lab import LIMIT_S, Lab, laboratory

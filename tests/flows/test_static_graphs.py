@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from aethergraph import NodeStatus, RunStatus, run
-from aethergraph import facts as f
 from aethergraph.errors import GraphBuildError, MissingInput, NodeFailed, RunExists
+from aethergraph.record import facts as f
 
 from .lab import LIMIT_S, Lab
 

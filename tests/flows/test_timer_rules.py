@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import facts as f
 from aethergraph.errors import BadAnswer, UnknownWait
-from aethergraph.picture import Picture
-from aethergraph.status import NodeStatus, RunStatus
+from aethergraph.record import facts as f
+from aethergraph.record.status import NodeStatus, RunStatus
 from aethergraph.testing import FakeClock
+from aethergraph.views.picture import Picture
 
 from .lab import LIMIT_S, Lab, laboratory
 

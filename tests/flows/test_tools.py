@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aethergraph import facts as f
 from aethergraph import tools
 from aethergraph.errors import BadAnswer, NoOneToAsk
+from aethergraph.record import facts as f
 from aethergraph.testing import ScriptedChannel
 
 from .lab import LIMIT_S, Lab

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from aethergraph import facts as f
+from aethergraph.record import facts as f
 from tests.js.view import View
 from tests.story import PROBE, Story
 
@@ -288,7 +288,7 @@ def test_a_busy_kernel_is_named_when_details_do_not_come(page: Page) -> None:
 
 
 def test_code_traceback_and_log_open_in_the_panel(page: Page) -> None:
-    from aethergraph.scene import scene
+    from aethergraph.views.scene import scene
     from jupyter_ext.details import detail
 
     story = Story()
@@ -307,7 +307,7 @@ def test_code_traceback_and_log_open_in_the_panel(page: Page) -> None:
 
 
 def test_a_folded_box_opens_as_a_grid_of_its_members(page: Page) -> None:
-    from aethergraph.scene import scene
+    from aethergraph.views.scene import scene
     from jupyter_ext.details import detail
 
     story = Story()
@@ -407,7 +407,7 @@ def test_a_paused_run_is_resumed_by_a_press(page: Page) -> None:
 
 
 def test_a_node_is_forked_from_its_details(page: Page) -> None:
-    from aethergraph.scene import scene
+    from aethergraph.views.scene import scene
     from jupyter_ext.details import detail
 
     story = Story()
@@ -425,7 +425,7 @@ def test_a_node_is_forked_from_its_details(page: Page) -> None:
 
 
 def test_code_gets_room_beside_the_graph(page: Page) -> None:
-    from aethergraph.scene import scene
+    from aethergraph.views.scene import scene
     from jupyter_ext.details import detail
 
     story = Story()
@@ -573,7 +573,7 @@ def test_pictures_are_asked_for_once_and_shown(page: Page) -> None:
 
 @pytest.mark.parametrize("tab", ["Graph", "Timeline", "Plots", "Artifacts"])
 def test_markup_is_text_in_every_part(page: Page, tab: str) -> None:
-    from aethergraph.scene import scene
+    from aethergraph.views.scene import scene
     from jupyter_ext.details import detail
 
     story = Story(name=PROBE, run_id="study-7f3ka")

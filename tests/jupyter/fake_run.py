@@ -7,12 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from aethergraph import facts as f
-from aethergraph.blobs import DiskBlobs
-from aethergraph.picture import Picture
-from aethergraph.status import RunStatus
-from aethergraph.store import MemoryStore
-from aethergraph.telling import picture_of
+from aethergraph.lifecycle.telling import picture_of
+from aethergraph.record import facts as f
+from aethergraph.record.status import RunStatus
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.store import MemoryStore
+from aethergraph.views.picture import Picture
 from jupyter_ext import notebook
 from tests.story import Story
 

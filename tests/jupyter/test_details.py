@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aethergraph.scene import scene
+from aethergraph.views.scene import scene
 from jupyter_ext.details import code_of, detail
 from tests.story import Story
 

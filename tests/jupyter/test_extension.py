@@ -28,7 +28,9 @@ name = await context.channel().ask_text("What name?", name="what")
 """
 NOTED = """
 import msgspec
-from aethergraph import facts, hub, journal
+from aethergraph.lifecycle import hub
+from aethergraph.record import facts
+from aethergraph.storage import journal
 rows = [fact for batch in journal.read(hub.current().store, study.last_run.run_id) for fact in batch]
 for fact in rows:
     if isinstance(fact, facts.Noted):

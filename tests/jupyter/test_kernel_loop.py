@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import waiting
-from aethergraph.disk import DiskStore
+from aethergraph.storage import waiting
+from aethergraph.storage.disk import DiskStore
 
 from .kernels import Kernel, kernel, older
 

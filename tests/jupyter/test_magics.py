@@ -12,10 +12,11 @@ import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from aethergraph import Run, Runtime, definitions, graph_fn
+from aethergraph import Run, Runtime, graph_fn
+from aethergraph.code import definitions
 from aethergraph.errors import AlreadyAnswered, UnknownRun
-from aethergraph.facts import WaitOpened
-from aethergraph.keyring import Keyring
+from aethergraph.record.facts import WaitOpened
+from aethergraph.storage.keyring import Keyring
 from jupyter_ext import cells, commands, notebook, run_view
 from jupyter_ext.magics import AetherMagics
 from jupyter_ext.settings import Settings

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from aethergraph import Runtime, waiting
-from aethergraph.keyring import Keyring
-from aethergraph.schema import Question
+from aethergraph import Runtime
+from aethergraph.record.schema import Question
+from aethergraph.storage import waiting
+from aethergraph.storage.keyring import Keyring
 from jupyter_ext import notebook, run_view
 from jupyter_ext.settings import Settings
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aethergraph.picture import Picture
+from aethergraph.views.picture import Picture
 from jupyter_ext.patches import Teller, arguments, head
 from tests.story import PROBE, Story
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aethergraph import hub
+from aethergraph.lifecycle import hub
 from jupyter_ext import build_js, following, lane, notebook, run_view
 from jupyter_ext.run_view import RunView
 from jupyter_ext.settings import settings

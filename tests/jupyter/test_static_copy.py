@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from aethergraph import facts as f
+from aethergraph.record import facts as f
 from jupyter_ext import static_copy
 from jupyter_ext.static_copy import LIMIT, bundle
 from tests.story import PROBE, Story

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aethergraph.schema import Question
+from aethergraph.record.schema import Question
 from jupyter_ext.table import Cell, Table, age, command, plan_table, run_table, short, wait_table
 
 EVIL = "<img src=x onerror=alert(1)>"

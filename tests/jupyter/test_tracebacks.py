@@ -9,8 +9,9 @@ from types import ModuleType
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from aethergraph import Runtime, failures
-from aethergraph.keyring import Keyring
+from aethergraph import Runtime
+from aethergraph.record import failures
+from aethergraph.storage.keyring import Keyring
 from jupyter_ext import tracebacks
 
 AGENT = """

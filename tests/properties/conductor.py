@@ -14,14 +14,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from aethergraph import Runtime, fingerprint, roster, schema, waiting
-from aethergraph import facts as f
+from aethergraph import Runtime
+from aethergraph.authoring.reactive import Agent
+from aethergraph.code import fingerprint
 from aethergraph.engine import HERE
-from aethergraph.execution import Execution
-from aethergraph.flow import Flow
-from aethergraph.journal import Journal
-from aethergraph.reactive import Agent
-from aethergraph.running import Run
+from aethergraph.lifecycle.running import Run
+from aethergraph.record import facts as f
+from aethergraph.record import schema
+from aethergraph.record.flow import Flow
+from aethergraph.scheduler.execution import Execution
+from aethergraph.storage import roster, waiting
+from aethergraph.storage.journal import Journal
 
 from .history import Ended, History, history
 from .interleaving import GATES, Order

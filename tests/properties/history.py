@@ -12,15 +12,16 @@ from typing import Any
 
 import msgspec
 
-from aethergraph import Runtime, journal, roster, waiting
-from aethergraph.blobs import DiskBlobs
+from aethergraph import Runtime
+from aethergraph.authoring.reactive import Agent
 from aethergraph.engine import HERE
-from aethergraph.facts import AnyFact, RunDone, RunFailed, WaitWithdrawn, encode
-from aethergraph.flow import Flow
 from aethergraph.ids import Key
-from aethergraph.reactive import Agent
-from aethergraph.running import Run
-from aethergraph.store import MemoryStore
+from aethergraph.lifecycle.running import Run
+from aethergraph.record.facts import AnyFact, RunDone, RunFailed, WaitWithdrawn, encode
+from aethergraph.record.flow import Flow
+from aethergraph.storage import journal, roster, waiting
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.store import MemoryStore
 
 RAN = "tests.ran"
 

@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aethergraph import facts as f
-from aethergraph.flow import Flow, Todo
-from aethergraph.identity import is_prefix
 from aethergraph.ids import Key
-from aethergraph.status import NodeStatus, RunStatus
+from aethergraph.record import facts as f
+from aethergraph.record.flow import Flow, Todo
+from aethergraph.record.identity import is_prefix
+from aethergraph.record.status import NodeStatus, RunStatus
 
 from .history import state
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import facts as f
-from aethergraph.flow import Flow
 from aethergraph.ids import Key
+from aethergraph.record import facts as f
+from aethergraph.record.flow import Flow
 from aethergraph.testing import ScriptedChannel
 
 from .bodies import generate, logs, program

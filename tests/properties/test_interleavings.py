@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import facts as f
-from aethergraph.flow import Flow, Node
+from aethergraph.record import facts as f
+from aethergraph.record.flow import Flow, Node
 
 from .conductor import Going, Stage, stage
 from .history import Ended, state

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph.reactive import Agent
+from aethergraph.authoring.reactive import Agent
 
 from . import learner
 from .history import history

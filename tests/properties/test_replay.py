@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from aethergraph.facts import AnyFact, NodeStarted, RunOpened
-from aethergraph.flow import Flow
 from aethergraph.ids import Key
-from aethergraph.journal import Journal
+from aethergraph.record.facts import AnyFact, NodeStarted, RunOpened
+from aethergraph.record.flow import Flow
+from aethergraph.storage.journal import Journal
 from aethergraph.testing import ScriptedChannel
 
 from .bodies import LEAVES, generate, logs, program

@@ -14,16 +14,16 @@ from typing import Any
 
 import msgspec
 
-from aethergraph import waiting
-from aethergraph.blobs import DiskBlobs
 from aethergraph.channels.bus import Bus
-from aethergraph.codec import Codec, canonical
 from aethergraph.context import NodeContext
 from aethergraph.engine import Asker, Op, Outcome
 from aethergraph.errors import AlreadyAnswered, BadAnswer, WouldBlock
-from aethergraph.keyring import Keyring
-from aethergraph.schema import Question
-from aethergraph.store import MemoryStore, Store
+from aethergraph.record.schema import Question
+from aethergraph.storage import waiting
+from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.storage.codec import Codec, canonical
+from aethergraph.storage.keyring import Keyring
+from aethergraph.storage.store import MemoryStore, Store
 from aethergraph.testing import FakeClock
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from aethergraph.errors import DamagedRecord, NotStorable, Untrusted
-from aethergraph.keyring import Keyring
 from aethergraph.services.artifact import Artifact, find, readable
 from aethergraph.services.artifacts import Artifacts
+from aethergraph.storage.keyring import Keyring
 from tests.services.fake_desk import FakeDesk, Room, room
 
 Save = Callable[[Artifacts, Path], Awaitable[Artifact]]

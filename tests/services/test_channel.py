@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from aethergraph import waiting
 from aethergraph.channels.adapter import Message, Progress
 from aethergraph.channels.scripted import ScriptedChannel
 from aethergraph.errors import BadAnswer, NoOneToAsk, ServiceUnavailable
-from aethergraph.schema import Question
+from aethergraph.record.schema import Question
 from aethergraph.services.channel import Channel
+from aethergraph.storage import waiting
 from tests.services.fake_desk import FakeDesk, Room, room
 
 

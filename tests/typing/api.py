@@ -19,11 +19,11 @@ from aethergraph import (
     graph_fn,
     tool,
 )
-from aethergraph.ancestry import Origin
-from aethergraph.collecting import Garbage
-from aethergraph.reactive import Agent
-from aethergraph.references import Condition
-from aethergraph.tooling import Tool
+from aethergraph.authoring.reactive import Agent
+from aethergraph.authoring.tooling import Tool
+from aethergraph.graphs.references import Condition
+from aethergraph.lifecycle.ancestry import Origin
+from aethergraph.lifecycle.collecting import Garbage
 
 
 @tool

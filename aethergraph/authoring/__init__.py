@@ -1,0 +1,1 @@
+"""What users write: tools, reactive and static agents."""

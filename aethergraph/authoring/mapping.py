@@ -1,0 +1,99 @@
+"""`tool.map(items)`: one node that opens into one node per item; its outputs are lists."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..engine import HERE
+from ..record import facts as f
+from ..scheduler.slots import checked_cap
+from ..values.outputs import Outputs
+from ..values.shapes import RESULT
+from .building import BUILDING
+
+if TYPE_CHECKING:  # a tool has its map
+    from .tooling import Tool
+
+_NO_ITEMS = (str, bytes, dict)
+
+
+class Map:
+    """A tool, called for each item of a list. `tool.map(items, other=1)`: items go to its first parameter.
+
+    `max_concurrency=` says how many items are worked on at once. Items may be a reference to a list that is not known
+    yet. All items are tried before the first failure is raised, unchanged; a resumed run tries again those that failed,
+    and reuses the others.
+    """
+
+    kind = f.GRAPH
+    pure = False
+    staged = False
+    is_async = True
+    context_name = ""
+
+    def __init__(self, tool: Tool, max_concurrency: int | None = None) -> None:
+        self.max_concurrency = max_concurrency
+        self.tool, self.name, self.outputs, self.inputs = tool, f"{tool.name}.map", tool.outputs, tool.inputs
+        self.signature = _signature(tool)
+
+    def __call__(self, items: Any, **kwargs: Any) -> Any:
+        """In a body: a node. Elsewhere it runs now; a map of an async tool gives an awaitable of its outputs."""
+        if "max_concurrency" in kwargs and "max_concurrency" not in self.tool.signature.parameters:
+            return Map(self.tool, checked_cap(kwargs.pop("max_concurrency")))(items, **kwargs)
+        builder = BUILDING.get()
+        if builder is not None:
+            return builder.call(self, (items,), kwargs)
+        place: Any = HERE.get()
+        if place is not None and place.in_body:
+            return place.run.dispatch.call(place, self, (items,), kwargs)
+        results = [self.tool(item, **kwargs) for item in self._listed(items)]
+        return self._later(results) if self.tool.is_async else Outputs(self._lists(results))
+
+    async def _later(self, calls: list[Any]) -> Outputs:
+        return Outputs(self._lists(await asyncio.gather(*calls)))
+
+    async def fn(self, items: Any, **kwargs: Any) -> dict[str, Any]:
+        """The body of the node."""
+        calls = [self.tool(item, **kwargs) for item in self._listed(items)]
+        futures = [call.future for call in calls]
+        if futures:
+            await asyncio.wait(futures)
+        for failed in [future for future in futures if future.exception() is not None]:
+            raise failed.exception()  # the others stay unretrieved, so that a resume tries them again, too
+        return self._lists([future.result() for future in futures])
+
+    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Raises TypeError: what is given as items has none."""
+        for items in args[:1]:
+            self._listed(items)
+
+    def _listed(self, items: Any) -> list[Any]:
+        if isinstance(items, _NO_ITEMS) or not isinstance(items, Iterable):
+            raise TypeError(f"{self.name}(...) takes a list of items, got {type(items).__name__}: {items!r:.80}")
+        return list(items)
+
+    def _lists(self, results: list[Any]) -> dict[str, Any]:
+        names = self.outputs
+        if names is None:
+            names = tuple(dict.fromkeys(name for outputs in results for name in outputs)) or (RESULT,)
+        return {name: [outputs.get(name) for outputs in results] for name in names}
+
+    def validity(self) -> bytes:
+        """That of the tool."""
+        return self.tool.validity()
+
+    def __repr__(self) -> str:
+        return f"<map of {self.tool!r}>"
+
+
+def _signature(tool: Tool) -> inspect.Signature:
+    """The items, and by name what else the tool takes."""
+    own = [p for name, p in tool.signature.parameters.items() if name != tool.context_name]
+    items = inspect.Parameter(own[0].name if own else "items", inspect.Parameter.POSITIONAL_ONLY)
+    others = [p for p in own[1:] if p.kind is not p.VAR_POSITIONAL]
+    return inspect.Signature(
+        [items, *(p if p.kind is p.VAR_KEYWORD else p.replace(kind=p.KEYWORD_ONLY) for p in others)]
+    )

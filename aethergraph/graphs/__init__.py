@@ -1,0 +1,1 @@
+"""Static graphs as plain data, and their texts and pictures."""

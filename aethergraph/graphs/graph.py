@@ -1,0 +1,322 @@
+"""`TaskGraph`: a static agent as its nodes, edges, inputs and outputs. It says what there is to do; it runs nothing."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from typing import Any
+
+from ..errors import GraphBuildError, known
+from . import svg, text
+from .references import NodeHandle as NodeHandle
+from .references import Reference, key_of, node_of, references
+
+
+def arg(name: str) -> Reference:
+    """The input `name` of the graph that is being built."""
+    return Reference("", name)
+
+
+@dataclass(frozen=True, eq=False)
+class GraphNode:
+    """One call of a static graph.
+
+    Attributes:
+        logic: the name of the tool or agent that it calls; `target` is that itself.
+        args, kwargs: literals and references, also inside lists, tuples and dicts.
+        after: ids of nodes that it follows without using a value of theirs.
+        condition: a reference, a bool, or an expression of references; False skips the node.
+        where: `file:line` of the call.
+        same: its recorded result is reused even where its code changed.
+        identity: what stands for this call in the identity of its results: callee, arguments and number among equals.
+    """
+
+    node_id: str
+    logic: str
+    kind: str
+    target: Any = field(repr=False)
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    outputs: tuple[str, ...] | None = None
+    after: tuple[str, ...] = ()
+    condition: Any = True
+    alias: str = ""
+    labels: tuple[str, ...] = ()
+    name: str = ""
+    where: str = ""
+    identity: str = ""
+    same: bool = False
+
+    @property
+    def title(self) -> str:
+        """How it is shown."""
+        return self.name or self.node_id
+
+    @cached_property
+    def needs(self) -> list[str]:
+        """The nodes whose values it is given or decided by, in order, each once."""
+        found = (node_of(one) for one in references([self.args, dict(self.kwargs), self.condition]))
+        return list(dict.fromkeys(node for node in found if node))
+
+    @cached_property
+    def dependencies(self) -> list[str]:
+        """The nodes that come before it, by value or by order."""
+        return list(dict.fromkeys([*self.needs, *self.after]))
+
+
+class TaskGraph:
+    """The nodes of a static agent, in the order in which they were written.
+
+    Attributes:
+        inputs: names of the inputs; `defaults` has values for those that need not be given.
+        outputs: by name, a literal or reference, also inside lists, tuples and dicts.
+        agent: the `@graphify` object that it was built from; `run(graph)` runs that.
+    """
+
+    def __init__(
+        self,
+        graph_id: str,
+        nodes: Iterable[GraphNode],
+        *,
+        inputs: Iterable[str] = (),
+        defaults: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Any] | None = None,
+        agent: Any = None,
+        version: str = "0.1.0",
+    ) -> None:
+        """Raises GraphBuildError: an id is used twice, an edge leads nowhere, or the nodes depend on each other."""
+        self.graph_id, self.agent, self.version = graph_id, agent, version
+        self.inputs, self.defaults, self.outputs = tuple(inputs), dict(defaults or {}), dict(outputs or {})
+        self._nodes: dict[str, GraphNode] = {}
+        for node in nodes:
+            if node.node_id in self._nodes:
+                raise GraphBuildError(f"the id {node.node_id!r} is used twice; an _id names one call", where=node.where)
+            self._nodes[node.node_id] = node
+        self._check_edges()
+        self._order = self._sorted()
+
+    def _check_edges(self) -> None:
+        for node in self._nodes.values():
+            for other in node.dependencies:
+                if other not in self._nodes:
+                    what = f"{node.node_id} follows {other!r}, which is no node; the nodes are: {known(self._nodes)}"
+                    raise GraphBuildError(what, where=node.where)
+            self._check_inputs([node.args, dict(node.kwargs), node.condition], node.where)
+        self._check_inputs(self.outputs, "")
+
+    def _check_inputs(self, value: Any, where: str) -> None:
+        for one in references(value):
+            if not node_of(one) and key_of(one) not in self.inputs:
+                what = (
+                    f"{self.graph_id} has no input {key_of(one)!r}; its inputs are: {', '.join(self.inputs) or 'none'}"
+                )
+                raise GraphBuildError(what, where=where)
+
+    def _sorted(self) -> list[str]:
+        left = {name: len(node.dependencies) for name, node in self._nodes.items()}
+        followers = self._followers()
+        order = [name for name, count in left.items() if not count]
+        for name in order:  # grows while it is walked
+            for follower in followers[name]:
+                left[follower] -= 1
+                if not left[follower]:
+                    order.append(follower)
+        if len(order) < len(self._nodes):
+            circle = self._circle({name for name, count in left.items() if count})
+            what = f"these nodes depend on each other: {' -> '.join(circle)}; take one of the `_after=` away"
+            raise GraphBuildError(what, where=self._nodes[circle[0]].where)
+        return order
+
+    def _circle(self, left: set[str]) -> list[str]:
+        path = [min(left)]
+        while path.count(path[-1]) == 1:
+            path.append(next(other for other in self._nodes[path[-1]].dependencies if other in left))
+        return path[path.index(path[-1]) :][::-1]
+
+    def _followers(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {name: [] for name in self._nodes}
+        for name, node in self._nodes.items():
+            for other in node.dependencies:
+                found[other].append(name)
+        return found
+
+    # ------------------------------------------------------------------ nodes
+
+    @property
+    def nodes(self) -> list[GraphNode]:
+        """Its nodes, in the order in which they were written."""
+        return list(self._nodes.values())
+
+    def list_nodes(self) -> list[GraphNode]:
+        """As `nodes`."""
+        return self.nodes
+
+    def node_ids(self) -> list[str]:
+        """Their ids."""
+        return list(self._nodes)
+
+    def node(self, node_id: str) -> GraphNode:
+        """The node of this id.
+
+        Raises:
+            LookupError: there is none.
+        """
+        if node_id not in self._nodes:
+            raise LookupError(f"{self.graph_id} has no node {node_id!r}; its nodes are: {known(self._nodes)}")
+        return self._nodes[node_id]
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    # ------------------------------------------------------------------ selecting: everything gives ids
+
+    def get_by_id(self, node_id: str) -> str:
+        """`node_id`, if there is such a node."""
+        return self.node(node_id).node_id
+
+    def get_by_alias(self, alias: str) -> str:
+        """The node with this alias."""
+        return self.pick_one(f"@{alias}")
+
+    def find_by_label(self, label: str) -> list[str]:
+        """The nodes with this label."""
+        return self._where(lambda node: label in node.labels)
+
+    def find_by_logic(self, logic: str) -> list[str]:
+        """The nodes that call the tool or agent of this name."""
+        return self._where(lambda node: node.logic == logic)
+
+    def find_by_display(self, name: str) -> list[str]:
+        """The nodes that are shown under this name (`_name=`)."""
+        return self._where(lambda node: node.title == name)
+
+    def _where(self, fits: Callable[[GraphNode], bool]) -> list[str]:
+        return [name for name, node in self._nodes.items() if fits(node)]
+
+    def pick_all(self, selector: str) -> list[str]:
+        """The nodes that a selector names, in the order in which they were written.
+
+        Args:
+            selector: `@alias`, `#label`, `id:the_id`, `logic:tool_name`, `name:shown name`, `/regular expression/` of
+                ids, or the beginning of an id; an id itself names only that node.
+        """
+        wanted = selector.strip()
+        kind, colon, rest = wanted.partition(":")
+        if wanted.startswith("@"):
+            return self._where(lambda node: node.alias == wanted[1:])
+        if wanted.startswith("#"):
+            return self.find_by_label(wanted[1:])
+        if len(wanted) > 1 and wanted.startswith("/") and wanted.endswith("/"):
+            pattern = re.compile(wanted[1:-1])
+            return self._where(lambda node: bool(pattern.search(node.node_id)))
+        if colon and kind == "id":
+            return self._where(lambda node: node.node_id == rest)
+        if colon and kind == "logic":
+            return self.find_by_logic(rest)
+        if colon and kind == "name":
+            return self.find_by_display(rest)
+        if wanted in self._nodes:
+            return [wanted]
+        return self._where(lambda node: bool(wanted) and node.node_id.startswith(wanted))
+
+    def pick_one(self, selector: str) -> str:
+        """The one node that a selector names.
+
+        Raises:
+            LookupError: it names none, or several.
+        """
+        found = self.pick_all(selector)
+        if len(found) != 1:
+            told = f"names {len(found)} nodes ({', '.join(found)})" if found else f"names none of: {known(self._nodes)}"
+            raise LookupError(f"{selector!r} {told}")
+        return found[0]
+
+    def select(self, selector: str, *, first: bool = False) -> str | list[str] | None:
+        """As `pick_all`; with `first` the first of them, or None."""
+        found = self.pick_all(selector)
+        return (found[0] if found else None) if first else found
+
+    # ------------------------------------------------------------------ topology
+
+    def topological_order(self) -> list[str]:
+        """All nodes, each after those that it depends on."""
+        return list(self._order)
+
+    def dependents(self, node_id: str) -> list[str]:
+        """The nodes that depend on this one directly."""
+        return self._followers()[self.node(node_id).node_id]
+
+    def get_upstream_nodes(self, node_id: str) -> list[str]:
+        """All nodes that this one depends on, directly or not, in topological order."""
+        return self._reach(node_id, lambda name: self._nodes[name].dependencies)
+
+    def get_subgraph_nodes(self, node_id: str) -> list[str]:
+        """This node and all that depend on it, directly or not, in topological order."""
+        followers = self._followers()
+        return self._reach(node_id, lambda name: followers[name], itself=True)
+
+    def _reach(self, node_id: str, step: Callable[[str], list[str]], *, itself: bool = False) -> list[str]:
+        found, todo = {self.node(node_id).node_id}, [node_id]
+        while todo:
+            new = [name for name in step(todo.pop()) if name not in found]
+            found.update(new)
+            todo += new
+        return [name for name in self._order if name in found and (itself or name != node_id)]
+
+    def io_signature(self) -> dict[str, Any]:
+        """Names of inputs (those that must be given, and the defaults of the others) and outputs."""
+        required = [name for name in self.inputs if name not in self.defaults]
+        return {
+            "inputs": {"required": required, "optional": dict(self.defaults)},
+            "outputs": list(self.outputs),
+        }
+
+    # ------------------------------------------------------------------ as text
+
+    def spec_json(self) -> dict[str, Any]:
+        """The graph as plain data that JSON can hold; what is no plain data is told by its repr."""
+        return text.spec(self)
+
+    view = spec_json
+
+    def diff(self, other: TaskGraph) -> dict[str, list[str]]:
+        """Ids of nodes that only `other` has (`added`), only this one (`removed`), and that differ (`modified`)."""
+        return text.diff(self, other)
+
+    def pretty(self) -> str:
+        """A table: each node with what it calls, what it follows, and its arguments."""
+        return text.pretty(self)
+
+    def ascii_overview(self) -> str:
+        """The nodes level by level, from the inputs to the outputs."""
+        return text.ascii_overview(self)
+
+    def to_dot(self) -> str:
+        """Graphviz."""
+        return text.to_dot(self)
+
+    def to_mermaid(self) -> str:
+        """Mermaid."""
+        return text.to_mermaid(self)
+
+    def to_svg(self) -> str:
+        """A picture that stands alone."""
+        return svg.to_svg(self)
+
+    def visualize(self) -> TaskGraph:
+        """The graph itself, which shows itself in a notebook as a picture."""
+        return self
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """An image: a front end shows that in an untrusted notebook too, where it strips SVG elements."""
+        data = b64encode(self.to_svg().encode()).decode()
+        html = f'<img alt="{escape(repr(self))}" src="data:image/svg+xml;base64,{data}">'
+        return {"text/html": html, "text/plain": repr(self)}
+
+    def __repr__(self) -> str:
+        takes, gives = ", ".join(self.inputs), ", ".join(self.outputs) or "nothing"
+        return f"<graph {self.graph_id}({takes}) -> {gives}: {len(self)} nodes>"

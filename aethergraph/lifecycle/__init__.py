@@ -1,0 +1,1 @@
+"""Runs from outside: begin, find, park, wake, resume, fork, collect."""

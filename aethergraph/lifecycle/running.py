@@ -1,0 +1,450 @@
+"""`Run`: one run as its user holds it, live here or read from the store."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .. import hooks
+from ..engine import here
+from ..errors import RunCancelled, RunFailed, RunPaused, UnknownWait, WouldBlock
+from ..record import facts as f
+from ..record.failures import rebuild
+from ..record.flow import Flow, Node
+from ..record.status import RunStatus
+from ..services import artifact
+from ..services.artifact import Artifact
+from ..storage import codec, journal, roster
+from ..values.outputs import Outputs
+from ..views.picture import Picture
+from . import ancestry, telling
+
+_making = threading.Lock()  # of an object that few runs need, so one lock serves all
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ..scheduler.execution import Execution
+    from .hub import Runtime
+
+
+class _End(concurrent.futures.Future[Outputs]):
+    """The end of a run. Who holds it holds the run, until it is there: a parked run is known by its id alone."""
+
+    run: Run | None = None
+
+
+class Run:
+    """A run. Await it for its outputs; `status`, `nodes` and the rest can be read at any time.
+
+    Made by `start`, `resume` and `load_run`. One that is only read takes no ownership: it may be live elsewhere.
+    """
+
+    def __init__(self, runtime: Runtime, run_id: str, name: str) -> None:
+        self.runtime, self.run_id, self.name = runtime, run_id, name
+        self.origin = ""  # the cell that started it
+        self.execution: Execution | None = None  # while it is in memory, and afterwards
+        self.parked = False  # it is this process's, and only waits: see `parking`
+        self._end: _End | None = None
+        self._leaves = False
+        self.told = False  # some other run was given the exception that it ended with
+
+    @property
+    def future(self) -> concurrent.futures.Future[Outputs]:
+        """Its end in this process: what it gave, or why it stopped."""
+        if self._end is None:
+            with _making:
+                if self._end is None:
+                    end = _End()
+                    end.run, self._end = self, end
+        return self._end
+
+    def end(self, how: Outputs | BaseException) -> None:
+        """It has come to its end in this process."""
+        end = self.future
+        if isinstance(how, BaseException):
+            end.set_exception(how)
+        else:
+            end.set_result(how)
+        if isinstance(end, _End):
+            end.run = None  # else the collector would have to find it
+
+    # ------------------------------------------------------------------ waiting for it
+
+    def __await__(self) -> Generator[Any, Any, Outputs]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> Outputs:
+        run = self
+        while (after := run._after(outputs := await run._own_end())) is not None:
+            run = after
+        return outputs
+
+    async def _own_end(self) -> Outputs:
+        desk = here()
+        if desk is not None:
+            outputs: Outputs = await desk.runs.wait(self.run_id, owned=True)
+            return outputs
+        if self.execution is None and not self.parked and not self._over:
+            return self.ended()
+        ended = asyncio.wrap_future(self.future)
+        ended.add_done_callback(lambda done: done.cancelled() or done.exception())  # asked for, if only here
+        try:
+            while not (await asyncio.wait({ended}, timeout=hooks.wake_s))[0]:
+                pass
+            return ended.result()
+        except asyncio.CancelledError as error:
+            self._interrupted(error)
+            raise
+
+    def _after(self, outputs: Outputs) -> Run | None:
+        """The run that goes on from this one, where it ended with these outputs."""
+        return self.successor if "successor" in outputs else None
+
+    @property
+    def successor(self) -> Run | None:
+        """The run that goes on from this one (see `context.continue_as_new`), or None."""
+        run_id = roster.read(self.runtime.store, self.run_id).successor
+        return self.runtime.load(run_id) if run_id else None
+
+    @property
+    def continues(self) -> Run | None:
+        """The run that this one goes on from, or None."""
+        started = self.flow().started
+        return self.runtime.load(started.continues) if started and started.continues else None
+
+    def result(self, timeout_s: float | None = None) -> Outputs:
+        """Block until the run ends, and all that go on from it; the outputs of the last.
+
+        Raises:
+            TimeoutError: it did not end within `timeout_s` seconds; it goes on.
+            RunPaused, RunCancelled: it stopped before its end.
+            Exception: what its body raised, unchanged.
+        """
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        run = self
+        while (after := run._after(outputs := run._own_result(timeout_s))) is not None:
+            run, timeout_s = after, None if until is None else max(0.0, until - time.monotonic())
+        return outputs
+
+    def _own_result(self, timeout_s: float | None) -> Outputs:
+        known = self.execution is not None or self.parked or self._over
+        on_its_loop = self.execution is not None and self.execution.host.is_current and not self.future.done()
+        if known and (self.runtime.on_loop() or on_its_loop):
+            raise WouldBlock(f"run.result() of {self.run_id}", "`await run`")
+        desk = here()
+        if desk is not None and desk.blocking:  # a sync tool, in its thread
+            outputs: Outputs = desk.block(desk.runs.wait(self.run_id, timeout_s, owned=True))
+            return outputs
+        if not known:
+            return self.ended()
+        try:
+            return self.runtime.inbox.wait(self, timeout_s)
+        except KeyboardInterrupt as error:
+            self._interrupted(error)
+            raise
+
+    def _interrupted(self, error: BaseException) -> None:
+        """Whoever waited was interrupted: that pauses, and `error`, which goes on unchanged, says how to resume."""
+        if self.live:
+            why = "it was interrupted"
+            self.pause(why)
+            error.add_note(RunPaused.story(self.run_id, why))
+
+    def ended(self) -> Outputs:
+        """What is on disk of its end: its outputs, or what ended it raised."""
+        flow = self.flow()
+        if flow.result is not None:
+            return self.outputs
+        if flow.status is RunStatus.CANCELLED:
+            raise RunCancelled(self.run_id)
+        if flow.failure is not None:
+            raise self._failure(flow.failure)
+        raise RunPaused(self.run_id, "it is not running in this process")
+
+    def _failure(self, failure: f.RunFailed) -> BaseException:
+        error = failure.error
+        built = rebuild(error, self.runtime.codec.load)
+        return built or RunFailed(self.run_id, error.qualname, error.message, error.traceback)
+
+    # ------------------------------------------------------------------ reading it
+
+    def flow(self) -> Flow:
+        """The state of the run: the live one, or the fold of what is on disk."""
+        if self.execution is not None:
+            return self.execution.flow
+        batches = journal.read(self.runtime.store, self.run_id)
+        return Flow.of(fact for batch in batches for fact in batch)
+
+    @property
+    def _over(self) -> bool:
+        return self._end is not None and self._end.done()
+
+    @property
+    def live(self) -> bool:
+        """Whether it runs in this process, be it in memory or parked."""
+        return (self.execution is not None or self.parked) and not self._over
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it runs in this process, but not for long: it was paused, cancelled or taken."""
+        execution = self.execution
+        closed = execution is not None and bool(execution.closed) and not execution.parking
+        return self.live and (self._leaves or closed)
+
+    def leaves(self) -> None:
+        """It was told to stop, and will in a moment."""
+        self._leaves = True
+
+    @property
+    def status(self) -> RunStatus:
+        """Where it is."""
+        execution = self.execution
+        if self.live and execution is not None:
+            waits = execution.only_waits or execution.parking or execution.woken
+            return RunStatus.WAITING if waits else RunStatus.RUNNING
+        if self.live:
+            return RunStatus.WAITING
+        return self.runtime.runlist.info(roster.read(self.runtime.store, self.run_id)).status
+
+    @property
+    def why_in_memory(self) -> str:
+        """Why it stays in memory although it only waits; "" where it does not wait, or left memory."""
+        execution = self.execution
+        if not self.live or execution is None or not execution.only_waits:
+            return ""
+        return execution.lingers or "it has not waited for long"
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What it was started with."""
+        started = self.flow().started
+        return dict(self.runtime.codec.load(started.inputs)) if started else {}
+
+    @property
+    def outputs(self) -> Outputs:
+        """What it gave; empty before its end."""
+        result = self.flow().result
+        return self.runtime.codec.load_outputs(result.value) if result else Outputs()
+
+    @property
+    def error(self) -> BaseException | None:
+        """What it failed with, or None."""
+        failure = self.flow().failure
+        return self._failure(failure) if failure else None
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Its nodes, in the order in which they came up."""
+        return list(self.flow().nodes)
+
+    @property
+    def graph(self) -> list[Node]:
+        """Its nodes; each knows those whose values it was given (`deps`) and those it follows (`after`)."""
+        return self.nodes
+
+    @property
+    def waits(self) -> list[Any]:
+        """Its open questions."""
+        return self.runtime.inbox.waits_of([node.wait.token for node in self.flow().open_waits if node.wait])
+
+    @property
+    def artifacts(self) -> list[Any]:
+        """What it has saved."""
+        return artifact.find(self.runtime.store, self.run_id)
+
+    @property
+    def created_at(self) -> float:
+        """When it was started, in seconds since the epoch."""
+        started = self.flow().started
+        return started.t if started else 0.0
+
+    @property
+    def parent(self) -> str:
+        """The id of the run that it was forked from, or that started it; "" for none."""
+        return roster.read(self.runtime.store, self.run_id).parent
+
+    @property
+    def children(self) -> list[roster.RunInfo]:
+        """The runs that were forked from it, or started by it, newest first."""
+        return self.runtime.runs(limit=None, parent=self.run_id)
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from its start to its end, or to now."""
+        row = roster.read(self.runtime.store, self.run_id)
+        return (row.ended or self.runtime.clock.now()) - row.created
+
+    def follow(self, call: Callable[[list[f.AnyFact]], None]) -> Callable[[], None]:
+        """Give `call` all committed facts, then each batch after its commit; return the undo. See `Journal.follow`."""
+        return self.runtime.journal.follow(self.run_id, call)
+
+    async def events(self) -> AsyncIterator[f.AnyFact]:
+        """The facts of the run as they are committed, from the first, wherever it runs; ends when nobody runs it."""
+        if not self.live:
+            async for committed in self.runtime.events(self.run_id):
+                yield committed
+            return
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[f.AnyFact | None] = asyncio.Queue()
+
+        def put(facts: list[f.AnyFact]) -> None:
+            for fact in facts:
+                loop.call_soon_threadsafe(queue.put_nowait, fact)
+
+        unfollow = self.follow(put)
+        self.future.add_done_callback(lambda _: loop.call_soon_threadsafe(queue.put_nowait, None))
+        try:
+            while (fact := await queue.get()) is not None:
+                yield fact
+        finally:
+            unfollow()
+
+    def transcript(self) -> list[str]:
+        """What was said, asked and answered, printed and drawn, a line each, in order."""
+        return telling.transcript(self.picture())
+
+    def timeline(self) -> list[telling.Span]:
+        """When each node ran."""
+        return telling.timeline(self.picture())
+
+    def lineage(self, thing: str | Artifact) -> list[ancestry.Origin]:
+        """What made a node's result or an artifact: each node with its inputs, code and answers, the earliest first.
+
+        Args:
+            thing: the id of a node; an artifact, its id, uri or name.
+
+        Raises:
+            LookupError: the run has no such node or artifact.
+        """
+        return ancestry.lineage(self.flow(), self.picture(), thing)
+
+    def plot(self, track: str | None = None) -> Figure:
+        """Its live plots as a matplotlib figure; of one track, or of those whose name begins with `track` and `/`."""
+        return telling.plot(self.picture(), track)
+
+    def picture(self) -> Picture:
+        """All there is to see of it, as it is on disk."""
+        batches = journal.read(self.runtime.store, self.run_id)
+        return telling.picture_of(fact for batch in batches for fact in batch)
+
+    # ------------------------------------------------------------------ acting on it
+
+    def answer(self, value: Any, wait: str | None = None) -> None:
+        """Answer its open question, or the one named by token, node id, name or prompt.
+
+        Raises:
+            UnknownWait: there is none, or several and `wait` does not say which.
+            BadAnswer: it does not fit; the question stays open.
+        """
+        asked = [w for w in self.waits if w.schema.by_person]
+        found = [w for w in asked if wait is None or wait in (w.token, w.node_id, w.schema.name, w.prompt)]
+        if len(found) != 1:
+            known = ", ".join(f"{w.node_id} ({w.prompt!r})" for w in asked) or "none"
+            raise UnknownWait(f"{wait or 'a question'} of {self.run_id} (open: {known})")
+        self.runtime.answer(found[0].token, value)
+
+    def cancel(self, by: str = "", *, node: str | None = None) -> None:
+        """End it for good, wherever it runs, and what it started; returns at once where it is live.
+
+        node: end one node of it instead, by id: whoever awaits it gets `asyncio.CancelledError`, and in a static graph
+            what depends on it is not run. A resume of the run tries it again.
+
+        Raises:
+            LookupError: no such node is running; names those that are.
+        """
+        if node is None:
+            self.runtime.cancel(self.run_id, by)
+            return
+        execution = self.execution
+        if not self.live or execution is None:
+            raise LookupError(f"no node of run {self.run_id} is running here: it is {self.status}")
+        if execution.host.is_current:
+            execution.dispatch.cancel_node(node)
+        else:
+            execution.host.submit(execution.dispatch.cancelling(node)).result()
+
+    def pause(self, why: str = "it was paused") -> None:
+        """Let go of it here; it can be resumed."""
+        if self.live:
+            self.runtime.parking.pause(self, why)
+
+    def fork(self, at: str | None = None, inputs: Mapping[str, Any] | None = None, outputs: Any = None) -> Run:
+        """A new run that shares what this one has committed, and goes on differently; returns at once, as `start`.
+
+        This run stays as it is, wherever and whether it runs. What is open in it is open in the fork for itself: its
+        questions have tokens of their own, and nodes that run again have idempotency keys of their own.
+
+        Args:
+            at: the id of a node, also of one inside a node. It runs again, with all that is inside it. Left out, the
+                fork shares all that is committed.
+            inputs: inputs that differ: those of the node `at`, or of the run where `at` is left out.
+            outputs: what the node `at` is taken to have given: a dict with all its outputs, or the answer to a
+                question. It does not run; what follows it goes on with these.
+
+        Raises:
+            LookupError: there is no node `at`.
+            TypeError, ValueError: inputs or outputs do not fit.
+        """
+        return self.runtime.fork(self.run_id, at=at, inputs=inputs, outputs=outputs)
+
+    @property
+    def pinned(self) -> bool:
+        """Whether `gc` leaves it alone, however old it is."""
+        return self.runtime.store.get(roster.PIN + self.run_id) is not None
+
+    def pin(self, on: bool = True) -> None:
+        """Keep it whatever `gc` is told, or (`False`) let it go with the others."""
+        roster.read(self.runtime.store, self.run_id)
+        with self.runtime.store.transact() as rows:
+            if on:
+                rows.set(roster.PIN + self.run_id, b"1")
+            else:
+                rows.delete(roster.PIN + self.run_id)
+
+    def retry(self) -> Run:
+        """Try a failed run again: what failed runs again, what was finished is reused."""
+        return self.runtime.resume(self.run_id)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run as plain data: what it is, its nodes, open questions and artifacts. Values are told in words."""
+        info = self.runtime.runlist.info(roster.read(self.runtime.store, self.run_id))
+        picture = self.picture()
+        nodes = [
+            {
+                "node_id": node.node_id, "callee": node.callee, "kind": node.kind, "status": str(node.status),
+                "scope": picture.owner(node.scope), "inputs": ancestry.arguments(node.args),
+                "outputs": codec.about_outputs(node.value) if node.value and node.kind != f.WAIT else {},
+                "answer": node.answer, "error": telling.error_text(node.error) if node.error else "",
+                "attempts": node.attempt, "began_s": node.began, "ended_s": node.ended, "why": node.why,
+                "deps": [picture.nodes[no].node_id for no in node.deps],
+                "after": [picture.nodes[no].node_id for no in node.after],
+            }
+            for node in picture.nodes.values()
+        ]  # fmt: skip
+        waits = [
+            {"token": w.token, "node_id": w.node_id, "kind": w.kind, "prompt": w.prompt, "deadline": w.deadline}
+            for w in self.waits
+        ]
+        return {
+            "run_id": self.run_id, "name": self.name, "status": str(self.status), "created_at": info.created_at,
+            "duration_s": info.duration_s, "session": info.session, "parent": info.parent, "tags": list(info.tags),
+            "error": info.error, "inputs": codec.about(picture.inputs) if picture.inputs else "",
+            "outputs": codec.about_outputs(picture.outputs) if picture.outputs else {}, "nodes": nodes, "waits": waits,
+            "artifacts": [artifact.record(one) for one in self.artifacts], "why_in_memory": self.why_in_memory,
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        execution = self.execution
+        stays = execution.lingers if execution is not None and self.why_in_memory else ""
+        return f"<run {self.run_id}: {self.status}{f' (in memory: {stays})' if stays else ''}>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """In a notebook: the picture of a run that is over; a live one has its view where it was started."""
+        if self.live or hooks.bundle is None:
+            return {"text/plain": repr(self)}
+        return hooks.bundle(self)

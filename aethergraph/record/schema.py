@@ -1,0 +1,221 @@
+"""What a question is and which answers fit it. Pure: the same check runs in any process."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from ..errors import BadAnswer
+from ..values.canonical import plain
+
+ASKED = frozenset({"text", "approval", "choice", "number"})  # kinds that a person answers
+EXTERNAL, EVENT = "external", "event"  # kinds that no person is asked: another system answers, a signal comes
+KINDS = ("text", "approval", "choice", "number", EXTERNAL)
+YES = frozenset({"yes", "ok", "okay", "approve", "approved", "accept", "proceed", "continue"})
+
+
+class Question(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A question to a person, declaratively: whoever has the store can show it and check an answer.
+
+    Everything else that a run waits for durably has this form too, and is no question to anybody: see `by_person`.
+
+    kind: "text", "approval", "choice" or "number"; "timer", which its deadline ends; "external" for what another system
+        answers, with any plain value; "event" for a signal, whose name is `name`.
+    options: the choices of "approval" and "choice", in order.
+    default: used when the deadline passes, or where nobody can be asked; `has_default` says whether there is one.
+    channel: where it is asked ("notebook", "console", "inbox", ...).
+    silent: for "text": do not echo the answer in transcripts.
+    """
+
+    kind: str
+    prompt: str
+    name: str = ""
+    options: list[str] = []
+    multiple: bool = False
+    min: float | None = None
+    max: float | None = None
+    step: float | None = None
+    default: Any = None
+    has_default: bool = False
+    timeout_s: float | None = None
+    channel: str = ""
+    silent: bool = False
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a person is to answer it."""
+        return self.kind in ASKED
+
+
+def timer(seconds: float) -> Question:
+    """A wait that ends by itself, `seconds` after it was opened."""
+    return Question("timer", f"sleep {seconds:g} s", timeout_s=seconds, has_default=True)
+
+
+def make(
+    kind: str,
+    prompt: str,
+    *,
+    name: str = "",
+    options: Sequence[str] = (),
+    timeout_s: float | None = None,
+    default: Any = None,
+    **more: Any,
+) -> Question:
+    """A question that can be asked: what cannot be answered is refused here. A `default` of None is none.
+
+    Raises:
+        TypeError, ValueError: it has no prompt, no such kind, options that are none, bounds that nothing is between, a
+            time limit that is not above 0, or a default that does not fit.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind={kind!r} of {prompt!r}: expected one of {_listed(list(KINDS))}")
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise ValueError(f"a question needs a prompt, got {prompt!r}")
+    if timeout_s is not None and timeout_s <= 0:
+        raise ValueError(f"timeout_s={timeout_s:g} of {prompt!r} is not above 0")
+    if kind in ("approval", "choice"):
+        _check_options(prompt, options)
+    elif options:
+        raise ValueError(f'options of {prompt!r} are for kind="choice" and kind="approval", not for kind={kind!r}')
+    low, high, step = more.get("min"), more.get("max"), more.get("step")
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"no number can answer {prompt!r}: min={low:g} is above max={high:g}")
+    if step is not None and step <= 0:
+        raise ValueError(f"step={step:g} of {prompt!r} is not above 0")
+    question = Question(kind, prompt, name, list(options), timeout_s=timeout_s, **more)
+    return question if default is None else with_default(question, default)
+
+
+def with_default(question: Question, default: Any) -> Question:
+    """`question`, which is answered with `default` when its time is up.
+
+    Raises:
+        ValueError: the default does not fit.
+    """
+    try:
+        checked = check(question, list(default) if isinstance(default, tuple) else default)
+    except BadAnswer as error:
+        raise ValueError(f"default={default!r} does not fit {question.prompt!r}: {error.why}") from None
+    return msgspec.structs.replace(question, default=checked, has_default=True)
+
+
+def _check_options(prompt: str, options: Sequence[str]) -> None:
+    if isinstance(options, str) or not all(isinstance(option, str) for option in options):
+        raise TypeError(f"the options of {prompt!r} are a list of texts, got {options!r}")
+    if not options:
+        raise ValueError(f"{prompt!r} has no options to choose from")
+    if len(set(options)) != len(options):
+        raise ValueError(f"options of {prompt!r} are there twice: {', '.join(map(repr, options))}")
+
+
+def encode(question: Question) -> bytes:
+    """`question` as msgpack."""
+    return msgspec.msgpack.encode(question)
+
+
+def decode(data: bytes) -> Question:
+    """The question that `encode` wrote."""
+    return msgspec.msgpack.decode(data, type=Question)
+
+
+def check(question: Question, answer: Any) -> Any:
+    """`answer` in the form the asking code gets.
+
+    text: a str. approval: `{"approved": bool, "choice": str}`. choice: the option, or a list of them with `multiple`.
+    number: an int where step and bounds are whole numbers, else a float. external, event: any plain value, as it is.
+
+    Raises:
+        BadAnswer: it does not fit; says why and what would.
+    """
+    match question.kind:
+        case "text":
+            return _text(answer)
+        case "approval":
+            return _approval(question, answer)
+        case "choice":
+            return _choice(question, answer)
+        case "number":
+            return _number(question, answer)
+        case "timer":
+            raise BadAnswer("a timer ends by itself, at its time")
+        case "external" | "event":
+            return _payload(answer)
+        case other:
+            raise BadAnswer(f"a question of kind {other!r} is unknown to this version")
+
+
+def _payload(answer: Any) -> Any:
+    if not plain(answer):
+        raise BadAnswer(
+            f"expected plain data (None, bool, number, text, bytes, and lists and dicts of these), got a value of type "
+            f"{type(answer).__name__} that is not, or holds what is not"
+        )
+    return answer
+
+
+def _text(answer: Any) -> str:
+    if isinstance(answer, str):
+        return answer
+    if isinstance(answer, (int, float)) and not isinstance(answer, bool):
+        return str(answer)
+    raise BadAnswer(f"expected text, got {type(answer).__name__}")
+
+
+def _approval(question: Question, answer: Any) -> dict[str, Any]:
+    options = question.options
+    if isinstance(answer, dict):
+        answer = answer.get("choice", answer.get("approved"))
+    if isinstance(answer, bool):
+        answer = options[0] if answer else options[-1]
+    choice = _one_of(options, answer)
+    return {"approved": choice == options[0] or choice.strip().lower() in YES, "choice": choice}
+
+
+def _choice(question: Question, answer: Any) -> Any:
+    if not question.multiple:
+        return _one_of(question.options, answer)
+    if isinstance(answer, str):
+        answer = [answer]
+    if not isinstance(answer, (list, tuple)):
+        raise BadAnswer(f"expected a list of {_listed(question.options)}")
+    chosen = {_one_of(question.options, one) for one in answer}
+    return [option for option in question.options if option in chosen]
+
+
+def _one_of(options: list[str], answer: Any) -> str:
+    if isinstance(answer, str):
+        if answer in options:
+            return answer
+        folded = [option for option in options if option.strip().lower() == answer.strip().lower()]
+        if len(folded) == 1:
+            return folded[0]
+    raise BadAnswer(f"{answer!r} is none of {_listed(options)}")
+
+
+def _listed(options: list[str]) -> str:
+    return ", ".join(repr(option) for option in options)
+
+
+def _number(question: Question, answer: Any) -> int | float:
+    try:
+        value = float(answer)
+    except (TypeError, ValueError):
+        raise BadAnswer(f"{answer!r} is not a number") from None
+    if isinstance(answer, bool) or not math.isfinite(value):
+        raise BadAnswer(f"{answer!r} is not a number")
+    low, high, step = question.min, question.max, question.step
+    if low is not None and value < low:
+        raise BadAnswer(f"{value:g} is below {low:g}")
+    if high is not None and value > high:
+        raise BadAnswer(f"{value:g} is above {high:g}")
+    if step:
+        count = (value - (low or 0.0)) / step
+        if abs(count - round(count)) > 1e-9 * max(1.0, abs(count)):
+            raise BadAnswer(f"{value:g} is not a step of {step:g} from {low or 0:g}")
+        if float(step).is_integer() and float(low or 0.0).is_integer():
+            return int(value)
+    return value

@@ -1,0 +1,1 @@
+"""Runs the calls of one run: starts, waits, retries, delivers in order."""

@@ -1,0 +1,214 @@
+"""What a call in a body gives: a handle that can be awaited, passed on, or (for a sync tool) read in place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Coroutine, Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NotAwaited
+from ..ids import Key
+from ..record.flow import Node
+from .slots import Seat
+
+if TYPE_CHECKING:  # the engine makes handles and handles call the engine: one noun, two files
+    from .execution import Execution
+    from .places import BodyPlace
+    from .stages import Staging
+
+
+_NO_CONTEXT = contextvars.Context()
+
+
+class CallFuture(asyncio.Future[Any]):
+    """The result of a call. Cancelling it is the body's own decision, which goes on record."""
+
+    handle: CallHandle | None = None
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel the call."""
+        done = super().cancel(msg)
+        if done and self.handle is not None:
+            self.handle.run.dispatch.cancelled(self.handle)
+        return done
+
+    def fail(self, error: BaseException) -> None:
+        """End with `error`. The engine sees to failures that nobody awaits: asyncio need not complain of them."""
+        self.set_exception(error)
+        self.exception()
+
+    # What callers of `create_task` may expect beyond a future.
+
+    def get_name(self) -> str:
+        """The id of the node, where it has one."""
+        return self._name or (self.handle.node_id if self.handle is not None else "") or "call"
+
+    def set_name(self, value: object) -> None:
+        """As `asyncio.Task`."""
+        self._name = str(value)
+
+    _name = ""
+
+    def get_coro(self) -> CallHandle | None:
+        """The call, until it is done."""
+        return self.handle
+
+    def cancelling(self) -> int:
+        """How often it was asked to cancel: a call does so at once."""
+        return int(self.cancelled())
+
+    def uncancel(self) -> int:
+        """A cancelled call stays cancelled."""
+        return self.cancelling()
+
+
+class CallHandle(Coroutine[Any, Any, Any]):
+    """One call of a tool, agent or question in a body. Hashable; works wherever a coroutine does."""
+
+    __slots__ = (
+        "_iterator", "after", "args", "at", "awaited", "callee", "context", "deps", "execution", "fingerprint", "flat",
+        "future", "given", "inner", "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "seat", "staging",
+        "target", "task", "token", "why",
+    )  # fmt: skip
+
+    def __init__(
+        self, run: Execution, place: BodyPlace, target: Any, callee: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self.run, self.place, self.target, self.callee = run, place, target, callee
+        self.args, self.kwargs = args, kwargs
+        self.context = _NO_CONTEXT  # the caller's, once it is to run: what the user set there reaches the callee
+        self.key = Key(b"")
+        self.fingerprint = b""
+        self.given = b""  # a hash of the values of arguments that were calls when it was made
+        self.flat = False  # its arguments are numbers and short texts: nothing in them can change or name a file
+        self.no = 0  # known once its first fact is written
+        self.node: Node | None = None
+        self.node_id = ""
+        self.at = run.at
+        self.deps: list[int] = []
+        self.after: tuple[int, ...] = ()
+        self.execution = 1
+        self.inner: frozenset[int] = frozenset()  # nodes inside it that ran again
+        self.why = ""
+        self.redo = False
+        self.awaited = False
+        self.token = ""
+        self.task: asyncio.Task[Any] | None = None
+        self.staging: Staging | None = None  # the stages of a dual-stage tool, which need no task
+        self.seat: Seat | None = None  # its slots, once it is to run
+        self.future = CallFuture(loop=run.loop)
+        self.future.handle = self
+        self._iterator: Iterator[Any] | None = None
+
+    def pass_on(self, error: BaseException) -> None:
+        """Raise `error` where the call is awaited, with nothing on record: it runs again on resume."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    # -- as a coroutine
+
+    def as_task(self) -> CallFuture:
+        """Its future: somebody will await it."""
+        if not self.awaited:
+            self.awaited = True
+            self.place.loose.pop(self, None)
+        return self.future
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        future = self.as_task()
+        self.run.dispatch.flush()
+        return future.__await__()
+
+    def settled(self) -> None:
+        """It has its result: break the reference cycles, or each call would have to wait for the garbage collector."""
+        self.future.handle = None
+        self.task, self.context, self.seat = None, _NO_CONTEXT, None
+
+    def send(self, value: Any) -> Any:
+        """Go on."""
+        if self._iterator is None:
+            self._iterator = self.__await__()
+        return self._iterator.send(value)  # type: ignore[attr-defined]
+
+    def throw(self, *error: Any) -> Any:
+        """Raise at the await."""
+        if self._iterator is None:
+            self._iterator = self.__await__()
+        return self._iterator.throw(*error)  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        """A call that nobody awaits still runs: there is nothing to close."""
+
+    __hash__ = object.__hash__
+
+    # -- as a value
+
+    def __getitem__(self, key: str) -> Any:
+        return self.run.dispatch.read(self, key)
+
+    def __getattr__(self, key: str) -> Any:
+        if key.startswith("__") or key.startswith("cr_") or key.startswith("gi_"):
+            raise AttributeError(key)
+        return self.run.dispatch.read(self, key)
+
+    def __repr__(self) -> str:
+        state = "done" if self.future.done() else "running" if self.task else "not awaited yet"
+        return f"<call of {self.callee} ({state}): write `await {self.callee}(...)`>"
+
+
+class Reference:
+    """One output of an async call that was not awaited: it can be passed on to another call, or returned."""
+
+    __slots__ = ("handle", "key")
+
+    def __init__(self, handle: CallHandle, key: str) -> None:
+        self.handle, self.key = handle, key
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        outputs = yield from self.handle.__await__()
+        return outputs[self.key]
+
+    def _unread(self, *_: Any, **__: Any) -> Any:
+        raise NotAwaited(self.handle.callee, self.key)
+
+    __bool__ = __len__ = __iter__ = __int__ = __float__ = __index__ = __contains__ = _unread
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _unread
+    __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = __call__ = _unread
+    __format__ = __str__ = _unread
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._unread()
+
+    def __repr__(self) -> str:
+        return f"<output {self.key!r} of {self.handle.callee}, not awaited yet>"
+
+
+def unresolved(value: Any, depth: int = 4) -> list[CallHandle]:
+    """The calls that `value` refers to, directly or in lists, tuples and dicts."""
+    if isinstance(value, CallHandle):
+        return [value]
+    if isinstance(value, Reference):
+        return [value.handle]
+    if depth and isinstance(value, (list, tuple)):
+        return [handle for member in value for handle in unresolved(member, depth - 1)]
+    if depth and type(value) is dict:
+        return [handle for member in value.values() for handle in unresolved(member, depth - 1)]
+    return []
+
+
+def resolve(value: Any, depth: int = 4) -> Any:
+    """`value` with finished calls and references replaced by what they gave: a call with one output by that output."""
+    if isinstance(value, CallHandle):
+        outputs = value.future.result()
+        return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+    if isinstance(value, Reference):
+        return value.handle.future.result()[value.key]
+    if depth and isinstance(value, (list, tuple)):
+        members = [resolve(member, depth - 1) for member in value]
+        return members if isinstance(value, list) else tuple(members)
+    if depth and type(value) is dict:
+        return {key: resolve(member, depth - 1) for key, member in value.items()}
+    return value

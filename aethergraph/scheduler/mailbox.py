@@ -1,0 +1,149 @@
+"""The one mailbox of a run: results, answers, timers and effects enter its bodies here, one at a time.
+
+The next one is delivered only when no callback of the run is ready, live and on replay alike, so a race comes out as
+it did. A live result is appended to the journal and pushed here in one step: mailbox order is journal order. On replay
+the recorded order goes first. A record that nobody claims when the run is quiet is skipped, and stays claimable.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from ..ids import Key
+from ..record.flow import Delivery, Flow
+from .loop import AetherLoop, Pulse
+
+SPIN = 10_000  # a body that never goes quiet still gets its mail after this many of its own callbacks
+
+Deliver = Callable[[int], None]  # called with the position of the delivery
+
+
+class Mailbox:
+    """Delivers. `flush` hands on what the bodies called; `quiet` says that the run is idle and has no mail."""
+
+    def __init__(
+        self,
+        loop: AetherLoop,
+        pulse: Pulse,
+        flow: Flow,
+        flush: Callable[[], None],
+        quiet: Callable[[], None],
+    ) -> None:
+        self._loop, self._pulse, self._flow, self._flush, self._quiet = loop, pulse, flow, flush, quiet
+        self._recorded: deque[Delivery] = deque(flow.order)
+        self._claimed: dict[Key, Deliver] = {}
+        self._skipped: dict[Key, int] = {}
+        self._box: deque[tuple[int, Deliver]] = deque()
+        self._late: deque[tuple[int, Deliver]] = deque()
+        self._held: set[Key] = set()
+        self._taken: set[Key] = set()
+        self._dead: set[int] = set()
+        self._pumping = self.closed = False
+        self._mark = self._base = 0
+
+    @property
+    def replaying(self) -> bool:
+        """Whether recorded deliveries are left."""
+        return bool(self._recorded)
+
+    def claim(self, key: Key, deliver: Deliver) -> None:
+        """Somebody is there for the recorded delivery `key`."""
+        position = self._skipped.pop(key, None)
+        if position is not None:  # it came late: it is next in line, now and on every later replay
+            self._late.append((position, deliver))
+        else:
+            self._claimed[key] = deliver
+        self.kick()
+
+    def unclaim(self, key: Key) -> None:
+        """The claim is withdrawn; the record stays claimable."""
+        self._claimed.pop(key, None)
+
+    def push(self, position: int, deliver: Deliver) -> None:
+        """A live delivery that was appended just now at `position`."""
+        if self._pumping or self._late or self._box or self._recorded or self._pulse.ticks != self._mark:
+            self._box.append((position, deliver))
+        else:  # the last pump found the run quiet, and nothing of it was scheduled since
+            deliver(position)
+        self.kick()
+
+    def hold(self, key: Key) -> None:
+        """The recorded delivery `key` is being made again: wait for it at its place in the order."""
+        self._held.add(key)
+
+    def release(self, key: Key) -> None:
+        """It is there (claimed) or will not come."""
+        self._held.discard(key)
+        self.kick()
+
+    def skip_scope(self, no: int) -> None:
+        """The graph node `no` is reused: what happened inside it is not delivered."""
+        self._dead.add(no)
+
+    def kick(self) -> None:
+        """Flush and deliver as soon as the run is quiet."""
+        if not self._pumping:
+            self._pumping = True
+            self._mark = self._base = self._pulse.ticks
+            self._loop.call_soon(self._pump, context=self._loop.empty)
+
+    def _pump(self) -> None:
+        if self.closed:
+            return
+        self._flush()
+        ticks = self._pulse.ticks
+        if ticks != self._mark and ticks - self._base < SPIN:  # a callback was queued after this one was: again
+            self._mark = ticks
+            self._loop.call_soon(self._pump, context=self._loop.empty)
+            return
+        self._pumping = False
+        if self._late:
+            position, deliver = self._late.popleft()
+            deliver(position)
+            self.kick()
+            return
+        entry = self._next_recorded()
+        if entry is not None and entry.key in self._held:
+            self._quiet()  # live mail waits behind it
+        elif entry is not None:
+            self._recorded.popleft()
+            self._claimed.pop(entry.key)(entry.position)
+            self.kick()  # after the delivery: the callbacks it scheduled are ahead of the next pump
+        elif self._box:
+            position, deliver = self._box.popleft()
+            deliver(position)
+            self.kick()
+        else:
+            self._quiet()
+
+    def _next_recorded(self) -> Delivery | None:
+        """The next recorded delivery that is claimed, or held; those that nobody claims are skipped."""
+        recorded = self._recorded
+        while recorded:
+            entry = recorded[0]
+            if entry.key in self._held:
+                return entry
+            moved = self._flow.positions.get(entry.key) != entry.position
+            if moved or entry.key in self._taken or self._is_dead(entry):
+                recorded.popleft()
+            elif entry.key in self._claimed:
+                return entry
+            else:
+                recorded.popleft()
+                self._skipped[entry.key] = entry.position
+        return None
+
+    def _is_dead(self, entry: Delivery) -> bool:
+        if entry.scope not in self._dead:
+            return False
+        node = self._flow.by_key.get(entry.key)
+        if node is not None:
+            self._dead.add(node.no)
+        return True
+
+    def take(self, key: Key) -> None:
+        """The recorded delivery `key` was consumed in place, without waiting for its turn."""
+        self._claimed.pop(key, None)
+        self._skipped.pop(key, None)
+        self._taken.add(key)

@@ -1,0 +1,1 @@
+"""What lies in the store, and who may write it."""

@@ -1,0 +1,190 @@
+"""Large contents as files named by their sha256: `blobs/ab/cdef...`, durable before anyone refers to them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import secrets
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import DamagedRecord
+from .store import Blob
+
+CHUNK = 1 << 20
+
+
+class DiskBlobs:
+    """A folder of contents. Any number of threads and processes may write the same content at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    def put(self, data: bytes) -> str:
+        """Store `data`; return its digest."""
+        digest = hashlib.sha256(data).hexdigest()
+        if not self._kept(digest, len(data)):
+            self._settle(self._draft([data])[0], digest)
+        return digest
+
+    def put_file(self, path: Path) -> tuple[str, int]:
+        """Store the content of a file, streamed; return digest and size in bytes."""
+        # One pass: a file that changes while it is read must not end up under the digest of something else.
+        with open(path, "rb") as source:
+            draft, digest, size = self._draft(iter(lambda: source.read(CHUNK), b""))
+        if self._kept(digest, size):
+            draft.unlink()
+        else:
+            self._settle(draft, digest)
+        return digest, size
+
+    def get(self, digest: str) -> bytes:
+        """The whole content, verified. Raises DamagedRecord where it is gone or altered."""
+        with self.open(digest) as file:
+            data = file.read()
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise DamagedRecord(f"the content {digest[:12]} ({self._place(digest)})", "it does not have its checksum")
+        return data
+
+    def open(self, digest: str) -> BinaryIO:
+        """The content as a stream, not verified. Raises DamagedRecord where it is gone."""
+        return self.path(digest).open("rb")
+
+    def path(self, digest: str) -> Path:
+        """Where the content lies as a file (read only). Raises DamagedRecord where it is gone."""
+        place = self._place(digest)
+        if not place.is_file():
+            raise DamagedRecord(f"the content {digest[:12]} ({place})", "the file is gone")
+        return place
+
+    def has(self, digest: str) -> bool:
+        """Whether it is there."""
+        return self._place(digest).is_file()
+
+    def keep(self, digest: str) -> bool:
+        """Whether it is there; a collection of garbage leaves it alone for now, as if it had been stored again."""
+        return _refreshed(self._place(digest))
+
+    # ------------------------------------------------------------------ collecting garbage
+
+    def all(self) -> Iterator[Blob]:
+        """Every content, in no order."""
+        for folder in self.folder.glob("[0-9a-f][0-9a-f]"):
+            for place in folder.iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    state = place.stat()
+                    yield Blob(folder.name + place.name, state.st_size, state.st_mtime)
+
+    def move_aside(self, blob: Blob) -> bool:
+        """Take a content away, to be deleted by `empty_trash`; False where it was stored again since it was listed."""
+        place, trash = self._place(blob.digest), self._trash / blob.digest
+        self._trash.mkdir(parents=True, exist_ok=True)
+        try:
+            os.replace(place, trash)
+            if trash.stat().st_mtime <= blob.stored:
+                return True
+            os.replace(trash, place)  # somebody stored it just before it was moved
+        except (FileNotFoundError, PermissionError):  # gone already, or open where open files cannot be moved
+            return False
+        return False
+
+    def empty_trash(self, since: float) -> None:
+        """Delete what was moved aside, and what writers that were killed left before `since`."""
+        left = [*self._trash.glob("*"), *(p for p in self.folder.glob("draft-*") if p.stat().st_mtime < since)]
+        for path in left:
+            with contextlib.suppress(OSError):  # open elsewhere: the next time
+                path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+                path.unlink()
+
+    @property
+    def _trash(self) -> Path:
+        return self.folder / "trash"
+
+    def _place(self, digest: str) -> Path:
+        if len(digest) != 64 or not digest.isalnum():
+            raise DamagedRecord(f"the content name {digest[:80]!r}", "it is no sha256 in hex")
+        return self.folder / digest[:2] / digest[2:]
+
+    def _kept(self, digest: str, size: int) -> bool:
+        """Whether the content is there, whole and durable; a damaged one is to be written again."""
+        place = self._place(digest)
+        try:
+            if place.stat().st_size != size:
+                return False
+            with place.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                    return False
+        except FileNotFoundError:
+            return False
+        if not _refreshed(place):  # collected as garbage just now
+            return False
+        _sync(place.parent)  # whoever wrote it may not have come to that yet
+        return True
+
+    def _draft(self, chunks: Iterable[bytes]) -> tuple[Path, str, int]:
+        """Write a file under a name of its own, to disk; return it with digest and size."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        draft = self.folder / f"draft-{os.getpid()}-{secrets.token_hex(8)}"
+        checksum, size = hashlib.sha256(), 0
+        try:
+            with draft.open("xb", buffering=0) as file:
+                for chunk in chunks:
+                    checksum.update(chunk)
+                    size += len(chunk)
+                    _write(file, chunk)
+                os.fsync(file.fileno())
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        return draft, checksum.hexdigest(), size
+
+    def _settle(self, draft: Path, digest: str) -> None:
+        """Give a draft its final name, read only, so that it is there after a power cut."""
+        place = self._place(digest)
+        draft.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
+        if not place.parent.is_dir():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _sync(self.folder)
+        try:
+            os.replace(draft, place)
+        except PermissionError:
+            # Windows refuses to replace a read-only or open file: then the same content is there already.
+            draft.chmod(stat.S_IRUSR | stat.S_IWUSR)
+            draft.unlink()
+            if not place.is_file():
+                raise
+        _sync(place.parent)
+
+
+def _refreshed(place: Path) -> bool:
+    """Date a file by now; False where it is gone."""
+    try:
+        os.utime(place)
+    except FileNotFoundError:
+        return False
+    except PermissionError:  # Windows does not date a file that is read only
+        place.chmod(stat.S_IRUSR | stat.S_IWUSR)
+        os.utime(place)
+        place.chmod(stat.S_IRUSR)
+    return True
+
+
+def _write(file: io.FileIO, chunk: bytes) -> None:
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename in `folder` durable."""
+    if os.name != "posix":
+        return  # Windows can neither open nor flush a folder; NTFS journals the rename itself
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

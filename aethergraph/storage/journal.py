@@ -1,0 +1,340 @@
+"""The journal: facts of all runs of a process, committed in groups by one writer at a time with full durability.
+
+What is on disk is always a prefix of what was appended. Appending does not wake the writer: a barrier or a quiet run
+does, else a chain would pay two commits a step. With nobody waiting the writer lingers, so that a group can gather.
+Where the disk is fast and the writer sleeps, a barrier commits on the caller's own thread, which saves two thread
+hops a step; it never waits there for a busy database.
+
+A run's batches are rows `j:RUN:NNNNNNNNN`. Each batch checks, in its own transaction, that the run's epoch row is still
+the one this process wrote: that fences a process that was taken for dead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ..engine import Op
+from ..errors import DamagedRecord, JournalBroken
+from ..record import facts as f
+from .store import Store, Transaction
+
+LINGER_S = 0.010  # how long an unhurried group may gather
+INLINE_BELOW_S = 0.001  # commits on the caller's thread only while they take less than this on average
+BATCH_BYTES = 1 << 20  # larger batches are split over rows
+
+ENDS = (f.RunDone, f.RunFailed, f.RunPaused, f.RunCancelled, f.RunContinued)  # of a run, or of a process's part in it
+
+Listener = Callable[[list[f.AnyFact]], None]
+
+
+def row_key(run_id: str, batch: int) -> str:
+    """Where batch `batch` of a run lies."""
+    return f"j:{run_id}:{batch:09d}"
+
+
+def read(store: Store, run_id: str, since: int = 0) -> list[list[f.AnyFact]]:
+    """The batches of a run that are on disk, from batch `since` on.
+
+    Raises:
+        DamagedRecord: a row cannot be decoded; names run and row.
+    """
+    batches: list[list[f.AnyFact]] = []
+    for key, row in store.scan(f"j:{run_id}:", after=row_key(run_id, since - 1) if since else ""):
+        try:
+            batches.append(f.decode(row))
+        except Exception as error:  # msgspec raises several classes on flipped bits
+            raise DamagedRecord(f"row {key} of run {run_id}", str(error)) from error
+    return batches
+
+
+@dataclass(slots=True)
+class _Track:
+    """One run that this process writes."""
+
+    batches: int
+    epoch: bytes
+    lost: Callable[[JournalBroken | None], None]
+    taken: bool = False
+
+
+@dataclass(slots=True)
+class _Follower:
+    """One listener; `early` keeps batches that were committed while the older ones were still being read.
+
+    seen: rows that were read then. A batch is told of after its commit, so one of them may still come.
+    """
+
+    call: Listener
+    early: list[tuple[int, list[f.AnyFact]]] | None = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    seen: int = 0
+
+    def take(self, first: int, batch: list[f.AnyFact]) -> None:
+        with self.lock:
+            if self.early is not None:
+                self.early.append((first, batch))
+            elif first >= self.seen:
+                self.call(batch)
+
+
+class Journal:
+    """Appends facts from any thread; tells when they are on disk."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.commits = 0
+        self._lock = threading.Lock()
+        self._wake = threading.Semaphore(0)
+        self._hurry = threading.Event()
+        self._buffer: list[tuple[str, f.AnyFact | None, Sequence[Op]]] = []
+        self._waiters: list[tuple[int, Callable[[], None]]] = []
+        self._tracks: dict[str, _Track] = {}
+        self._followers: dict[str, list[_Follower]] = {}
+        self._appended = self._committed = 0
+        self._idle, self._stop = True, False
+        self._average_s = 0.0
+        self._broken: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    # ------------------------------------------------------------------ writing
+
+    def open(self, run_id: str, batches: int, epoch: bytes, lost: Callable[[JournalBroken | None], None]) -> None:
+        """Begin to write a run whose `batches` first rows are there.
+
+        `lost` is called when no more of it can be written: with None if another process took it, else with the reason.
+        """
+        with self._lock:
+            self._tracks[run_id] = _Track(batches, epoch, lost)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write, name="aether-journal", daemon=True)
+                self._thread.start()
+
+    def close_run(self, run_id: str) -> None:
+        """No more facts will come for this run."""
+        with self._lock:
+            self._tracks.pop(run_id, None)
+
+    def was_taken(self, run_id: str) -> bool:
+        """Whether another process took this run: what was appended since is not on disk, whatever a barrier says."""
+        track = self._tracks.get(run_id)
+        return track is not None and track.taken
+
+    def append(self, run_id: str, fact: f.AnyFact | None, ops: Sequence[Op] = ()) -> int:
+        """Queue a fact, with rows that belong into its transaction; return its number, for `barrier`.
+
+        Raises:
+            JournalBroken: an earlier commit failed.
+        """
+        with self._lock:
+            if self._broken is not None:
+                raise self._error()
+            self._buffer.append((run_id, fact, ops))
+            self._appended += 1
+            return self._appended
+
+    def barrier(self, number: int, call: Callable[[], None], *, inline: bool = False) -> bool:
+        """True if append `number` is on disk now; else `call` runs in the writer's thread once it is, or once broken.
+
+        Raises:
+            JournalBroken: a commit failed.
+        """
+        with self._lock:
+            if self._broken is not None:
+                raise self._error()
+            if self._committed >= number:
+                return True
+            ours = inline and self._idle and self._average_s < INLINE_BELOW_S
+            if ours:
+                self._idle = False
+            else:
+                self._waiters.append((number, call))
+        if not ours:
+            self._hurry.set()
+            self.nudge()
+            return False
+        self._commit()
+        self._idle = True
+        if self._buffer:  # appended by other threads meanwhile, whose nudge found us busy
+            self.nudge()
+        if self._broken is not None:
+            raise self._error()
+        return True
+
+    def nudge(self) -> None:
+        """Nothing more will come for now: let the writer begin."""
+        if self._idle and self._buffer:
+            with self._lock:
+                idle, self._idle = self._idle, False
+            if idle:
+                self._wake.release()
+
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Block until all that was appended is on disk.
+
+        Raises:
+            JournalBroken: it cannot be written.
+        """
+        done = threading.Event()
+        if not self.barrier(self._appended, done.set):
+            done.wait(timeout_s)
+        if self._broken is not None:
+            raise self._error()
+
+    def close(self) -> None:
+        """Write what is left and stop the writer."""
+        if self._thread is None:
+            return
+        with contextlib.suppress(JournalBroken):
+            self.flush()
+        self._stop = True
+        self._wake.release()
+        self._thread.join()
+        self._thread = None
+
+    def orphaned(self, why: BaseException) -> None:
+        """This process was forked: what was appended is the parent's to write, and its lock may be held for ever."""
+        self._lock, self._broken, self._thread = threading.Lock(), why, None
+        self._buffer, self._waiters = [], []
+
+    def _error(self) -> JournalBroken:
+        error = JournalBroken(str(self.store.folder), f"{type(self._broken).__name__}: {self._broken}")
+        error.__cause__ = self._broken
+        return error
+
+    def _write(self) -> None:
+        try:
+            self._write_until_stopped()
+        finally:
+            self.store.close()  # this thread's connection
+
+    def _write_until_stopped(self) -> None:
+        while True:
+            self._wake.acquire()
+            while True:
+                with self._lock:
+                    if not self._buffer:
+                        self._idle = True
+                        break
+                if not self._waiters and not self._stop:
+                    self._hurry.wait(LINGER_S)
+                self._hurry.clear()
+                self._commit()
+                if self._broken is not None:
+                    break
+            if self._stop or self._broken is not None:
+                return
+
+    def _commit(self) -> None:
+        """Write all that was appended. Only the one who set `_idle` to False may be here."""
+        with self._lock:
+            buffer, self._buffer = self._buffer, []
+            number = self._appended
+        written: list[tuple[str, int, list[f.AnyFact]]] = []
+        fenced: list[_Track] = []
+        if buffer:
+            began = time.perf_counter()
+            try:
+                with self.store.transact() as rows:
+                    written, fenced = self._put(rows, buffer)
+            except BaseException as error:  # noqa: BLE001 (whatever it was, nothing may be acknowledged any more)
+                self._broken = error
+            self._average_s += 0.1 * (time.perf_counter() - began - self._average_s)
+        self._acknowledge(number, written, fenced)
+
+    def _put(
+        self, rows: Transaction, buffer: list[tuple[str, f.AnyFact | None, Sequence[Op]]]
+    ) -> tuple[list[tuple[str, int, list[f.AnyFact]]], list[_Track]]:
+        by_run: dict[str, list[f.AnyFact]] = {}
+        out: set[str] = set()
+        fenced: list[_Track] = []
+        for run_id, fact, ops in buffer:
+            if run_id not in by_run:
+                by_run[run_id] = []
+                track = self._tracks.get(run_id)
+                if track is not None and rows.get(f"e:{run_id}") != track.epoch:
+                    out.add(run_id)
+                    fenced.append(track)
+                    track.taken = True
+            if run_id in out:
+                continue
+            if fact is not None:
+                by_run[run_id].append(fact)
+            for op in ops:
+                op(rows)
+        written = []
+        for run_id, batch in by_run.items():
+            track = self._tracks.get(run_id)
+            if not batch or track is None or run_id in out:
+                continue
+            first = track.batches
+            for part in parts(batch):
+                rows.set(row_key(run_id, track.batches), part)
+                track.batches += 1
+            written.append((run_id, first, batch))
+        return written, fenced
+
+    def _acknowledge(self, number: int, written: list[tuple[str, int, list[f.AnyFact]]], fenced: list[_Track]) -> None:
+        with self._lock:
+            if self._broken is None:
+                self._committed = number
+                self.commits += 1
+            ready = [call for n, call in self._waiters if n <= self._committed or self._broken is not None]
+            if ready:
+                self._waiters = [w for w in self._waiters if w[0] > self._committed and self._broken is None]
+        # A run that is lost hears of it before its waiters go on as if all were well.
+        for track in fenced:
+            track.lost(None)
+        if self._broken is not None:
+            for track in list(self._tracks.values()):
+                track.lost(self._error())
+        # Who waits goes first, but the end of a run is told to those who show it before anyone can act on it.
+        if any(isinstance(batch[-1], ENDS) for _, _, batch in written):
+            self._tell(written)
+            written = []
+        for call in ready:
+            call()
+        self._tell(written)
+
+    def _tell(self, written: list[tuple[str, int, list[f.AnyFact]]]) -> None:
+        if self._broken is None:
+            for run_id, first, batch in written:
+                for follower in list(self._followers.get(run_id, ())):
+                    follower.take(first, batch)
+
+    # ------------------------------------------------------------------ reading along
+
+    def follow(self, run_id: str, call: Listener) -> Callable[[], None]:
+        """Give `call` all facts of a run that are on disk, then each batch as it is committed; return the undo.
+
+        Facts come in order and none twice; later ones in the thread that committed them, so `call` must be quick.
+        """
+        follower = _Follower(call)
+        with self._lock:
+            self._followers.setdefault(run_id, []).append(follower)
+        batches = read(self.store, run_id)
+        with follower.lock:
+            if batches:
+                call([fact for batch in batches for fact in batch])
+            follower.seen = len(batches)
+            early, follower.early = follower.early, None
+            for first, batch in early or ():
+                follower.take(first, batch)
+
+        def unfollow() -> None:
+            with self._lock, contextlib.suppress(KeyError, ValueError):
+                self._followers[run_id].remove(follower)
+
+        return unfollow
+
+
+def parts(batch: list[f.AnyFact]) -> list[bytes]:
+    """`batch` encoded, in as few rows of at most `BATCH_BYTES` as its facts allow."""
+    row = f.encode(batch)
+    if len(row) <= BATCH_BYTES or len(batch) == 1:
+        return [row]
+    middle = len(batch) // 2
+    return parts(batch[:middle]) + parts(batch[middle:])

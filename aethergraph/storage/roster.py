@@ -1,0 +1,150 @@
+"""The rows of runs: what `runs()` lists without reading a journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import msgspec
+
+from ..engine import Op
+from ..errors import UnknownRun
+from ..record.status import RunStatus
+from .store import Store, Transaction
+
+ORDER = "x:"
+
+
+INDEX = "t:"  # rows of the order in time: empty, all is in the key
+INDEXED = "index"  # there once every run is in the index
+PIN = "p:"  # rows of runs that are never collected as garbage
+HEAD = 200  # so many of the newest runs are found by the index
+_END = 1 << 62  # microseconds since the epoch that no run will see
+
+
+class RunRow(msgspec.Struct, frozen=True, array_like=True):
+    """One run as its last owner left it; times in seconds since the epoch, 0 for not yet."""
+
+    run_id: str
+    name: str
+    status: str
+    created: float
+    ended: float = 0.0
+    session: str = ""
+    parent: str = ""
+    nodes: int = 0
+    done: int = 0
+    waiting: int = 0
+    error: str = ""
+    tags: list[str] = []
+    tied: bool = False  # to its parent: cancelled with it
+    chain: str = ""  # the first of the runs that it goes on from
+    successor: str = ""  # the run that goes on from it
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A run in a list. `waiting`: open questions; `live_elsewhere`: another process is running it."""
+
+    run_id: str
+    name: str
+    status: RunStatus
+    created_at: float
+    duration_s: float
+    nodes: int
+    nodes_done: int
+    waiting: int
+    session: str
+    error: str
+    live_elsewhere: bool
+    tags: tuple[str, ...] = ()
+    parent: str = ""  # the run that it was forked from, or that started it
+
+
+def row_key(run_id: str) -> str:
+    """Where the row of a run lies."""
+    return f"r:{run_id}"
+
+
+def index_key(created: float, run_id: str) -> str:
+    """Where a run lies in the order of time, the newest first."""
+    return f"{INDEX}{_END - round(created * 1e6):016x}:{run_id}"
+
+
+def write_op(row: RunRow) -> Op:
+    """Write `row` with a fact."""
+    data = msgspec.msgpack.encode(row)
+
+    def op(rows: Transaction) -> None:
+        rows.set(row_key(row.run_id), data)
+
+    return op
+
+
+def decode(data: bytes) -> RunRow:
+    """A row."""
+    return msgspec.msgpack.decode(data, type=RunRow)
+
+
+def read(store: Store, run_id: str) -> RunRow:
+    """The row of a run.
+
+    Raises:
+        UnknownRun: there is none; names those with a similar id.
+    """
+    data = store.get(row_key(run_id))
+    if data is None:
+        known = [key[2:] for key, _ in store.scan("r:")]
+        raise UnknownRun(run_id, get_close_matches(run_id, known, n=3, cutoff=0.5))
+    return decode(data)
+
+
+def everything(store: Store) -> Iterator[RunRow]:
+    """All rows, newest first. The first of them are found by the index, without reading the others."""
+    head = [key for key, _ in store.scan(INDEX, limit=HEAD)] if store.get(INDEXED) is not None else []
+    seen = set()
+    for key in head:
+        run_id = key.removeprefix(INDEX).partition(":")[2]
+        data = store.get(row_key(run_id))
+        seen.add(run_id)
+        if data is not None:
+            yield decode(data)
+    if not head or len(head) == HEAD:
+        rows = (decode(data) for key, data in store.scan("r:") if key[2:] not in seen)
+        yield from sorted(rows, key=lambda row: row.created, reverse=True)
+
+
+def index(store: Store) -> None:
+    """Put runs of an older version, which knew no index, into it."""
+    if store.get(INDEXED) is not None:
+        return
+    with store.transact() as rows:
+        for _, data in store.scan("r:"):
+            row = decode(data)
+            rows.set(index_key(row.created, row.run_id), b"")
+        rows.set(INDEXED, b"1")
+
+
+# ---------------------------------------------------------------------- orders from other processes
+
+
+def order_op(run_id: str, by: str) -> Op:
+    """Order the process that runs `run_id` to cancel it."""
+    return lambda rows: rows.set(ORDER + run_id, by.encode())
+
+
+def obeyed_op(run_id: str) -> Op:
+    """The run is over: an order to end it has no object any more."""
+
+    def op(rows: Transaction) -> None:
+        if rows.get(ORDER + run_id) is not None:
+            rows.delete(ORDER + run_id)
+
+    return op
+
+
+def orders(store: Store) -> Iterator[tuple[str, str]]:
+    """Runs that are to be cancelled, and by whom."""
+    for key, by in store.scan(ORDER):
+        yield key.removeprefix(ORDER), by.decode()

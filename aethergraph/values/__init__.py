@@ -1,0 +1,1 @@
+"""What goes in and out of nodes: shapes, outputs, previews, and the canonical form that identities are made of."""

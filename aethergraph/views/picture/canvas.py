@@ -1,0 +1,139 @@
+"""What is drawn so far of one run: its state as a person sees it. The modules beside this one draw on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from ...record import facts as f
+from ...record.status import NodeStatus, RunStatus
+from ..groups import Groups
+from ..notes import Notes
+from ..plots import Track
+from ..transcript import Transcript
+from .parts import Ask, Changes, Node, Saved
+
+ALIVE = frozenset({NodeStatus.RUNNING, NodeStatus.WAITING, NodeStatus.READY})
+NOTED = frozenset({"out", "err", "figure", "show", "log"})
+
+
+class Canvas:
+    """The state of one run for views. Not thread-safe: whoever folds and reads from two threads holds a lock."""
+
+    def __init__(self) -> None:
+        self.run_id = self.name = self.definition = self.why = self.session = ""
+        self.status = RunStatus.RUNNING
+        self.nodes: dict[int, Node] = {}
+        self.groups = Groups()
+        self.counts: Counter[NodeStatus] = Counter()
+        self.transcript = Transcript()
+        self.asks: dict[int, Ask] = {}  # what people are asked
+        self.awaited: dict[int, Ask] = {}  # what comes from elsewhere: answers of other systems, signals
+        self.tracks: dict[str, Track] = {}
+        self.artifacts: dict[bytes, Saved] = {}
+        self.body = Notes()  # what the run's own body printed and showed
+        self.inputs = self.outputs = b""
+        self.error: f.Error | None = None
+        self.parent = self.forked_at = ""  # of a fork: whose, and at which node
+        self.epoch = 0
+        self.changed = Changes()
+        self.numbers: dict[bytes, int] = {}  # of nodes, by key
+        self.spent = 0.0  # seconds of the run before it was last opened
+        self.opened = self.last = 0.0  # when it was last opened, and when something last happened, since the epoch
+        self.busy: set[int] = set()  # nodes that are not over
+        self.printed = 0  # characters in all logs
+
+    def changes(self) -> Changes:
+        """What changed since the last call; the transcript keeps its own account."""
+        changes, self.changed = self.changed, Changes()
+        return changes
+
+    # ------------------------------------------------------------------ reading
+
+    def elapsed(self, now: float) -> float:
+        """Seconds that processes had the run open, at the time `now` (seconds since the epoch)."""
+        if not self.opened:
+            return 0.0
+        until = max(now, self.last) if self.status is RunStatus.RUNNING else self.last
+        return self.spent + max(until - self.opened, 0.0)
+
+    @property
+    def title(self) -> str:
+        """The agent's name, and of a fork where it comes from."""
+        if not self.parent:
+            return self.name
+        return f"{self.name} (fork of {self.parent}{f' at {self.forked_at}' if self.forked_at else ''})"
+
+    @property
+    def state(self) -> RunStatus:
+        """`status`, with `WAITING` for a run that has nothing to do but wait for answers."""
+        if self.status is RunStatus.RUNNING and (self.asks or self.awaited) and not self.working:
+            return RunStatus.WAITING
+        return self.status
+
+    @property
+    def working(self) -> bool:
+        """Whether some node is running or about to, other than around a question."""
+        return any(
+            node.status in (NodeStatus.RUNNING, NodeStatus.READY) and not node.asking and node.kind != f.GRAPH
+            for node in map(self.nodes.__getitem__, self.busy)
+        )
+
+    @property
+    def done(self) -> int:
+        """How many nodes gave their outputs, now or earlier."""
+        return self.counts[NodeStatus.DONE] + self.counts[NodeStatus.REUSED]
+
+    def saved_by(self, no: int) -> list[dict[str, Any]]:
+        """Records of the artifacts that node `no` saved."""
+        return [saved.record for saved in self.artifacts.values() if saved.scope == no]
+
+    def drew(self, digest: str) -> bool:
+        """Whether some node, or the body, made the figure of this digest."""
+        notes = [self.body, *(node.notes for node in self.nodes.values() if node.notes is not None)]
+        return any(digest in one.figures for one in notes)
+
+    def owner(self, scope: int) -> str:
+        """What to call the one who said something: a node's id, or "" for the run's own body."""
+        node = self.nodes.get(scope)
+        return node.label if node is not None else ""
+
+    # ------------------------------------------------------------------ moving
+
+    def clock(self, t: float) -> float:
+        """Something happened at `t` (seconds since the epoch); the same as seconds of the run."""
+        self.last = max(self.last, t)
+        return self.spent + max(t - self.opened, 0.0)
+
+    def move(self, node: Node, status: NodeStatus) -> None:
+        """Put `node` into `status`, and count it there."""
+        old = node.status
+        if old is not status:
+            self.groups.of[node.no].move(old, status)
+            self.counts[old] -= 1
+            self.counts[status] += 1
+            node.status = status
+            (self.busy.add if status in ALIVE else self.busy.discard)(node.no)
+            self.changed.head = True
+        self.changed.nodes.add(node.no)
+
+    def notes(self, no: int) -> Notes:
+        """Where to write down what node `no` (0: the body) prints and shows."""
+        node = self.nodes.get(no)
+        if node is None:
+            return self.body
+        if node.notes is None:
+            node.notes = Notes()
+        return node.notes
+
+    def forget(self, no: int) -> None:
+        """Drop what node `no` (0: the body) left behind in an earlier try: it will come again."""
+        node = self.nodes.get(no)
+        if node is None:
+            self.body = Notes()
+        else:
+            node.notes = None
+        self.transcript.supersede(no, NOTED)
+        for track in [track for track in self.tracks.values() if no in track.owners]:
+            track.drop(no)
+            self.changed.tracks[track.name] = 0
