@@ -1,19 +1,34 @@
 // Answers on their way: sent again until the kernel says that they are on disk. The id makes sending twice harmless.
 
-export function createOutbox(store, { wait = 2000, tries = 3, later = setTimeout, cancel = clearTimeout, id = newId } = {}) {
+const SOON = 3; // sends without a reply after which the person is told; it is sent on all the same
+const LONGEST = 60_000; // ms between two sends, however long a kernel is busy
+
+// ms from the `tried`-th send of an answer to the next one
+export function pause(tried, wait) {
+  return tried < SOON ? wait : Math.min(wait * 2 ** (tried - SOON), Math.max(wait, LONGEST));
+}
+
+export function createOutbox(store, { wait = 2000, later = setTimeout, cancel = clearTimeout, id = newId } = {}) {
   const pending = new Map(); // token -> what is under way
   const told = new Set();
   const tell = (token, state, why = "") => told.forEach((listener) => listener(token, state, why));
 
   function post(letter) {
-    letter.tried += 1;
-    if (letter.tried > tries) {
-      pending.delete(letter.token);
-      tell(letter.token, "gone");
-      return;
-    }
+    cancel(letter.timer);
     store.send({ kind: "answer", token: letter.token, value: letter.value, answer_id: letter.id });
-    letter.timer = later(() => post(letter), wait);
+    letter.tried += 1;
+    letter.timer = later(() => {
+      if (letter.tried >= SOON && !letter.late) {
+        letter.late = true;
+        tell(letter.token, "late");
+      }
+      post(letter);
+    }, pause(letter.tried, wait));
+  }
+
+  function drop(letter) {
+    cancel(letter.timer);
+    pending.delete(letter.token);
   }
 
   return {
@@ -21,9 +36,13 @@ export function createOutbox(store, { wait = 2000, tries = 3, later = setTimeout
       told.add(listener);
       return () => told.delete(listener);
     },
+    // Once nothing has come back for a while, another answer may take the place of the one under way.
     send(token, value) {
-      if (pending.has(token)) return;
-      const letter = { token, value, id: id(), tried: 0, timer: 0 };
+      const known = pending.get(token);
+      if (known && !known.late) return;
+      if (known) drop(known);
+      const same = known && JSON.stringify(known.value) === JSON.stringify(value);
+      const letter = { token, value, id: same ? known.id : id(), tried: 0, late: false, timer: 0 };
       pending.set(token, letter);
       tell(token, "sending");
       post(letter);
@@ -31,11 +50,23 @@ export function createOutbox(store, { wait = 2000, tries = 3, later = setTimeout
     acked(message) {
       const letter = pending.get(message.token);
       if (!letter || letter.id !== message.answer_id) return;
-      cancel(letter.timer);
-      pending.delete(message.token);
+      drop(letter);
       tell(message.token, message.why ? "refused" : "saved", message.why);
     },
-    busy: (token) => pending.has(token),
+    // The kernel is heard again after a silence: what it did not hear is sent at once.
+    hurry: () => pending.forEach(post),
+    // Questions that are not open any more need no answer.
+    keep(tokens) {
+      for (const letter of [...pending.values()]) if (!tokens.has(letter.token)) drop(letter);
+    },
+    // The kernel has closed this view: nobody hears it any more.
+    close() {
+      for (const letter of [...pending.values()]) {
+        drop(letter);
+        tell(letter.token, "closed");
+      }
+    },
+    state: (token) => (pending.has(token) ? (pending.get(token).late ? "late" : "sending") : ""),
   };
 }
 

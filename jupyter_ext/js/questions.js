@@ -101,7 +101,7 @@ export function createForm(ask, store) {
   if (draft != null) field.restore(draft);
   say(ask.refused || rest(), Boolean(ask.refused));
 
-  return {
+  const form = {
     element,
     focus: () => field.focus(),
     update(next) {
@@ -114,10 +114,14 @@ export function createForm(ask, store) {
       element.classList.toggle("sent", state === "saved");
       if (state === "sending") say("sending…");
       else if (state === "refused") say(why, true);
-      else if (state === "gone") say(`The kernel does not answer (gone or busy). Run %aether resume ${store.state.head.id}`, true);
+      else if (state === "late") say(`Nothing has come back yet: the kernel is busy or gone. The answer is kept and sent on; if the kernel is gone, run %aether resume ${store.state.head.id}`, true);
+      else if (state === "closed") say(`This view is closed and could not send it. Run %aether show ${store.state.head.id}`, true);
       else say(store.state.head.ticking ? "thank you" : `Saved. Go on with %aether resume ${store.state.head.id}`);
     },
   };
+  const under = store.outbox.state(ask.token); // a second view of the run: an answer may be on its way already
+  if (under) form.told(under);
+  return form;
 }
 
 const FIELDS = {

@@ -51,7 +51,7 @@ export function storeOf(model, outboxOf) {
       model.send(message);
       return true;
     } catch {
-      return false; // the kernel is gone; the outbox says so after its last try
+      return false; // the kernel is gone; the outbox says so in a while
     }
   };
   store.pulse = createPulse(store.send);
@@ -66,18 +66,23 @@ export function storeOf(model, outboxOf) {
 function receive(store, message, buffers, each) {
   const lost = store.pulse.lost();
   store.pulse.heard();
-  if (lost) each("found");
+  if (lost) {
+    store.outbox.hurry();
+    each("found");
+  }
   switch (message.kind) {
     case "patch": {
       const trouble = merge(store.state, message);
       if (trouble === "gap") store.send({ kind: "sync" });
       if (trouble) return;
       store.received = performance.now();
+      if (message.asks) keepOpen(store);
       return each("draw", message);
     }
     case "snap":
       store.state = message.snap;
       store.received = performance.now();
+      keepOpen(store);
       return each("draw", message.snap);
     case "heard": // it says what was sent last: patches that come before the view's code is loaded are lost
       if (message.seq > store.state.seq) store.send({ kind: "sync" });
@@ -86,10 +91,15 @@ function receive(store, message, buffers, each) {
       return store.outbox.acked(message);
     case "closed":
       store.closed = true;
+      store.outbox.close();
       return each("closed");
     default:
       return each(message.kind, message, buffers);
   }
+}
+
+function keepOpen(store) {
+  store.outbox.keep(new Set(store.state.asks.map((ask) => ask.token)));
 }
 
 export function elapsed(store) {

@@ -225,7 +225,7 @@ def test_a_view_whose_kernel_is_gone_says_what_to_type(lab: Lab) -> None:
         notebook.kill_kernel()
         form = view.question("What is the title?")
         form.get_by_role("textbox").press("Enter")
-        expect(form).to_contain_text("Run %aether resume titled-")
+        expect(form).to_contain_text("run %aether resume titled-")
         expect(form.get_by_role("textbox")).to_have_value("to nobody")
 
 

@@ -115,7 +115,36 @@ def test_what_was_typed_is_there_again_after_a_reload(page: Page) -> None:
     assert "secret" not in page.evaluate("JSON.stringify(sessionStorage)")
 
 
-def test_a_kernel_that_does_not_answer_is_named_with_the_command_and_the_text_stays(page: Page) -> None:
+LATE = "Nothing has come back yet: the kernel is busy or gone. The answer is kept and sent on"
+
+
+def test_an_answer_is_sent_on_as_long_as_the_view_lives(page: Page) -> None:
+    page.clock.install()
+    story = Story()
+    story.ask("Under which name?")
+    view = View(page, story)
+    field = page.get_by_role("textbox", name="Under which name?")
+    field.fill("digits")
+    field.press("Enter")
+    page.clock.run_for(5_900)
+    expect(page.locator("form.ask")).to_contain_text("sending")
+    page.clock.run_for(1_000)
+    expect(page.locator("form.ask")).to_contain_text(LATE)
+    expect(page.locator("form.ask")).to_contain_text(f"%aether resume {story.run_id}")
+    expect(field).to_have_value("digits")
+    soon = len(answers(view))
+    page.clock.run_for(3_600_000)
+    hour = len(answers(view)) - soon
+    assert 50 < hour < 80  # once a minute, in the end
+    assert len({message["answer_id"] for message in view.sent("answer")}) == 1
+    ack(view)
+    expect(page.locator("form.ask")).to_contain_text("thank you")
+    said = len(answers(view))
+    page.clock.run_for(600_000)
+    assert len(answers(view)) == said
+
+
+def test_an_answer_that_could_not_be_sent_goes_out_at_once_when_the_kernel_is_heard_again(page: Page) -> None:
     page.clock.install()
     story = Story()
     story.ask("Under which name?")
@@ -124,16 +153,72 @@ def test_a_kernel_that_does_not_answer_is_named_with_the_command_and_the_text_st
     field = page.get_by_role("textbox", name="Under which name?")
     field.fill("digits")
     field.press("Enter")
-    page.clock.run_for(7000)
-    expect(page.locator("form.ask")).to_contain_text(
-        f"The kernel does not answer (gone or busy). Run %aether resume {story.run_id}"
-    )
-    expect(field).to_have_value("digits")
+    page.clock.run_for(120_000)
+    assert answers(view) == []
     page.evaluate("window.dead = false")
-    page.get_by_role("button", name="Send").click()
-    page.clock.run_for(2500)
-    assert answers(view) == ["digits", "digits"]
-    assert len({message["answer_id"] for message in view.sent("answer")}) == 1
+    view.tell({"kind": "heard", "seq": 0})
+    assert answers(view) == ["digits"]
+
+
+def test_while_nothing_comes_back_another_answer_takes_the_place_of_the_first(page: Page) -> None:
+    page.clock.install()
+    story = Story()
+    story.ask("Under which name?")
+    view = View(page, story)
+    field = page.get_by_role("textbox", name="Under which name?")
+    field.fill("digits")
+    field.press("Enter")
+    page.clock.run_for(10_000)
+    first = view.sent("answer")[-1]["answer_id"]
+    field.press("Enter")
+    assert view.sent("answer")[-1]["answer_id"] == first  # the same answer is the same message
+    page.clock.run_for(10_000)
+    field.fill("letters")
+    field.press("Enter")
+    sent = view.sent("answer")[-1]
+    assert sent["value"] == "letters" and sent["answer_id"] != first
+    page.clock.run_for(60_000)
+    assert answers(view)[-1] == "letters"
+
+
+def test_an_answer_whose_question_is_closed_elsewhere_is_not_sent_any_more(page: Page) -> None:
+    page.clock.install()
+    story = Story()
+    asked = story.ask("Under which name?")
+    view = View(page, story)
+    field = page.get_by_role("textbox", name="Under which name?")
+    field.fill("digits")
+    field.press("Enter")
+    story.answer(asked, "other")
+    view.play()
+    said = len(answers(view))
+    page.clock.run_for(600_000)
+    assert len(answers(view)) == said
+
+
+def test_a_second_view_shows_that_an_answer_is_under_way(page: Page) -> None:
+    page.clock.install()
+    story = Story()
+    story.ask("Under which name?")
+    View(page, story)
+    field = page.get_by_role("textbox", name="Under which name?")
+    field.fill("digits")
+    field.press("Enter")
+    page.evaluate("() => void window.show()")
+    expect(page.locator("form.ask").nth(1)).to_contain_text("sending")
+    page.clock.run_for(10_000)
+    expect(page.locator("form.ask").nth(1)).to_contain_text(LATE)
+
+
+def test_a_view_that_is_closed_says_that_it_could_not_send(page: Page) -> None:
+    story = Story()
+    story.ask("Under which name?")
+    view = View(page, story)
+    field = page.get_by_role("textbox", name="Under which name?")
+    field.fill("digits")
+    field.press("Enter")
+    view.tell({"kind": "closed"})
+    expect(page.locator("form.ask")).to_contain_text(f"could not send it. Run %aether show {story.run_id}")
 
 
 def test_a_choice_is_made_with_the_arrow_keys_and_no_key_leaves_the_view(page: Page) -> None:
