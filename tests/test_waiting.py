@@ -176,6 +176,27 @@ def test_a_refused_answer_opens_the_next_round_with_the_reason(store: Store) -> 
     assert waiting.answer(store, "ask-1", "Grace", "a2", now=3.0).value == "Grace"
 
 
+@pytest.mark.parametrize(("kept", "state"), [("Grace", "answered"), ([1], "open")])
+def test_20_no_round_comes_twice_however_a_wait_is_opened_again(store: Store, kept: object, state: str) -> None:
+    """Rules 20 and 21: by its round the owner knows whether a refusal was said already."""
+    put(store, waiting.open_op(row()))
+    waiting.answer(store, "ask-1", "Ada", "a1", now=2.0)
+    put(store, waiting.refuse_op("ask-1", "that name is taken"), waiting.withdraw_op("ask-1"))
+    put(store, waiting.reserve_op(row()))
+    assert waiting.read(store, "ask-1").round == 2  # type: ignore[union-attr]
+    waiting.answer(store, "ask-1", kept, "a2", now=3.0)
+    put(store, waiting.open_op(row()))
+    now = waiting.read(store, "ask-1")
+    assert now is not None and (now.state, now.round) == (state, 2 if state == "answered" else 3)
+
+
+def test_20_a_reserved_wait_that_opens_keeps_its_round(store: Store) -> None:
+    put(store, waiting.open_op(row()), waiting.refuse_op("ask-1", "no"), waiting.withdraw_op("ask-1"))
+    put(store, waiting.reserve_op(row()), waiting.open_op(row()))
+    now = waiting.read(store, "ask-1")
+    assert now is not None and (now.state, now.round) == ("open", 2)
+
+
 def test_refusing_an_unknown_wait_is_an_error(store: Store) -> None:
     with pytest.raises(UnknownWait):
         put(store, waiting.refuse_op("none", "no"))

@@ -71,8 +71,10 @@ def open_op(row: WaitRow) -> Op:
 
     def op(transaction: Transaction) -> None:
         old = _load(row.token, transaction.get(PREFIX + row.token))
-        if old is None or old.state == "reserved":
+        if old is None:
             _save(transaction, row)
+        elif old.state == "reserved":
+            _save(transaction, msgspec.structs.replace(row, round=old.round))
         elif old.state == "kept":
             _save(transaction, _taken_up(row, old))
         elif not _asks_the_same(old.question, row.question):
@@ -96,7 +98,8 @@ def reserve_op(row: WaitRow) -> Op:
     def op(transaction: Transaction) -> None:
         old = _load(row.token, transaction.get(PREFIX + row.token))
         if old is None or old.state == "withdrawn":
-            _save(transaction, msgspec.structs.replace(row, state="reserved"))
+            round_ = row.round if old is None else old.round  # no round comes twice: it tells which refusals were said
+            _save(transaction, msgspec.structs.replace(row, state="reserved", round=round_))
 
     return op
 
@@ -296,7 +299,7 @@ def _kept(row: WaitRow, value: Any, answer_id: str, now: float) -> WaitRow:
 def _taken_up(row: WaitRow, kept: WaitRow) -> WaitRow:
     """The question of `row` opens where an answer is kept: it is taken if it fits, else refused with the reason."""
     try:
-        return _answered(row, kept.value, kept.answer_id, kept.answered_at)
+        return _answered(msgspec.structs.replace(row, round=kept.round), kept.value, kept.answer_id, kept.answered_at)
     except BadAnswer as error:
         return msgspec.structs.replace(row, round=kept.round + 1, refused=error.why)
 
