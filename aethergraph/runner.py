@@ -24,7 +24,7 @@ __all__ = ["answer", "gc", "load_run", "resume", "run", "run_async", "runs", "si
 def _bound(target: Any, inputs: Mapping[str, Any] | None, named: dict[str, Any]) -> tuple[Agent, dict[str, Any]]:
     target = as_agent(target)
     if isinstance(target, StaticGraph):
-        target.build()  # what is wrong with it is told before there is a run
+        target.built()  # what is wrong with it is told before there is a run
     if inputs is not None and not isinstance(inputs, Mapping):
         raise TypeError(f"inputs are a dict by name, got {type(inputs).__name__}; or write {target.name}(x=...)")
     return target, target.bind((), {**(inputs or {}), **named})

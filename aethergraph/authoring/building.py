@@ -84,7 +84,7 @@ class Builder:
             if builder.agent is target:
                 refuse(f"{target.name} calls itself, so its outputs cannot be read from it: declare outputs=", where)
             builder = builder.outer
-        return tuple(target.build().outputs)
+        return tuple(target.built().outputs)
 
     def _check_arguments(self, target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], where: str) -> None:
         signature = self._signatures.get(id(target))

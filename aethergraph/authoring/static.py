@@ -14,6 +14,7 @@ from ..graphs.graph import TaskGraph
 from ..values.arguments import checks
 from ..values.shapes import location
 from .building import BUILDING, build
+from .keeping import Kept
 from .reactive import Agent
 from .walking import walk
 
@@ -46,7 +47,8 @@ class StaticGraph(Agent):
                 f"{self.name} takes {self.context_name}, but a static graph has none: give it to the tools that need it"
             )
             raise GraphBuildError(what, where=where)
-        self.on_error, self._function, self._where = on_error, fn, where
+        self.on_error, self.function, self._where = on_error, fn, where
+        self._kept = Kept()
         self.signature = _signature(self.signature, inputs, where)
         self.inputs = tuple(self.signature.parameters)
         self._checks = checks(self.signature)
@@ -70,7 +72,11 @@ class StaticGraph(Agent):
             GraphBuildError: the function does what cannot be done with references; names file and line.
         """
         defaults = {p.name: p.default for p in self.signature.parameters.values() if p.default is not p.empty}
-        return build(self, self._function, defaults, self._where)
+        return build(self, self.function, defaults, self._where)
+
+    def built(self) -> TaskGraph:
+        """As `build`, or the graph of last time where nothing that the function reads has changed; see `keeping`."""
+        return self._kept.graph(self)
 
     def spec(self) -> dict[str, Any]:
         """The graph as plain data."""
@@ -82,7 +88,7 @@ class StaticGraph(Agent):
 
     def validity(self) -> bytes:
         """The fingerprint of the function that builds it, and of all the user's code that this uses."""
-        return fingerprint.code(self._function).digest[:8]
+        return fingerprint.code(self.function).digest[:8]
 
     def __repr__(self) -> str:
         return f"<static graph {self.name}({', '.join(self.inputs)})>"
@@ -93,7 +99,7 @@ def _body(graph: StaticGraph, fn: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(fn)
     async def body(*args: Any, **kwargs: Any) -> dict[str, Any] | None:
-        return await walk(graph.build(), graph.bind(args, kwargs), on_error=graph.on_error)
+        return await walk(graph.built(), graph.bind(args, kwargs), on_error=graph.on_error)
 
     return body
 
