@@ -8,7 +8,7 @@ from typing import Any
 from aethergraph.record.facts import GRAPH
 from aethergraph.views.groups import Group
 from aethergraph.views.labels import clean, line
-from aethergraph.views.picture import Node, Picture, error_text
+from aethergraph.views.picture import Node, Picture, error_text, tried
 from aethergraph.views.scene import shown
 
 from .patches import arguments, artifact, outputs
@@ -44,7 +44,7 @@ def _node(picture: Picture, node: Node, source: str) -> Json:
         "status": shown(node).value,
         "began": node.began,
         "ended": node.ended,
-        "attempt": node.attempt,
+        "tried": tried(node),
         "execution": node.execution,
         "inputs": arguments(node.args),
         "outputs": outputs(node.value),

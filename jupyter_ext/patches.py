@@ -13,7 +13,7 @@ from aethergraph.storage import codec
 from aethergraph.views.drawing import ICONS
 from aethergraph.views.labels import clean, cut, line
 from aethergraph.views.notes import settled
-from aethergraph.views.picture import Ask, Changes, Node, Picture, plain
+from aethergraph.views.picture import Ask, Changes, Node, Picture, plain, tried
 from aethergraph.views.plots import thin
 from aethergraph.views.scene import Scene, face, scene
 from aethergraph.views.transcript import Entry
@@ -114,6 +114,7 @@ def head(picture: Picture, now: float, *, live: bool) -> Json:
         "reused": picture.counts[NodeStatus.REUSED],
         "failed": picture.counts[NodeStatus.FAILED],
         "elapsed": round(picture.elapsed(now), 2),
+        "now": round(now, 2),
         "ticking": status in (RunStatus.RUNNING, RunStatus.WAITING),
         "bar": None if bar is None else [line(bar.title)[:60], line(bar.sub)[:60], bar.fraction],
     }
@@ -131,7 +132,7 @@ def _shape(placed: Scene) -> dict[str, Json]:
 
 def peek(node: Node) -> Json:
     """Short texts that travel with a node, so that a click works while the kernel is busy."""
-    return [arguments(node.args), outputs(node.value), node.attempt, len(node.failures)]
+    return [arguments(node.args), outputs(node.value), tried(node)]
 
 
 def arguments(payload: bytes) -> list[list[str]]:
@@ -166,7 +167,7 @@ def ask(one: Ask) -> Json:
         "options": question.options,
         "channel": question.channel,
         "refused": clean(one.refused),
-        "since": round(one.since, 2),
+        "asked": round(one.asked, 2),
         "round": one.round,
     }
 

@@ -200,7 +200,8 @@ def _nodes(picture: Picture, placed: Scene, limit: int) -> Iterator[str]:
 
 def _facts(picture: Picture, node: Node) -> str:
     known = detail(picture, None, node.no, node.no, "")
-    rows = [f"{shown(node).value}" + (f" in {duration(node.ended - node.began)}" if node.ended is not None else "")]
+    took = f" in {duration(node.ended - node.began)}" if node.ended is not None else ""
+    rows = [f"{shown(node).value}{took}" + (f", {known['tried']}" if known["tried"] else "")]
     for name in ("inputs", "outputs"):
         rows += [f"{name}: {f'{what} = ' if what else ''}{text[:160]}" for what, text in known[name]]
     rows += known["failures"] + [text for text in (known["error"][:600], known["why"], known["volatile"]) if text]

@@ -66,9 +66,9 @@ class Story:
         error = f.Error("builtins", "KeyError", message, traceback=text, notes=list(notes))
         self.put(f.NodeDone(no, False, b"", self.t, error))
 
-    def attempt_failed(self, no: int, attempt: int, message: str = "busy") -> None:
+    def attempt_failed(self, no: int, attempt: int, message: str = "busy", most: int = 0) -> None:
         error = f.Error("builtins", "OSError", message)
-        self.put(f.AttemptFailed(no, attempt, error, 0.5, self.t))
+        self.put(f.AttemptFailed(no, attempt, error, 0.5, self.t, most))
 
     def note(self, no: int, kind: str, **data: Any) -> None:
         self.put(f.Noted(no, kind, msgspec.msgpack.encode(data), self.t))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from aethergraph.record import facts as f
+from aethergraph.record import schema
 from aethergraph.record.status import NodeStatus, RunStatus
-from aethergraph.views.picture import HIDDEN, Picture, answer_text
+from aethergraph.views.picture import HIDDEN, Picture, answer_text, tried
 from tests.story import Story
 
 
@@ -82,6 +84,19 @@ def test_a_failed_attempt_is_kept_and_the_node_goes_on(story: Story) -> None:
     story.attempt_failed(no, 1)
     node = story.picture().nodes[no]
     assert (node.status, node.attempt, len(node.failures)) == (NodeStatus.RUNNING, 2, 1)
+
+
+def test_attempts_are_told_with_their_most_and_counted_on_after_a_kill(story: Story) -> None:
+    no, first = story.node("fit"), story.node("load")
+    assert tried(story.picture().nodes[no]) == ""
+    story.attempt_failed(no, 1, most=3)
+    story.open(2)
+    story.again(no, execution=1)
+    assert tried(story.picture().nodes[no]) == "attempt 2 of 3"
+    story.put(f.NodeDone(no, True, b"", story.t, attempt=2))
+    assert tried(story.picture().nodes[no]) == "attempt 2 of 3"
+    story.again(no, execution=2)
+    assert tried(story.picture().nodes[no]) == tried(story.picture().nodes[first]) == ""
 
 
 def test_points_of_a_failed_attempt_go(story: Story) -> None:
@@ -168,6 +183,21 @@ def test_a_refused_answer_leaves_the_question_open_with_the_reason(story: Story)
     story.put(f.WaitRefused(no, 2, "not even", story.t))
     ask = story.picture().asks[no]
     assert (ask.refused, ask.round) == ("not even", 2)
+
+
+def test_a_question_is_as_old_as_its_first_asking_also_after_a_resume_and_a_refusal(story: Story) -> None:
+    no = story.ask("How many?", "number")
+    asked = story.t
+    opened = next(fact for fact in story.facts if isinstance(fact, f.WaitOpened))
+    story.wait(3600)
+    story.open(2)
+    story.put(msgspec.structs.replace(opened, t=story.t))
+    story.wait(5)
+    story.put(f.WaitRefused(no, 2, "not even", story.t), msgspec.structs.replace(opened, t=story.t, round=2))
+    assert story.picture().asks[no].asked == asked
+    other = schema.encode(schema.Question("number", "How many, now that the code has changed?"))
+    story.put(msgspec.structs.replace(opened, t=story.t, question=other))
+    assert story.picture().asks[no].asked == story.t
 
 
 def test_a_withdrawn_question_goes(story: Story) -> None:

@@ -118,7 +118,9 @@ def test_faces_say_what_matters() -> None:
     assert look(picture, done).sub == "2.0 s \u00b7 0.987"
     assert look(picture, failed).sub == "KeyError: no such key"
     assert (look(picture, bar).sub, look(picture, bar).fraction) == ("epoch 3", 0.75)
-    assert look(picture, retry).sub == "attempt 2"
+    assert look(picture, retry).sub == "attempt 2"  # a store of an earlier version does not say of how many
+    story.attempt_failed(retry, 2, most=4)
+    assert look(story.picture(), retry).sub == "attempt 3 of 4"
     assert look(picture, plain).sub == "running"
     story.open(2)
     assert look(story.picture(), done).sub == "reused \u00b7 0.987"

@@ -138,6 +138,7 @@ class AttemptFailed(Fact, frozen=True, array_like=True, gc=False, tag=5):
     error: Error
     retry_in_s: float
     t: float
+    most: int = 0  # attempts that there are at most; 0: not recorded
 
 
 class CallCancelled(Fact, frozen=True, array_like=True, gc=False, tag=6):

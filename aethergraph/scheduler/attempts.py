@@ -294,9 +294,11 @@ class Attempts:
         run = self._run
         if handle.node is None:
             run.dispatch.node_started(handle)
-        pause = self._policy(handle).pause(attempt, handle.key)
+        policy = self._policy(handle)
+        pause = policy.pause(attempt, handle.key)
         mark(error, handle.no, f"in node {handle.node_id} of run {run.run_id}")
-        run.fact(f.AttemptFailed(handle.no, attempt, describe(error, run.codec.dump), pause, run.clock()))
+        error_ = describe(error, run.codec.dump)
+        run.fact(f.AttemptFailed(handle.no, attempt, error_, pause, run.clock(), policy.max_attempts))
         run.journal.nudge()
         return pause
 

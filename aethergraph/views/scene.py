@@ -16,7 +16,7 @@ from ..record.status import NodeStatus
 from .groups import Group, finished, overall
 from .labels import cut, duration, line, width
 from .layout import Layout, Point, layout
-from .picture import Node, Picture, error_text
+from .picture import Node, Picture, error_text, tried
 
 HEIGHT, SMALLEST, WIDEST = 44, 104, 210
 FRAMED = 12  # a nested graph of more boxes is one box
@@ -339,7 +339,7 @@ def _gave(node: Node, outputs: Outputs) -> str:
 
 def _doing(node: Node) -> str:
     if node.failures:
-        return f"attempt {node.attempt}"
+        return tried(node)
     bar = node.notes.bar() if node.notes else None
     if bar is not None:
         return line(bar.sub or bar.title) or "running"

@@ -1,7 +1,7 @@
 // Draws boxes and paths where Python placed them.
 
-import { html, set, svg } from "./dom.js";
-import { WORDS } from "./store.js";
+import { clock, html, set, svg } from "./dom.js";
+import { age, WORDS } from "./store.js";
 
 const NARROWEST = 0.7; // a graph is shrunk to fit, but not below this
 const HIGHEST = 430; // pixels of the part of a graph that is seen at once
@@ -127,8 +127,10 @@ export function createGraph({ store, open }) {
     if (label) set(box.label, "text", label); // it counts the nodes of the box
     set(box.group, "class", `node ${box.kind} ${status}${key === selected ? " selected" : ""}`);
     set(box.shape, "d", store.state.icons[status] ?? "");
-    set(box.sub, "text", sub);
-    set(box.group, "aria-label", `${box.label.textContent}: ${WORDS[status]}${sub ? `, ${sub}` : ""}`);
+    const ask = status === "waiting" && box.count < 2 ? store.state.asks.find((one) => one.no === key) : undefined;
+    set(box.sub, "text", ask ? opened(ask) : sub);
+    // What ticks is not told: it would be read out again and again.
+    set(box.group, "aria-label", `${box.label.textContent}: ${WORDS[status]}${sub && !ask ? `, ${sub}` : ""}`);
     if (!box.bar) return;
     const shown = fraction != null;
     set(box.bar, "visibility", shown ? "visible" : "hidden");
@@ -136,6 +138,15 @@ export function createGraph({ store, open }) {
     if (!shown) return;
     set(box.bar.firstChild, "width", box.wide - 20);
     set(box.bar.lastChild, "width", Math.round((box.wide - 20) * fraction));
+  }
+
+  const opened = (ask) => `open for ${clock(age(store, ask))}`;
+
+  function tick() {
+    for (const ask of store.state.asks) {
+      const box = boxes.get(`${ask.no}`);
+      if (box?.count < 2 && store.state.faces[ask.no]?.[0] === "waiting") set(box.sub, "text", opened(ask));
+    }
   }
 
   function select(key) {
@@ -196,6 +207,7 @@ export function createGraph({ store, open }) {
     element,
     select,
     reveal,
+    tick,
     stop: () => resized.disconnect(),
     label: (key) => (boxes.get(`${key}`) ?? boxes.get(`${key}f`))?.label.textContent ?? "",
     focus: (key) => (boxes.get(`${key}`) ?? boxes.get(`${key}f`))?.group.focus(),

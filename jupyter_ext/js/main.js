@@ -99,6 +99,7 @@ function render({ model, el }) {
     const disconnected = Boolean(root.closest(".jupyter-widgets-disconnected"));
     if (store.pulse.beat(store.state.head.ticking, disconnected)) bar.draw();
     bar.tick();
+    graph.tick();
     if (tabs.chosen() === "Timeline" && store.state.head.ticking) timeline.draw();
   }, 1000);
   requestAnimationFrame(() => graph.reveal());

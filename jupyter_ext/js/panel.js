@@ -78,8 +78,8 @@ export function createPanel({ store, pictures, label, closed, open, widen }) {
   function oneParts(face, known) {
     const status = known?.status ?? face[0];
     const [began, ended] = known ? [known.began, known.ended] : [face[3], face[4]];
-    const [inputs, outputs, attempt, failed] = known ? [known.inputs, known.outputs, known.attempt, known.failures.length] : ((!shown.no && face[5]) || [[], [], 1, 0]);
-    const words = [WORDS[status] + (ended != null && status !== "reused" ? ` in ${span(ended - began)}` : ""), attempt > 1 || failed ? `attempt ${Math.max(attempt, failed + 1)}` : "",
+    const [inputs, outputs, tried] = known ? [known.inputs, known.outputs, known.tried] : ((!shown.no && face[5]) || [[], [], ""]);
+    const words = [WORDS[status] + (ended != null && status !== "reused" ? ` in ${span(ended - began)}` : ""), tried,
       known?.execution > 1 ? `run ${known.execution} of it` : ""];
     const list = html("dl");
     const rows = (name, values) => values.forEach(([what, text], i) => list.append(html("dt", {}, i ? "" : name), html("dd", { title: text }, what ? `${what} = ${text}` : text)));

@@ -102,6 +102,11 @@ function keepOpen(store) {
   store.outbox.keep(new Set(store.state.asks.map((ask) => ask.token)));
 }
 
+// Seconds since a question was asked, by the kernel's clock; it goes on while nobody has the run open.
+export function age(store, ask) {
+  return store.state.head.now - ask.asked + (performance.now() - store.received) / 1000;
+}
+
 export function elapsed(store) {
   const { head } = store.state;
   const until = store.pulse.lost() ? store.pulse.heardAt() * 1000 : performance.now();

@@ -52,6 +52,7 @@ def test_19_a_tool_is_tried_again_and_each_attempt_is_on_record(lab: Lab) -> Non
     assert run.result(LIMIT_S)["result"][0] == 3
     failed = [fact for fact in lab.facts(run) if isinstance(fact, f.AttemptFailed)]
     assert [(fact.attempt, fact.error.qualname) for fact in failed] == [(1, "ConnectionError"), (2, "ConnectionError")]
+    assert [fact.most for fact in failed] == [4, 4]
     assert 0.0005 <= failed[0].retry_in_s <= 0.0015 and 0.001 <= failed[1].retry_in_s <= 0.003
 
 

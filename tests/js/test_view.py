@@ -656,6 +656,37 @@ def test_pictures_are_asked_for_once_and_shown(page: Page) -> None:
     expect(page.locator(".talk img")).to_have_count(2)
 
 
+def test_a_retried_node_says_which_attempt_of_how_many(page: Page) -> None:
+    story = Story()
+    fit = story.node("fit")
+    story.attempt_failed(fit, 1, most=3)
+    view = View(page, story)
+    expect(page.get_by_role("button", name="fit: running, attempt 2 of 3")).to_be_visible()
+    story.put(f.NodeDone(fit, True, b"", story.t, attempt=2))
+    view.play()
+    page.get_by_role("button", name="fit: done").click()
+    expect(page.locator(".side .state")).to_have_text("done in 0.0 s \u00b7 attempt 2 of 3")
+
+
+def test_an_open_question_says_how_long_it_has_been_open_and_ticks(page: Page) -> None:
+    page.clock.install()
+    story = Story()
+    story.ask("Which?")
+    story.wait(70)
+    story.open(2)  # an hour later, say: nobody had the run open meanwhile
+    view = View(page, story)
+    box = page.get_by_role("button", name="ask: Which?: waiting for you", exact=True)
+    expect(box.locator(".sub")).to_have_text("open for 1:10")
+    page.clock.run_for(12_000)
+    expect(box.locator(".sub")).to_have_text("open for 1:22")
+    story.wait(20)
+    story.tool("load")
+    view.play()
+    expect(box.locator(".sub")).to_have_text("open for 1:30")
+    page.clock.run_for(1_500)
+    expect(box.locator(".sub")).to_have_text("open for 1:31")
+
+
 @pytest.mark.parametrize("tab", ["Graph", "Timeline", "Plots", "Artifacts"])
 def test_markup_is_text_in_every_part(page: Page, tab: str) -> None:
     from aethergraph.views.scene import scene

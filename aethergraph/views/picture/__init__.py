@@ -16,9 +16,9 @@ from typing import Any
 from ...record import facts as f
 from . import course, effects, forks, nodes, questions
 from .canvas import Canvas
-from .parts import HIDDEN, Ask, Changes, Node, Saved, answer_text, error_text, plain
+from .parts import HIDDEN, Ask, Changes, Node, Saved, answer_text, error_text, plain, tried
 
-__all__ = ["HIDDEN", "Ask", "Changes", "Node", "Picture", "Saved", "answer_text", "error_text", "plain"]
+__all__ = ["HIDDEN", "Ask", "Changes", "Node", "Picture", "Saved", "answer_text", "error_text", "plain", "tried"]
 
 
 def _unseen(canvas: Canvas, fact: f.AnyFact) -> None:

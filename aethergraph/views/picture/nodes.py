@@ -70,8 +70,9 @@ def _again(canvas: Canvas, node: Node, fact: f.NodeStarted) -> None:
     canvas.forget(node.no)
     node.args, node.deps, node.after, node.why = fact.args, fact.deps, fact.after, fact.why
     node.began, node.ended, node.value, node.error = canvas.clock(fact.t), None, b"", None
-    node.execution, node.attempt, node.failures, node.volatile = fact.execution, 1, [], ""
-    node.epoch = canvas.epoch
+    if fact.execution != node.execution:  # one that was in flight counts its attempts on
+        node.attempt, node.failures = 1, []
+    node.execution, node.volatile, node.epoch = fact.execution, "", canvas.epoch
     canvas.move(node, NodeStatus.RUNNING)
 
 

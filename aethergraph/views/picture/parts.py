@@ -53,12 +53,15 @@ class Node:
 
 @dataclass(slots=True, eq=False)
 class Ask:
-    """An open question. `refused` says why the last answer was not taken; `channel` where it is asked."""
+    """An open question. `refused` says why the last answer was not taken; `asked` when it was first asked.
+
+    `asked` and `deadline` are seconds since the epoch: a question stays open while nobody has the run open.
+    """
 
     no: int
     token: str
     question: schema.Question
-    since: float
+    asked: float
     deadline: float
     round: int
     refused: str = ""
@@ -91,6 +94,15 @@ class Changes:
 def error_text(error: f.Error) -> str:
     """`KeyError: no such key`."""
     return f"{error.qualname}: {error.message}"
+
+
+def tried(node: Node) -> str:
+    """`attempt 2 of 3` for a node that failed before; else ""."""
+    attempt = max(node.attempt, len(node.failures) + 1)
+    if attempt < 2:
+        return ""
+    most = node.failures[-1].most if node.failures else 0
+    return f"attempt {attempt} of {most}" if most >= attempt else f"attempt {attempt}"
 
 
 def answer_text(value: Any) -> str:

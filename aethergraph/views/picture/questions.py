@@ -20,7 +20,8 @@ def _wait_opened(canvas: Canvas, fact: f.WaitOpened) -> None:
     node.label = name if question.kind == "timer" else f"{'ask' if for_people else node.callee}: {name}"
     old = canvas.asks.pop(fact.no, None) or canvas.awaited.pop(fact.no, None)
     since = canvas.clock(fact.t)
-    ask = Ask(fact.no, fact.token, question, since, fact.deadline, fact.round, old.refused if old else "")
+    asked = old.asked if old is not None and old.question == question else fact.t  # resumed, or refused: still open
+    ask = Ask(fact.no, fact.token, question, asked, fact.deadline, fact.round, old.refused if old else "")
     (canvas.asks if for_people else canvas.awaited)[fact.no] = ask
     scope = canvas.nodes.get(node.scope)
     if old is None and scope is not None:
