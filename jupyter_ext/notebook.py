@@ -17,6 +17,8 @@ from aethergraph.lifecycle import hub
 from aethergraph.record.schema import Question, check
 from aethergraph.storage import waiting
 
+from .below import asked_below
+
 PATIENCE_S = 1.0
 PLACE: ContextVar[str | None] = ContextVar("PLACE", default=None)  # which cell a view acts for; None in a cell itself
 SHOWN: ContextVar[bool] = ContextVar("SHOWN", default=False)  # what starts now has a view already
@@ -104,7 +106,8 @@ def ask_while_blocked(question: Question, token: str, refused: str = "") -> Any:
     row = waiting.read(hub.current().store, token)
     if row is None or row.state != "open":
         return None  # a script, or somebody elsewhere, was faster
-    return ask_by_stdin(question, token, refused)
+    with asked_below(token):
+        return ask_by_stdin(question, token, refused)
 
 
 def _heard_soon() -> bool:

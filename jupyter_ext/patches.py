@@ -18,6 +18,8 @@ from aethergraph.views.plots import thin
 from aethergraph.views.scene import Scene, face, scene
 from aethergraph.views.transcript import Entry
 
+from .below import is_asked_below
+
 TALK = 300  # entries of the transcript that a view holds
 POINTS = 1_000  # points of one track in a snapshot
 _PREVIEW = 200
@@ -31,6 +33,7 @@ class Teller:
     def __init__(self, picture: Picture) -> None:
         self.picture = picture
         self.seq = 0
+        self.renew_asks = False  # something about the questions has changed that is not in the picture
         self._scene: Scene | None = None
 
     @property
@@ -68,7 +71,8 @@ class Teller:
         if changes.shape:
             keys |= self.scene.boxes.keys()
         patch["faces"] = {str(key): self._face(key) for key in sorted(keys) if key in self.scene.boxes}
-        if changes.asks:
+        if changes.asks or self.renew_asks:
+            self.renew_asks = False
             patch["asks"] = [ask(one) for one in picture.asks.values()]
         if changes.artifacts:
             patch["artifacts"] = artifacts(picture)
@@ -169,6 +173,7 @@ def ask(one: Ask) -> Json:
         "refused": clean(one.refused),
         "asked": round(one.asked, 2),
         "round": one.round,
+        "below": is_asked_below(one.token),
     }
 
 

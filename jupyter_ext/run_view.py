@@ -21,7 +21,7 @@ import traitlets
 from aethergraph.lifecycle import hub
 from aethergraph.record.status import RunStatus
 
-from . import following, lane, notebook
+from . import below, following, lane, notebook
 from .following import Follower, StaticView
 from .patches import Json, Teller
 from .serving import Service
@@ -106,6 +106,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         super().__init__(uid=uuid.uuid4().hex)
         lane.OWN.add(self.model_id)
         self.on_msg(self._hear)
+        below.listeners.append(self._asked_below)
 
     def show(self) -> None:
         """Publish widget and static copy in the current cell."""
@@ -122,6 +123,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
             return
         self._shut = True
         self._unfollow()
+        below.listeners.remove(self._asked_below)
         THREAD.forget(self._flush)
         THREAD.forget(self._repeat)
         self._of.publish()
@@ -135,6 +137,18 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         self._of.take(facts)
         if not self._shut:
             THREAD.at(self._flush, self._next)
+
+    def _asked_below(self, token: str) -> None:
+        """An input line below the cell asks, or no longer asks, for the answer to `token`: its form is told."""
+
+        def tell() -> None:
+            with self._of.lock:
+                self._of.fold()
+                self._teller.renew_asks = any(ask.token == token for ask in self._of.picture.asks.values())
+            if self._teller.renew_asks and not self._shut:
+                self._flush()
+
+        THREAD.post(tell)
 
     def _snapshot(self) -> Json:
         with self._of.lock:

@@ -5,6 +5,7 @@ import { drafts } from "./outbox.js";
 
 const LONG = 280; // characters of a prompt that is read like a text, not like a title
 const MANY = 12; // options from which on they are searched
+const BELOW = "asked in the input line below the cell";
 const CROWD = 3; // questions from which on their number is told
 
 export function createQuestions({ store, root }) {
@@ -64,6 +65,7 @@ export function createForm(ask, store) {
   const element = html("form", { class: "ask", "aria-labelledby": `q-${ask.token}`, novalidate: true }, legend, row);
   const buttons = () => element.querySelectorAll("button");
   let round = ask.round;
+  let below = false; // asked in the input line below the cell: an answer from here cannot arrive
   const rest = () => field.hint;
 
   function say(text, bad = false) {
@@ -101,15 +103,28 @@ export function createForm(ask, store) {
   if (draft != null) field.restore(draft);
   say(ask.refused || rest(), Boolean(ask.refused));
 
+  function askBelow(on) {
+    if (below === on) return;
+    below = on;
+    for (const control of element.querySelectorAll("button, input")) control.disabled = on;
+    element.classList.toggle("below", on);
+    const under = store.outbox.state(ask.token);
+    if (on) say(BELOW);
+    else if (under) form.told(under);
+    else say(rest());
+  }
+
   const form = {
     element,
     focus: () => field.focus(),
     update(next) {
+      askBelow(next.below);
       if (next.round === round) return;
       round = next.round;
       say(next.refused, true);
     },
     told(state, why) {
+      if (below) return;
       for (const button of buttons()) button.disabled = state === "sending";
       element.classList.toggle("sent", state === "saved");
       if (state === "sending") say("sending…");
@@ -121,6 +136,7 @@ export function createForm(ask, store) {
   };
   const under = store.outbox.state(ask.token); // a second view of the run: an answer may be on its way already
   if (under) form.told(under);
+  askBelow(Boolean(ask.below));
   return form;
 }
 

@@ -182,6 +182,9 @@ def test_a_blocking_run_is_answerable(lab: Lab, kernel: str) -> None:
         line = notebook.cell(2).locator("input.jp-Stdin-input")
         expect(line.or_(view.root.locator(".pill", has_text="done"))).to_be_visible()
         if line.count():
+            form = view.question("What is the title?")
+            expect(form).to_contain_text("asked in the input line below the cell")
+            expect(form.get_by_role("textbox")).to_be_disabled()
             line.fill("blocked")
             line.press("Enter")
         assert "blocked: [3, 1, 2]" in notebook.finish(2)

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from aethergraph.record import facts as f
+from jupyter_ext import below
 from tests.js.view import View
 from tests.story import PROBE, Story
 
@@ -685,6 +686,50 @@ def test_an_open_question_says_how_long_it_has_been_open_and_ticks(page: Page) -
     expect(box.locator(".sub")).to_have_text("open for 1:30")
     page.clock.run_for(1_500)
     expect(box.locator(".sub")).to_have_text("open for 1:31")
+
+
+def test_a_form_whose_question_is_asked_in_the_input_line_is_disabled_and_says_so(page: Page) -> None:
+    page.clock.install()
+    story = Story()
+    no = story.ask("Under which name?")
+    view = View(page, story)
+    field, form = page.get_by_role("textbox", name="Under which name?"), page.locator("form.ask")
+    field.fill("half typ")
+    with below.asked_below(f"token-{no}"):
+        view.teller.renew_asks = True
+        view.play()
+        expect(form).to_contain_text("asked in the input line below the cell")
+        expect(field).to_be_disabled()
+        expect(form.get_by_role("button", name="Send")).to_be_disabled()
+        page.evaluate("() => void window.show()")
+        expect(form.nth(1)).to_contain_text("asked in the input line below the cell")
+        expect(form.nth(1).get_by_role("textbox")).to_be_disabled()
+    view.teller.renew_asks = True
+    view.play()
+    expect(field.first).to_be_enabled()
+    expect(field.first).to_have_value("half typ")
+    expect(form.first).to_contain_text("or press Enter")
+    field.first.press("Enter")
+    assert answers(view) == ["half typ"]
+
+
+def test_an_answer_under_way_does_not_enable_a_form_that_cannot_be_heard(page: Page) -> None:
+    page.clock.install()
+    story = Story()
+    no = story.ask("Under which name?")
+    view = View(page, story)
+    field, form = page.get_by_role("textbox", name="Under which name?"), page.locator("form.ask")
+    field.fill("digits")
+    field.press("Enter")
+    with below.asked_below(f"token-{no}"):
+        view.teller.renew_asks = True
+        view.play()
+        page.clock.run_for(20_000)
+        expect(form).to_contain_text("asked in the input line below the cell")
+        expect(form.get_by_role("button", name="Send")).to_be_disabled()
+    view.teller.renew_asks = True
+    view.play()
+    expect(form).to_contain_text(LATE)
 
 
 @pytest.mark.parametrize("tab", ["Graph", "Timeline", "Plots", "Artifacts"])

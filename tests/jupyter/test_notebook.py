@@ -15,6 +15,7 @@ from aethergraph.record.schema import Question
 from aethergraph.storage import waiting
 from aethergraph.storage.keyring import Keyring
 from jupyter_ext import notebook, run_view
+from jupyter_ext.below import is_asked_below
 from jupyter_ext.settings import Settings
 
 from .conftest import FakeDesk, inside
@@ -121,7 +122,9 @@ def test_a_cell_is_told_by_its_id_and_execution(kernel: SimpleNamespace) -> None
 def asked(kernel: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Asks an open question from a blocked thread; gives the answer, "typed" where it was asked by stdin."""
     monkeypatch.setattr(notebook, "PATIENCE_S", 0.0)
-    monkeypatch.setattr(notebook, "ask_by_stdin", lambda question, token, refused: "typed")
+    monkeypatch.setattr(
+        notebook, "ask_by_stdin", lambda question, token, refused: "typed" if is_asked_below(token) else "?"
+    )
     monkeypatch.setattr(run_view, "heard_off_main", lambda: False)
     runtime = Runtime(tmp_path / "store", keyring=Keyring(tmp_path / "key"), durability="process")
 

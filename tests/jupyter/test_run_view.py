@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aethergraph.lifecycle import hub
-from jupyter_ext import build_js, following, lane, notebook, run_view
+from jupyter_ext import below, build_js, following, lane, notebook, run_view
 from jupyter_ext.run_view import RunView
 from jupyter_ext.settings import settings
 from tests.jupyter.fake_run import FakeRun, FakeRuntime
@@ -104,6 +104,26 @@ def test_new_facts_become_one_patch_however_many_they_are(stage: Stage) -> None:
     stage.until(lambda: any(m.get("head", {}).get("done") == 200 for m, _ in stage.sent))
     assert len(stage.sent) <= 2
     view.shut()
+
+
+def test_a_form_is_told_that_its_question_is_asked_in_the_input_line_and_when_it_no_longer_is(stage: Stage) -> None:
+    view, other = stage.view(), RunView(FakeRun(Story()))  # type: ignore[arg-type]
+    other.send = lambda *_: pytest.fail("it has no such question")
+    no = stage.story.ask("Name?")
+    stage.run.play()
+
+    def told() -> list[bool]:
+        return [patch["asks"][0]["below"] for patch, _ in stage.sent if patch.get("asks")]
+
+    stage.until(lambda: told() == [False])
+    with below.asked_below(f"token-{no}"):
+        stage.until(lambda: told() == [False, True])
+        assert view.get_state()["snap"]["asks"][0]["below"]
+    stage.until(lambda: told() == [False, True, False])
+    view.shut()
+    other.send = lambda *_: None
+    other.shut()
+    assert not below.listeners
 
 
 def test_a_view_that_missed_a_patch_gets_a_snapshot(stage: Stage) -> None:
