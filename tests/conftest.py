@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 KEPT = (
@@ -19,6 +20,10 @@ KEPT = (
 
 # Read when jupyter_core is imported, here and in every process that a test starts.
 os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
+
+# How long an example takes says more about what else the machine does than about the code.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
