@@ -168,17 +168,21 @@ class Children:
             self.waiting -= 1
 
     async def _outcome(self, run_id: str, timeout_s: float | None, waiter: Seat | str | None, owned: bool) -> Outputs:
-        child = await self._run.loop.run_in_executor(None, lambda: self._found(run_id, again=True))
+        child = await self._found_again(run_id)
         try:
             outputs = await self._ended(child, timeout_s, waiter)
             while "successor" in outputs and (after := child.successor) is not None:
-                child, outputs = after, await self._ended(after, timeout_s, waiter)
+                child = await self._found_again(after.run_id)  # a kill may have ended it, and not the one before it
+                outputs = await self._ended(child, timeout_s, waiter)
             return outputs
         except asyncio.CancelledError:
             if owned and child.live and not self._run.closed:
-                self._left.add(run_id)
+                self._left.add(child.run_id)
                 child.pause(f"nobody in {self._run.run_id} waits for it any more")
             raise
+
+    async def _found_again(self, run_id: str) -> Run:
+        return await self._run.loop.run_in_executor(None, lambda: self._found(run_id, again=True))
 
     async def _ended(self, child: Run, timeout_s: float | None, waiter: Seat | str | None) -> Outputs:
         if not child.live:

@@ -264,11 +264,11 @@ class Launcher:
             self._ended(run)
             run.end(error)
         else:
-            self._ended(run)
-            try:
+            try:  # before this run is let go: who looks for either finds a live one, and starts no second
                 if execution.successor is not None:
                     self._go_on(run, execution, *execution.successor)
             finally:
+                self._ended(run)
                 run.end(outputs)
 
     def _go_on(self, run: Run, execution: Execution, started: f.RunStarted, inputs: dict[str, Any]) -> None:

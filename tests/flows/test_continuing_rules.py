@@ -201,3 +201,47 @@ async def wrong(x=1, *, context):
         lab.run("other")
     with pytest.raises(TypeError, match="wrong: .*'y'"):
         lab.run("wrong")
+
+
+CHAIN = """
+@graph_fn
+async def agent(n=0, *, context):
+    got = await context.wait_event("go")
+    ran(f"agent {n} got {got}")
+    if n < 2:
+        await context.continue_as_new(n=n + 1)
+    return {"got": got}
+"""
+PARENTS = {
+    "body": """
+async def parent(*, context):
+    return dict(await context.run_and_wait(agent, inputs={}, run_id='chain'))
+""",
+    "spawned": """
+async def parent(*, context):
+    run_id = await context.spawn_run(agent, inputs={}, run_id='chain')
+    return dict(await context.wait_run(run_id))
+""",
+    "tool": """
+async def parent(*, context):
+    return {"got": (await caller()).result}
+""",
+}
+
+
+@pytest.mark.parametrize("way", PARENTS)
+def test_25_a_parent_that_is_killed_goes_on_with_the_run_that_goes_on_from_its_child(lab: Lab, way: str) -> None:
+    """The child itself is done; what the parent waits for is the end of its chain, which the kill has ended."""
+    lab.cell(CHAIN)
+    lab.cell("@tool\ndef caller(*, context):\n    return context.run_and_wait(agent, inputs={}, run_id='chain').got")
+    lab.cell("@graph_fn\n" + PARENTS[way].strip())
+    run = lab.start("parent")
+    for number, name in enumerate(["chain", "chain.2", "chain.3"]):
+        next_of(lab, name)
+        lab.kill()
+        run = lab.resume(run)
+        next_of(lab, name)
+        lab.runtime.signal("go", number)
+    assert run.result(LIMIT_S) == {"got": 2}
+    assert lab.took() == ["agent 0 got 0", "agent 1 got 1", "agent 2 got 2"]
+    assert len(lab.runtime.runs()) == 4
