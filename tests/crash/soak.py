@@ -1,8 +1,7 @@
-"""Random agents for a soak, and the process that runs them and is killed.
+"""The agents of the soak, which do random programs, and the process that runs them and is killed.
 
-A program is plain data, made from a seed: what it gives is known from plain Python (`value`), whatever happens to the
-process that runs it. Its tools leave a line each time they run: run, node, number, attempt, idempotency key. As a
-script it goes on with every unfinished run of the store that it is given, and starts new ones.
+Their tools leave a line each time they run: run, node, number, attempt, idempotency key. As a script it goes on with
+every unfinished run of the store that it is given, and starts new ones.
 """
 
 from __future__ import annotations
@@ -10,91 +9,26 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import itertools
 import json
 import os
 import random
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aethergraph import NodeContext, RunStatus, Runtime, graph_fn, graphify, tool
+from aethergraph import DualStageTool, NodeContext, RunStatus, Runtime, WaitSpec, answer, graph_fn, graphify, tool
 from aethergraph.authoring.static import StaticGraph
+from tests.crash.programs import PRIME, Step, heard, make, mix, runs_if
 
 LINES = "CRASH_LINES"  # the variable that names the file
-DEPTH, FAN = 5, 50
 AT_ONCE = 10  # runs that a process has live
-PRIME = 1_000_003
-
-Step = list[Any]  # kind, number, and what else it takes
-LEAVES = ("work", "work", "thread", "pure", "shaky", "refuse", "ask", "consult", "say", "save", "nap", "clock", "race")
-TREES = ("seq", "seq", "fan", "fan", "nest", "nest", "many", "map", "static", "static")
+PARK_AFTER_S = 0.05
+TICK_S = 0.03  # sleeps and deadlines are of one or two: about as long as some processes live
 
 
 class Refused(Exception):
     """What a tool raises, and its body catches."""
-
-
-# ---------------------------------------------------------------------- programs, and what they give
-
-
-def make(seed: int) -> Step:
-    """A random program."""
-    rng, count = random.Random(seed), itertools.count(1)
-    return ["seq", 0, [_step(rng, count, 1) for _ in range(6)]]
-
-
-def _step(rng: random.Random, count: itertools.count[int], depth: int) -> Step:
-    kind, no = rng.choice(LEAVES if depth == DEPTH or rng.random() < 0.4 else TREES), next(count)
-    if kind in ("seq", "fan"):
-        return [kind, no, [_step(rng, count, depth + 1) for _ in range(rng.randint(2, 4))]]
-    if kind == "nest":
-        return [kind, no, _step(rng, count, depth + 1)]
-    if kind in ("many", "map"):
-        return [kind, no, rng.choice([2, 3, 5, 8, FAN])]
-    if kind == "static":
-        return [kind, no, [_node(rng, next(count), place) for place in range(rng.randint(3, 8))]]
-    return [kind, no, rng.randint(1, 2)]
-
-
-def _node(rng: random.Random, no: int, place: int) -> Step:
-    """A node of a static graph: its tool, its number, the nodes that it is given, the one that it only follows."""
-    given = rng.sample(range(place), min(place, rng.randint(0, 3)))
-    after = rng.randrange(place) if place and rng.random() < 0.3 else None
-    return [rng.choice(["work", "thread", "pure", "shaky"]), no, given, after]
-
-
-def mix(no: int, x: int) -> int:
-    """What a tool makes of `x`."""
-    return (x * 31 + no * 17 + 7) % PRIME
-
-
-def value(step: Step, x: int) -> int:
-    """What a program gives, in plain Python."""
-    kind, no, what = step
-    if kind == "seq":
-        for part in what:
-            x = value(part, x)
-        return x
-    if kind == "fan":
-        return sum(value(part, x) for part in what) % PRIME
-    if kind == "nest":
-        return value(what, x)
-    if kind in ("many", "map"):
-        return sum(mix(no, x + index) for index in range(what)) % PRIME
-    if kind == "static":
-        given: list[int] = []
-        for _, number, deps, _ in what:
-            given.append(mix(number, sum(given[dep] for dep in deps) % PRIME if deps else x))
-        return sum(given) % PRIME
-    return x if kind in ("say", "nap", "clock") else mix(no, x)
-
-
-def steps(step: Step) -> list[Step]:
-    """A step and all in it."""
-    kind, _, what = step
-    inside = what if kind in ("seq", "fan") else [what] if kind == "nest" else []
-    return [step, *(one for part in inside for one in steps(part))]
 
 
 # ---------------------------------------------------------------------- tools
@@ -130,11 +64,21 @@ async def pure(no: int, x: int) -> int:
 
 
 @tool(retries=3, backoff_s=0.002)
-async def shaky(no: int, x: int, fails: int = 1, *, context: NodeContext) -> int:
+async def shaky(no: int, x: int, fails: int, *, context: NodeContext) -> int:
     line(context, no)
     if context.attempt <= fails:
         raise ConnectionError(f"attempt {context.attempt}")
     return mix(no, x)
+
+
+@tool(retries=1, backoff_s=0.002)
+async def stubborn(no: int, x: int, *, context: NodeContext) -> int:
+    """Fails once it has its answer, and has it still when it is tried again."""
+    line(context, no)
+    answered = await context.channel("inbox").ask_text(f"{no}:{x}")
+    if context.attempt == 1:
+        raise ConnectionError("attempt 1")
+    return int(answered)
 
 
 @tool
@@ -162,7 +106,60 @@ async def item(x: int, no: int, *, context: NodeContext) -> int:
     return mix(no, x)
 
 
-TOOLS = {"work": work, "thread": thread, "pure": pure, "shaky": shaky}
+@tool
+async def doze(no: int, x: int, ticks: int, *, context: NodeContext) -> int:
+    line(context, no)
+    return mix(no, await sleep(context, x, ticks))
+
+
+@tool
+def overhear(no: int, x: int, count: int, *, context: NodeContext) -> int:
+    line(context, no)
+    return heard(no, x, [context.wait_event(signal(context, no, count)) for _ in range(count)])
+
+
+@tool(outputs=["result"])
+class job(DualStageTool):
+    """Another system is asked, and calls back some time later."""
+
+    async def setup(self, no: int, x: int, *, context: NodeContext) -> WaitSpec:
+        line(context, no)
+        return WaitSpec(f"{no}:{x}")
+
+    async def on_resume(self, payload: int, *, no: int, x: int, context: NodeContext) -> int:
+        line(context, no)
+        return payload
+
+
+@tool(outputs=["result"])
+def call(no: int, x: int, *, context: NodeContext) -> WaitSpec:
+    """Another system that calls back before its wait is open."""
+    line(context, no)
+    answer(context.continuation_token, mix(no, x), answer_id="call back")
+    return WaitSpec(f"{no}:{x}")
+
+
+@tool(pure=True)
+async def total(values: list[int | None]) -> int:
+    return sum(one or 0 for one in values) % PRIME
+
+
+@tool(pure=True)
+async def spread(x: int, size: int) -> list[int]:
+    return [x + index for index in range(size)]
+
+
+async def sleep(context: NodeContext, x: int, ticks: int) -> int:
+    """Sleep durably; `x`, or something else if it was too short."""
+    began = await context.clock().now()
+    await context.clock().sleep(TICK_S * ticks)
+    slept = await context.clock().now() - began
+    return x if slept >= TICK_S * ticks - 0.001 else x + 1
+
+
+def signal(context: NodeContext, no: int, count: int) -> str:
+    """The name of the signals of one step: who sends them finds all that it must know there."""
+    return f"{no}:{count}:{context.run_id}"
 
 
 # ---------------------------------------------------------------------- agents
@@ -178,54 +175,148 @@ async def inner(step: Step, x: int, *, context: NodeContext) -> int:
     return await _perform(step, x, context)
 
 
-async def _perform(step: Step, x: int, context: NodeContext) -> int:
-    kind, no, what = step
-    if kind == "seq":
-        for part in what:
-            x = await _perform(part, x, context)
-        return x
-    if kind == "fan":
-        return sum(await asyncio.gather(*[_perform(part, x, context) for part in what])) % PRIME
-    if kind == "nest":
-        return int((await inner(what, x)).result)
-    if kind == "many":
-        return sum(out.result for out in await asyncio.gather(*[item(x + i, no) for i in range(what)])) % PRIME
-    if kind == "map":
-        return sum((await item.map([x + i for i in range(what)], no=no)).result) % PRIME
-    if kind == "static":
-        return sum((await static(no, what)(x)).result) % PRIME
-    return await _leaf(kind, no, what, x, context)
-
-
-async def _leaf(kind: str, no: int, what: int, x: int, context: NodeContext) -> int:
-    if kind == "refuse":
-        try:
-            return int((await refuse(no, x)).result)
-        except Refused as error:
-            return int(error.args[0])
-    if kind == "ask":
-        return int(await context.channel("inbox").ask_text(f"{no}:{x}"))
-    if kind == "say":
-        await context.channel("inbox").send_text(f"said {no}")
-    elif kind == "nap":
-        await asyncio.sleep(0.003)
-    elif kind == "clock":
-        await context.clock().now()
-    elif kind == "race":
-        return await _race(no, x)
-    else:
-        given = {"fails": what} if kind == "shaky" else {}
-        return int((await {"consult": consult, "save": save, **TOOLS}[kind](no, x, **given)).result)
+@graph_fn
+async def relay(parts: list[Step], x: int, *, context: NodeContext) -> Any:
+    """Does one part, and leaves the others to the run that goes on from it."""
+    x = await _perform(parts[0], x, context)
+    if parts[1:]:
+        await context.continue_as_new(parts=parts[1:], x=x)
     return x
 
 
-async def _race(no: int, x: int) -> int:
+@tool
+async def caller(no: int, parts: list[Step], x: int, *, context: NodeContext) -> int:
+    line(context, no)
+    return int((await context.run_and_wait(relay, inputs={"parts": parts, "x": x})).result)
+
+
+@tool
+def thread_caller(no: int, parts: list[Step], x: int, *, context: NodeContext) -> int:
+    line(context, no)
+    return int(context.run_and_wait(relay, inputs={"parts": parts, "x": x}).result)
+
+
+async def _perform(step: Step, x: int, context: NodeContext) -> int:
+    kind, no, what = step
+    match kind:
+        case "seq":
+            for part in what:
+                x = await _perform(part, x, context)
+            return x
+        case "fan":
+            return sum(await asyncio.gather(*[_perform(part, x, context) for part in what])) % PRIME
+        case "nest":
+            return int((await inner(what, x)).result)
+        case "many":
+            return sum(out.result for out in await asyncio.gather(*[item(x + i, no) for i in range(what)])) % PRIME
+        case "map":
+            return sum((await item.map([x + i for i in range(what)], no=no)).result) % PRIME
+        case "static":
+            return int((await static(no, what)(x)).result)
+        case "child":
+            return await _child(no, *what, x, context)
+    return await _LEAVES.get(kind, _tool)(step, x, context)
+
+
+async def _tool(step: Step, x: int, context: NodeContext) -> int:
+    return int((await called(step, x)).result)
+
+
+async def _child(no: int, way: str, parts: list[Step], x: int, context: NodeContext) -> int:
+    if way in ("tool", "thread"):
+        return int((await (caller if way == "tool" else thread_caller)(no, parts, x)).result)
+    inputs = {"parts": parts, "x": x}
+    if way == "body":
+        return int((await context.run_and_wait(relay, inputs=inputs)).result)
+    run_id = await context.spawn_run(relay, inputs=inputs)
+    await work(no, x)
+    return int((await context.wait_run(run_id)).result)
+
+
+async def _refuse(step: Step, x: int, context: NodeContext) -> int:
+    try:
+        return int((await refuse(step[1], x)).result)
+    except Refused as error:
+        return int(error.args[0])
+
+
+async def _ask(step: Step, x: int, context: NodeContext) -> int:
+    return int(await context.channel("inbox").ask_text(f"{step[1]}:{x}"))
+
+
+async def _late(step: Step, x: int, context: NodeContext) -> int:
+    """Nobody need answer: the default is what an answer would be."""
+    _, no, ticks = step
+    asked = context.channel("inbox").ask_text(f"{no}:{x}", timeout_s=TICK_S * ticks, default=str(mix(no, x)))
+    return int(await asked)
+
+
+async def _say(step: Step, x: int, context: NodeContext) -> int:
+    await context.channel("inbox").send_text(f"said {step[1]}")
+    return x
+
+
+async def _nap(step: Step, x: int, context: NodeContext) -> int:
+    await asyncio.sleep(0.003)
+    return x
+
+
+async def _clock(step: Step, x: int, context: NodeContext) -> int:
+    await context.clock().now()
+    return x
+
+
+async def _sleep(step: Step, x: int, context: NodeContext) -> int:
+    return await sleep(context, x, step[2])
+
+
+async def _listen(step: Step, x: int, context: NodeContext) -> int:
+    _, no, count = step
+    return heard(no, x, [await context.wait_event(signal(context, no, count)) for _ in range(count)])
+
+
+async def _bell(step: Step, x: int, context: NodeContext) -> int:
+    """What all runs hear that have begun."""
+    await context.wait_event("bell")
+    return x
+
+
+async def _tire(step: Step, x: int, context: NodeContext) -> int:
+    """Wait for what never comes, until the body has had enough."""
+    try:
+        async with context.timeout(TICK_S * step[2]):
+            await context.wait_event("nothing")
+    except TimeoutError:
+        return x
+    return x + 1
+
+
+async def _race(step: Step, x: int, context: NodeContext) -> int:
     """Two give the same; the slower one is cancelled."""
-    calls = [asyncio.ensure_future(work(no, x)), asyncio.ensure_future(thread(no, x))]
+    calls = [asyncio.ensure_future(work(step[1], x)), asyncio.ensure_future(thread(step[1], x))]
     done, rest = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
     for call in rest:
         call.cancel()
     return int(done.pop().result().result)
+
+
+_LEAVES: dict[str, Callable[[Step, int, NodeContext], Awaitable[int]]] = {
+    "refuse": _refuse, "ask": _ask, "late": _late, "say": _say, "nap": _nap, "clock": _clock, "sleep": _sleep,
+    "listen": _listen, "bell": _bell, "tire": _tire, "race": _race,
+}  # fmt: skip
+
+
+def called(step: Step, x: Any, **control: Any) -> Any:
+    """The call of the tool that a step names."""
+    kind, no, what = step
+    made: Any = _TOOLS[kind]
+    return made(no, x, what, **control) if kind in ("shaky", "doze", "overhear") else made(no, x, **control)
+
+
+_TOOLS = {
+    "work": work, "thread": thread, "pure": pure, "shaky": shaky, "stubborn": stubborn, "consult": consult,
+    "save": save, "doze": doze, "overhear": overhear, "job": job, "call": call,
+}  # fmt: skip
 
 
 def static(no: int, nodes: list[Step]) -> StaticGraph:
@@ -233,17 +324,20 @@ def static(no: int, nodes: list[Step]) -> StaticGraph:
 
     def body(x: int) -> Any:
         made: list[Any] = []
-        for kind, number, deps, after in nodes:
-            given = total(number, [made[dep].result for dep in deps]) if deps else x
-            made.append(TOOLS[kind](number, given, **({} if after is None else {"_after": made[after]})))
-        return {"result": [one.result for one in made]}
+        for kind, number, what, given, after, decides in nodes:
+            on = total([made[place].result for place in given]).result if given else x
+            control = {} if after is None else {"_after": made[after]}
+            if decides is not None:
+                control["_condition"] = runs_if(made[decides].result)
+            if kind == "map":
+                made.append(total(item.map(spread(on, what).result, no=number).result, **control))
+            elif kind == "graph":
+                made.append(static(number, what)(on, **control))
+            else:
+                made.append(called([kind, number, what], on, **control))
+        return {"result": total([one.result for one in made]).result}
 
     return graphify(name=f"static-{no}", outputs=["result"])(body)
-
-
-@tool(pure=True)
-async def total(no: int, values: list[int]) -> int:
-    return sum(values) % PRIME
 
 
 # ---------------------------------------------------------------------- the process
@@ -251,16 +345,15 @@ async def total(no: int, values: list[int]) -> int:
 
 def live(folder: str, seed: int, fresh: bool) -> None:
     """Go on with what is unfinished; with `fresh`, start new runs for ever."""
-    with contextlib.closing(Runtime(folder)) as runtime:
+    with contextlib.closing(Runtime(folder, park_after_s=PARK_AFTER_S)) as runtime, runtime.use():
         print("up", flush=True)
-        known = runtime.runs(limit=1_000_000)
-        going = {runtime.resume(info.run_id, agent=agent).future for info in known if info.status is not RunStatus.DONE}
-        number = len(known)
+        own = [info for info in runtime.runs(limit=1_000_000) if not info.parent]  # others go on with their parents
+        going = {runtime.resume(info.run_id, agent=agent).future for info in own if info.status is not RunStatus.DONE}
+        number = len(own)
         while fresh or going:
             while fresh and len(going) < AT_ONCE:
-                going.add(
-                    runtime.start(agent, {"step": make(seed + number), "x": number}, run_id=f"soak-{number}").future
-                )
+                inputs = {"step": make(seed + number), "x": number}
+                going.add(runtime.start(agent, inputs, run_id=f"soak-{number}").future)
                 number += 1
             done, going = concurrent.futures.wait(going, return_when=concurrent.futures.FIRST_COMPLETED)
             for future in done:

@@ -14,25 +14,30 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aethergraph import RunStatus, Runtime
+from aethergraph import Run, RunStatus, Runtime
+from aethergraph.errors import AlreadyAnswered
+from aethergraph.lifecycle.inbox import WaitInfo
 from aethergraph.record import facts as f
 from aethergraph.record.flow import Flow
 from aethergraph.record.status import NodeStatus
 from aethergraph.storage import journal, waiting
 
-from .soak import LINES, make, mix, steps, value
+from .programs import ASKING, TRACKED, Plain, Step, make, mix
+from .soak import LINES
 
 SOAK = str(Path(__file__).with_name("soak.py"))
 SHORT_S, LONG_S = 60.0, 1800.0
 LIFE_S = (0.0, 0.7)  # of a process that is killed
 END_S = 120.0  # by then a process that nobody kills has brought all to an end
+
+
+_COUNTED = ("runs", "children", "kills", "nodes", "answers", "signals")
 
 
 @dataclass
@@ -44,12 +49,14 @@ class Tally:
     kills: int = 0
     nodes: int = 0
     answers: int = 0
+    signals: int = 0
+    children: int = 0
     duplicates: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        good = ", ".join(f"{name} {getattr(self, name)}" for name in ("runs", "kills", "nodes", "answers"))
+        good = ", ".join(f"{name} {getattr(self, name)}" for name in _COUNTED)
         bad = ", ".join(f"{name} {len(getattr(self, name))}" for name in ("duplicates", "lost", "wrong"))
         return f"soak: {good}, {bad}, seed {self.seed}"
 
@@ -64,6 +71,9 @@ class Soak:
         self._told = 0  # bytes of the lines that were read
         self._done: dict[str, dict[str, bytes]] = {}  # by run: the results that were on disk, by node
         self._answered: dict[str, str] = {}  # by token: the answer that was given
+        self._heard = set[str]()  # tokens of waits for signals that were sent
+        self._listening: dict[str, set[str]] = {}  # by name of a signal: the tokens that waited for it
+        self._sent = Counter[str]()  # by name of a signal
         self._ended: set[str] = set()
 
     # ------------------------------------------------------------------ a process
@@ -89,15 +99,45 @@ class Soak:
         self._look()
 
     def _answer(self) -> None:
-        """Answer some of what is asked."""
+        """Answer some of what is asked, and send some of the signals that are waited for."""
         for wait in self.runtime.waits():
-            if self.rng.random() < 0.7:
-                no, x = map(int, wait.prompt.split(":"))
-                self.runtime.answer(wait.token, str(mix(no, x)))
-                if wait.token in self._answered:
-                    self.tally.duplicates.append(f"{wait.run_id}: {wait.prompt} was asked again after its answer")
-                self._answered[wait.token] = wait.prompt
-                self.tally.answers += 1
+            if wait.kind != "timer" and self.rng.random() < 0.7:
+                if wait.kind == "event":
+                    self._signal(wait)
+                else:
+                    self._reply(wait)
+
+    def _reply(self, wait: WaitInfo) -> None:
+        no, x = map(int, wait.prompt.split(":"))
+        try:
+            self.runtime.answer(wait.token, mix(no, x) if wait.kind == "external" else str(mix(no, x)))
+        except AlreadyAnswered:
+            if not wait.deadline:  # one with a deadline may just have taken its default
+                raise
+        if wait.token in self._answered:
+            self.tally.duplicates.append(f"{wait.run_id}: {wait.prompt} was asked again after its answer")
+        self._answered[wait.token] = wait.prompt
+        self.tally.answers += 1
+
+    def _signal(self, wait: WaitInfo) -> None:
+        """Send at least as many signals as there were waits for this name, and no more than its step needs."""
+        if wait.prompt == "nothing" or (wait.prompt == "bell" and wait.token in self._heard):
+            return
+        self._heard.add(wait.token)
+        if wait.prompt == "bell":
+            self._send("bell", None)
+            return
+        needed = int(wait.prompt.split(":")[1])
+        waits = self._listening.setdefault(wait.prompt, set())
+        waits.add(wait.token)
+        ahead = self.rng.random() < 0.3
+        while self._sent[wait.prompt] < min(needed, len(waits) + ahead):
+            self._sent[wait.prompt] += 1
+            self._send(wait.prompt, self._sent[wait.prompt], self.rng.choice([wait.run_id, None]))
+
+    def _send(self, name: str, payload: int | None, run_id: str | None = None) -> None:
+        self.runtime.signal(name, payload, run_id=run_id)
+        self.tally.signals += 1
 
     # ------------------------------------------------------------------ what is left of it
 
@@ -134,32 +174,56 @@ class Soak:
 
     def _close(self, run_id: str, flow: Flow) -> None:
         """A run is done: is all of it there, once, and what it should be?"""
-        number = int(run_id.removeprefix("soak-"))
-        program = make(self.tally.seed + number)
-        outputs = dict(self.runtime.load(run_id).outputs)
-        if outputs != {"result": value(program, number)}:
-            self.tally.wrong.append(f"{run_id} gave {outputs}, not {value(program, number)}")
+        run = self.runtime.load(run_id)
+        did = self._check_outputs(run)
         facts = [fact for batch in journal.read(self.runtime.store, run_id) for fact in batch]
-        ends = Counter(fact.no for fact in facts if isinstance(fact, (f.NodeDone, f.NodeRan)))
-        self.tally.duplicates += [f"{run_id}: node {no} ended {count} times" for no, count in ends.items() if count > 1]
-        leaves = Counter(kind for kind, *_ in steps(program))
+        opened = [fact for fact in facts if isinstance(fact, f.WaitOpened)]
+        once = {
+            "node {} ended": [fact.no for fact in facts if isinstance(fact, (f.NodeDone, f.NodeRan))],
+            "signal {} was taken": [fact.seq for fact in facts if isinstance(fact, f.SignalTaken)],
+            "node {} began to wait": [fact.no for fact in opened],
+        }
+        for what, numbers in once.items():
+            for no, count in Counter(numbers).items():
+                if count > 1:
+                    self.tally.duplicates.append(f"{run_id}: {what.format(no)} {count} times")
         said = sum(isinstance(fact, f.Effect) and fact.name == "send_text" for fact in facts)
-        self._compare(run_id, "messages", said, leaves["say"])
+        self._compare(run_id, "messages", said, did["say"])
         saved = sum(1 for _ in self.runtime.store.scan(f"a:{run_id}:"))
-        self._compare(run_id, "artifacts", saved, leaves["save"])
-        asked = sum(row.run_id == run_id for row in self._waits().values())
-        self._compare(run_id, "questions", asked, leaves["ask"] + leaves["consult"])
-        self.tally.runs += 1
+        self._compare(run_id, "artifacts", saved, did["save"])
+        asked = Counter(row.question.kind for row in self._waits() if row.run_id == run_id)
+        slept = sum(fact.token.startswith("sleep") for fact in opened)  # a sleep is in its run's journal only
+        self._compare(run_id, "questions", asked["text"], sum(did[kind] for kind in ASKING))
+        self._compare(run_id, "calls of another system", asked["external"], sum(did[kind] for kind in TRACKED))
+        self._compare(run_id, "sleeps", slept, did["sleep"])
+        children = [run for run in run.children if self.runtime.load(run.run_id).continues is None]
+        self._compare(run_id, "children", len(children), did["child"])
+        self.tally.runs += not run.parent
+        self.tally.children += bool(run.parent)
         self.tally.nodes += len(flow.nodes)
+
+    def _check_outputs(self, run: Run) -> Counter[str]:
+        """Compare with what plain Python says; which steps that did."""
+        step, x, rest = _program(run, self.tally.seed)
+        plain = Plain()
+        expected = plain.value(step, x)
+        after = run.successor
+        if rest and after is not None:
+            given, wanted = dict(after.inputs), {"parts": rest, "x": expected}
+        else:
+            given, wanted = dict(run.outputs), {"result": expected}
+        if given != wanted:
+            self.tally.wrong.append(f"{run.run_id} gave {given}, not {wanted}")
+        return plain.did
 
     def _compare(self, run_id: str, what: str, found: int, expected: int) -> None:
         if found != expected:
             verdict = self.tally.lost if found < expected else self.tally.duplicates
             verdict.append(f"{run_id} has {found} {what}, not {expected}")
 
-    def _waits(self) -> Mapping[str, waiting.WaitRow]:
+    def _waits(self) -> list[waiting.WaitRow]:
         tokens = [key.removeprefix(waiting.PREFIX) for key, _ in self.runtime.store.scan(waiting.PREFIX)]
-        return {token: row for token in tokens if (row := waiting.read(self.runtime.store, token)) is not None}
+        return [row for token in tokens if (row := waiting.read(self.runtime.store, token)) is not None]
 
     def check_keys(self) -> None:
         """All executions of a node had one idempotency key, and no two nodes share one."""
@@ -171,6 +235,15 @@ class Soak:
         nodes = Counter(node for found in keys.values() for node in found)
         twice = [str(node) for node, count in nodes.items() if count > 1]
         assert not twice, f"nodes had another idempotency key when they ran again: {twice}"
+
+
+def _program(run: Run, seed: int) -> tuple[Step, int, list[Step]]:
+    """What a run does, with which number, and what it leaves to the run that goes on from it."""
+    if not run.parent:
+        number = int(run.run_id.removeprefix("soak-"))
+        return make(seed + number), number, []
+    parts = run.inputs["parts"]
+    return parts[0], run.inputs["x"], parts[1:]
 
 
 def soak(folder: Path, for_s: float, seed: int) -> Tally:
