@@ -24,6 +24,7 @@ from footprint import on_disk
 from measure import Row, seconds
 
 from aethergraph import Runtime
+from aethergraph.scheduler.watchdog import EVERY_S
 
 __all__ = ["NOT_MEASURED", "measure", "sizes"]
 
@@ -170,7 +171,7 @@ def _weight(store: Path) -> tuple[float, float, float]:
 
 def _idle(for_s: float) -> tuple[float, float]:
     """Share of a processor that this process takes while nothing happens; how often threads of ours woke up."""
-    time.sleep(0.5)  # what was begun comes to rest
+    time.sleep(0.5 + EVERY_S)  # what was begun comes to rest; the watchdog looks once more
     used, woken = _used_s(), _switches()
     time.sleep(for_s)
     return (_used_s() - used) / for_s, _switches() - woken

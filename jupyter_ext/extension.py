@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -80,6 +81,9 @@ class Extension:
         undo.callback(setattr, hooks, "flush", hooks.flush)
         hooks.flush = capture.prints.flush
         undo.callback(hooks.on_attempt_end.remove, capture.node_ended)
+        blocked, quiet = logging.getLogger("aethergraph.watchdog"), logging.NullHandler()
+        blocked.addHandler(quiet)  # without a handler Python prints warnings; the run view shows these
+        undo.callback(blocked.removeHandler, quiet)
         lane.install(notebook.kernel(), version("ipykernel"))
         undo.callback(lane.uninstall)
         for name, hook in (

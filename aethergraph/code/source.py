@@ -125,12 +125,12 @@ def is_users(thing: Any) -> bool:
     thing = unwrap(thing)
     if isinstance(thing, types.FunctionType):
         file = thing.__code__.co_filename
-        return _is_users_file(file) if not file.startswith("<string") else is_users(sys.modules.get(thing.__module__))
+        return is_users_file(file) if not file.startswith("<string") else is_users(sys.modules.get(thing.__module__))
     if isinstance(thing, type):
         return is_users(sys.modules.get(thing.__module__)) or thing.__module__ == "__main__"
     if isinstance(thing, types.ModuleType):
         file = getattr(thing, "__file__", None) or ""
-        return thing.__name__ == "__main__" or (bool(file) and _is_users_file(file))
+        return thing.__name__ == "__main__" or (bool(file) and is_users_file(file))
     return False
 
 
@@ -314,7 +314,8 @@ def _foreign_folders() -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _is_users_file(file: str) -> bool:
+def is_users_file(file: str) -> bool:
+    """Whether it is outside the standard library, installed packages and this one: a cell, a local or editable file."""
     if file.startswith(("<frozen", "<string", "<__array_function__")):
         return False
     parts = Path(file).parts

@@ -26,6 +26,7 @@ from ..scheduler.alarms import Alarms
 from ..scheduler.loop import LoopThread, on_a_loop
 from ..scheduler.places import AttemptPlace
 from ..scheduler.slots import Slots
+from ..scheduler.watchdog import WATCHDOG
 from ..services.service import Service
 from ..storage import disk, journal, roster
 from ..storage.codec import Codec
@@ -113,6 +114,7 @@ class Runtime:
         with self._lock:
             if self._thread is None:
                 self._thread = LoopThread()
+                WATCHDOG.watch(self._thread.heart)
             return self._thread
 
     def _clock_was_set(self) -> None:
@@ -340,6 +342,7 @@ class Runtime:
         self.inbox.close()
         self.journal.close()
         if self._thread is not None:
+            WATCHDOG.forget(self._thread.heart)
             self._thread.stop()
         if self._owner is not None:
             self._owner.close()

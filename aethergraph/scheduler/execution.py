@@ -84,6 +84,7 @@ class Execution:
         self.strict = Strict(self.codec, self.origins) if runtime.strict else None
         self.tasks: dict[Key, set[asyncio.Task[Any]]] = {}
         self.live: set[CallHandle] = set()
+        self.blocked: set[Key] = set()  # scopes and nodes that were found to block the loop
         self.failed: dict[int, CallHandle] = {}
         self.pending: dict[Key, Callable[[], None]] = {}  # what the body cancelled before; by what would start it
         self.dispatch = Dispatch(self)

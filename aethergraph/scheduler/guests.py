@@ -15,7 +15,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from ..errors import NoLoop
+from . import heart
 from .loop import AetherLoop, OwnLoop
+from .watchdog import WATCHDOG
 
 T = TypeVar("T")
 KERNEL = "kernel"  # how the option, and the fact that keeps it, name the loop that runs where a run is started
@@ -30,12 +32,17 @@ class GuestLoop:
         self.loop: AetherLoop = loop
         self._thread = threading.get_ident()
         self._runs = 0
+        self._heart: heart.Heart | None = None
 
     def enter(self) -> None:
         """A run begins on it."""
         if not self._runs:
             _hook(self.loop)
             _guests[self.loop] = self
+            self._heart = heart.give(self.loop)
+            if self._heart is not None:
+                WATCHDOG.watch(self._heart)
+                WATCHDOG.roused(self._heart)
         self._runs += 1
 
     def leave(self) -> None:
@@ -43,6 +50,9 @@ class GuestLoop:
         self._runs -= 1
         if not self._runs:
             del _guests[self.loop]
+            if self._heart is not None:
+                WATCHDOG.forget(self._heart)
+                heart.take(self._heart)
             _unhook(self.loop)
 
     @property

@@ -19,6 +19,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from ..engine import HERE
+from .heart import Heart
 
 T = TypeVar("T")
 _Base: type[asyncio.BaseEventLoop]
@@ -66,19 +67,21 @@ class Body(Protocol):
         """`task` belongs to this scope and ends with it."""
 
 
-class _Selector(selectors.DefaultSelector):  # an alias that depends on the platform
+class _Selector(Heart, selectors.DefaultSelector):  # an alias that depends on the platform
     """Looks for I/O only now and then while callbacks are ready: each look is a system call that gives up the GIL."""
-
-    _skipped = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Ready file objects; with nothing to wait for, `POLL_EVERY - 1` of `POLL_EVERY` calls do not look."""
         if timeout is not None and timeout <= 0:
-            self._skipped += 1
-            if self._skipped < POLL_EVERY:
-                return []
-        self._skipped = 0
-        return super().select(timeout)
+            self.beats += 1
+            return [] if self.beats % POLL_EVERY else self.plain(timeout)
+        return super().select(timeout)  # type: ignore[no-any-return]
+
+
+if sys.platform == "win32":
+
+    class _Proactor(Heart, asyncio.IocpProactor):
+        """What waits for I/O there."""
 
 
 class AetherLoop(asyncio.BaseEventLoop):
@@ -183,9 +186,10 @@ class OwnLoop(AetherLoop, _Base):  # type: ignore[misc, valid-type]  # the base 
     def __init__(self) -> None:
         self.empty = contextvars.Context()
         if sys.platform == "win32":
-            super().__init__()
+            self.heart: Heart = _Proactor()
         else:
-            super().__init__(_Selector())
+            self.heart = _Selector()
+        super().__init__(self.heart)
 
 
 def on_a_loop() -> bool:
@@ -226,11 +230,14 @@ class LoopThread:
     own = True
 
     def __init__(self, name: str = "aether-loop") -> None:
-        self.loop: AetherLoop = OwnLoop()
+        own = OwnLoop()
+        self.loop: AetherLoop = own
+        self.heart: Heart = own.heart
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
+        self.heart.thread = threading.get_ident()
         asyncio.set_event_loop(self.loop)
         while True:
             try:

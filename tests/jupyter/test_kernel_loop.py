@@ -123,3 +123,31 @@ def test_the_doctor_tells_where_runs_are(one: Kernel, tmp_path: Path) -> None:
     assert 'start(..., loop="kernel") runs on the kernel\'s loop' in one.run("%aether doctor").text
     run_id = one.run('handle = start(asks, x=4, loop="kernel")\nprint(handle.run_id)').text.split()[-1]
     assert f"as {run_id} now" in one.run("%aether doctor").text
+
+
+BLOCKING = """
+import logging
+told = threading.Event()
+class Heard(logging.Handler):
+    def emit(self, record):
+        print(record.getMessage())
+        told.set()
+@tool(outputs=["y"])
+async def stuck():
+    assert told.wait(50)
+    return 1
+@graph_fn
+async def held():
+    return {"y": (await stuck()).y}
+"""
+
+
+@pytest.mark.parametrize("loop", ["None", '"kernel"'])
+def test_what_blocks_a_loop_is_named_by_its_cell(tmp_path: Path, loop: str) -> None:
+    with kernel(tmp_path) as one:
+        one.run(AGENT)
+        one.run(BLOCKING)
+        one.run('logging.getLogger("aethergraph.watchdog").addHandler(Heard())')
+        text = one.run(f"outputs = await start(held, loop={loop})").text
+        assert "node stuck of run held-" in text
+        assert "at Cell In[2], line 9: `assert told.wait(50)`" in text
