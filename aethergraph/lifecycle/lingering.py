@@ -25,7 +25,7 @@ _FUTURE_ITERATOR = "FutureIter"  # what `await future` leaves at the end of a ch
 
 def why_not(run: Execution) -> str:
     """Why `run` may not leave memory: a sentence; "" where it may. On the loop's thread."""
-    if not run.only_waits:
+    if not run.at_rest:
         return "it does not only wait"
     return _outside(run) or _in_memory_only(run) or _tasks(run)
 

@@ -330,4 +330,4 @@ def _on_its_loop(execution: Execution, call: Callable[..., object], *args: Any) 
 
 def _at_rest(execution: Execution) -> bool:
     """Whether it only waits, and all of that is on disk and known to whoever is to answer."""
-    return execution.only_waits and not execution.closed and all(one.shown for one in execution.asking.open.values())
+    return execution.at_rest and not execution.closed and all(one.shown for one in execution.asking.open.values())

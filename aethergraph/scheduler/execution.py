@@ -281,6 +281,11 @@ class Execution:
         """Whether only open questions are left to happen."""
         return bool(self.asking.open) and not self.asking.arrived and self.idle
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether it only waits, and its bodies have had all that has come, and done with it what they do."""
+        return self.only_waits and not self.mailbox.busy
+
     async def main(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outputs:
         """Run the root body to its end, and put that end on disk.
 

@@ -47,6 +47,11 @@ class Mailbox:
         """Whether recorded deliveries are left."""
         return bool(self._recorded)
 
+    @property
+    def busy(self) -> bool:
+        """Whether there is mail, or the run has not come to rest since the last was delivered."""
+        return self._pumping or bool(self._box or self._late or self._recorded)
+
     def claim(self, key: Key, deliver: Deliver) -> None:
         """Somebody is there for the recorded delivery `key`."""
         position = self._skipped.pop(key, None)

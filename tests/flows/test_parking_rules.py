@@ -587,6 +587,33 @@ async def agent(*, context):
     assert run.result(LIMIT_S) == {"said": list(order)}
 
 
+@pytest.mark.parametrize("which", ["a?", "b"])
+def test_25_what_woke_a_run_reaches_its_body_before_it_may_leave_again(
+    timed: tuple[Lab, FakeClock], which: str
+) -> None:
+    """Rules 24 and 25: an answer that is on record and on its way to the body would wake nobody a second time."""
+    lab, _ = timed
+    lab.cell("""
+@graph_fn
+async def agent(*, context):
+    asked = asyncio.create_task(context.channel().ask_text("a?"))
+    heard = asyncio.create_task(context.wait_event("b"))
+    done, rest = await asyncio.wait([asked, heard], return_when=asyncio.FIRST_COMPLETED)
+    for task in rest:
+        task.cancel()
+    await context.channel().ask_text("then?")
+    return {"first": "a?" if asked in done else "b"}
+""")
+    run = lab.start("agent")
+    lab.parked(run)
+    if which == "b":
+        lab.runtime.signal("b")
+    else:
+        lab.answer(run, "a?", "x")
+    lab.answer(run, "then?", "y")
+    assert run.result(LIMIT_S) == {"first": which}
+
+
 def test_25_runs_that_wake_are_admitted_in_order_and_not_all_at_once(lab: Lab) -> None:
     lab.cell(ASKING)
     lab.runtime.parking._cap = 2
