@@ -82,7 +82,10 @@ class RunCancelled(AetherGraphError):
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        super().__init__(f"run {run_id} was cancelled, which is final; start a new run")
+        super().__init__(
+            f"run {run_id} was cancelled, which is final; start a new run, or go on from what it has done with "
+            f"`load_run({run_id!r}).fork()`"
+        )
 
 
 class RunEnded(AetherGraphError):
@@ -144,11 +147,12 @@ class UnknownRun(AetherGraphError, LookupError):
 
 
 class UnknownWait(AetherGraphError, LookupError):
-    """No question or event of this token is in the store."""
+    """No question or event of this token is in the store, or a run does not ask what it was answered."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, story: str = "") -> None:
         self.token = token
-        super().__init__(f"no question {token!r} in this store; `%aether waits` lists what is open")
+        what = story or f"no question {token!r} in this store"
+        super().__init__(f"{what}; `%aether waits` or `aethergraph.waits()` lists what is open")
 
 
 class AlreadyAnswered(AetherGraphError):

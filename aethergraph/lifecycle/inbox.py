@@ -43,6 +43,10 @@ class WaitInfo:
     deadline: float
 
 
+def _too_long(run: Run, timeout_s: float | None) -> str:
+    return f"run {run.run_id} did not end within {timeout_s:g} s; it goes on"
+
+
 def _info(row: waiting.WaitRow) -> WaitInfo:
     asked = row.question
     return WaitInfo(row.token, row.run_id, row.node_id, asked.kind, asked.prompt, asked, row.created, row.deadline)
@@ -65,7 +69,7 @@ class Inbox:
         """Block until `run` ends. Where questions cannot be heard while this thread blocks, ask them from here."""
         asker = hooks.blocking_asker
         if asker is None or threading.current_thread() is not threading.main_thread():
-            return run.future.result(timeout_s)
+            return self._end_of(run, timeout_s)
         box = self._blocked.setdefault(run.run_id, queue.SimpleQueue())
         run.future.add_done_callback(lambda _: box.put(None))
         for info in run.waits:
@@ -76,9 +80,14 @@ class Inbox:
             while (opened := box.get(timeout=None if end is None else max(0.0, end - time.monotonic()))) is not None:
                 self._ask_here(asker, *opened)
         except queue.Empty:
-            raise TimeoutError(f"run {run.run_id} did not end within {timeout_s} s; it goes on") from None
+            raise TimeoutError(_too_long(run, timeout_s)) from None
         finally:
             self._blocked.pop(run.run_id, None)
+        return run.future.result()
+
+    def _end_of(self, run: Run, timeout_s: float | None) -> Outputs:
+        if not concurrent.futures.wait([run.future], timeout_s).done:  # `result` would not tell one's own TimeoutError
+            raise TimeoutError(_too_long(run, timeout_s))
         return run.future.result()
 
     def _ask_here(self, asker: Asker, token: str, question: Question) -> None:

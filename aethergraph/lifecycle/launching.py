@@ -92,6 +92,8 @@ class Launcher:
             RunExists: `run_id` is taken by another agent's run, or by one with other inputs.
             NotStorable: an input cannot be stored, so the run could not be resumed.
         """
+        if run_id is not None and not isinstance(run_id, str):
+            raise TypeError(f"run_id is a text, got {type(run_id).__name__}: {run_id!r:.80}")
         if run_id is not None and self._runtime.store.get(roster.row_key(run_id)) is not None:
             return self.resume(run_id, agent=agent) if derived else self._again(agent, inputs, run_id, loop)
         if run_id is not None and (not run_id.strip() or set(run_id) & set(":/\\\0")):
@@ -239,7 +241,7 @@ class Launcher:
         host = self._runtime.thread
         execution = Execution(self._runtime, run.run_id, agent, flow, epoch.number, context, host, Children)
         execution.rejoined = execution.woken = True
-        flow.status, execution.row_status = RunStatus.RUNNING, RunStatus.WAITING
+        flow.status, execution.row_told = RunStatus.RUNNING, (RunStatus.WAITING, 0, 0, 0)
         run.execution, self._runtime.live[run.run_id] = execution, run
         self._begin(run, execution, inputs)
 

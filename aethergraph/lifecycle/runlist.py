@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .hub import Runtime
 
 
+ROW_EVERY_S = 5.0  # the row of a run that goes on tells how far it has come, but not at each step
 _ENDED = (RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED)
 
 
@@ -31,9 +32,12 @@ class RunList:
     def info(self, row: roster.RunRow, alive: dict[str, bool] | None = None) -> roster.RunInfo:
         """A row as it is to be read now: a run whose process is gone is paused. `alive`: what is known of owners."""
         status, elsewhere = RunStatus(row.status), False
+        nodes, done, waits = row.nodes, row.done, row.waiting
         live = self._runtime.live.get(row.run_id)
         if live is not None:
             status = live.status
+            if live.execution is not None:  # the row is older
+                nodes, done, waits = _counts(live.execution.flow)
         elif row.run_id in self._runtime.parking:
             status = RunStatus.WAITING
         elif status in (RunStatus.RUNNING, RunStatus.WAITING):
@@ -46,7 +50,7 @@ class RunList:
                 status = RunStatus.PAUSED
         end = row.ended or self._runtime.clock.now()
         return roster.RunInfo(
-            row.run_id, row.name, status, row.created, end - row.created, row.nodes, row.done, row.waiting, row.session,
+            row.run_id, row.name, status, row.created, end - row.created, nodes, done, waits, row.session,
             row.error, elsewhere, tuple(row.tags), row.parent,
         )  # fmt: skip
 
@@ -61,6 +65,11 @@ class RunList:
         parent: str | None = None,
     ) -> list[roster.RunInfo]:
         """The runs of the store that fit, newest first. See `aethergraph.runs`."""
+        known = [str(one) for one in RunStatus]
+        if status is not None and status not in known:
+            raise ValueError(f"status={status!r}: a run is {', '.join(known[:-1])} or {known[-1]}")
+        if limit is not None and limit < 0:
+            raise ValueError(f"limit={limit}: how many runs at most, or None for all")
         wanted = {tags} if isinstance(tags, str) else set(tags)
         rows = (
             row
@@ -143,16 +152,26 @@ class RunList:
         return roster.write_op(_row_of(base, status, flow, ended))
 
     def parked(self, execution: Execution) -> None:
-        """A run is quiet: its row says whether only people are waited for."""
+        """A run is quiet: its row says whether only people are waited for, and how far it has come."""
         status = RunStatus.WAITING if execution.only_waits else RunStatus.RUNNING
-        if status != execution.row_status and not execution.closed:
-            execution.row_status = status
+        flow, now = execution.flow, self._runtime.clock.now()
+        if status is RunStatus.RUNNING is execution.row_told[0] and now < execution.row_at + ROW_EVERY_S:
+            return
+        told = status, flow.deliveries, len(flow.nodes), len(execution.asking.open)
+        if told != execution.row_told and not execution.closed:
+            execution.row_told, execution.row_at = told, now
             execution.number = self._runtime.journal.append(execution.run_id, None, [self.row_op(execution, status)])
             self._runtime.journal.nudge()
 
 
-def _row_of(row: roster.RunRow, status: RunStatus, flow: Flow, ended: float) -> roster.RunRow:
+def _counts(flow: Flow) -> tuple[int, int, int]:
+    """Its nodes, those of them that are done, and its open questions."""
     done = sum(1 for node in flow.nodes if node.outcome is not None and node.outcome.ok)
+    return len(flow.nodes), done, len(flow.open_waits)
+
+
+def _row_of(row: roster.RunRow, status: RunStatus, flow: Flow, ended: float) -> roster.RunRow:
+    nodes, done, waits = _counts(flow)
     return roster.RunRow(
         row.run_id,
         row.name,
@@ -161,9 +180,9 @@ def _row_of(row: roster.RunRow, status: RunStatus, flow: Flow, ended: float) -> 
         ended,
         row.session,
         row.parent,
-        nodes=len(flow.nodes),
+        nodes=nodes,
         done=done,
-        waiting=len(flow.open_waits),
+        waiting=waits,
         error=row.error,
         tags=row.tags,
         tied=row.tied,

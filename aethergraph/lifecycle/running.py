@@ -344,9 +344,19 @@ class Run:
         asked = [w for w in self.waits if w.schema.by_person]
         found = [w for w in asked if wait is None or wait in (w.token, w.node_id, w.schema.name, w.prompt)]
         if len(found) != 1:
-            known = ", ".join(f"{w.node_id} ({w.prompt!r})" for w in asked) or "none"
-            raise UnknownWait(f"{wait or 'a question'} of {self.run_id} (open: {known})")
+            raise UnknownWait(wait or "", self._not_asked(wait, asked, len(found)))
         self.runtime.answer(found[0].token, value)
+
+    def _not_asked(self, wait: str | None, asked: list[Any], fit: int) -> str:
+        """Why it is not known which of `asked` an answer is for, of which `fit` fit the `wait` that was named."""
+        if not asked:
+            return f"run {self.run_id} has no open question: it is {self.status}"
+        known = ", ".join(f"{w.node_id} ({w.prompt!r:.80})" for w in asked)
+        if fit:
+            how = f"run.answer(value, {asked[-1].node_id!r})"
+            what = f"asks {fit} questions" if wait is None else f"asks {fit} questions that fit {wait!r}"
+            return f"run {self.run_id} {what}: say which by its node, `{how}` (open: {known})"
+        return f"run {self.run_id} does not ask {wait!r} (open: {known})"
 
     def cancel(self, by: str = "", *, node: str | None = None) -> None:
         """End it for good, wherever it runs, and what it started; returns at once where it is live.

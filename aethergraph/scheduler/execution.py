@@ -103,7 +103,8 @@ class Execution:
         self.task: asyncio.Task[Any] | None = None
         self._begun = False
         self.broken: BaseException | None = None
-        self.row_status = RunStatus.RUNNING  # as the run's row says
+        self.row_told = RunStatus.RUNNING, 0, 0, 0  # what the run's row says: see `RunList.parked`
+        self.row_at = runtime.clock.now()
         self.bodies: dict[int, Agent] = {}  # what runs in the scopes of graph nodes
         self._desks: dict[int, BodyDesk] = {}
         # See `parking`. `rejoined`: it came back in the process that parked it, with the same code; `woken`: and its

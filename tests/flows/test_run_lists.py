@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
 from aethergraph import Runtime
 from aethergraph.runner import runs, start
 from aethergraph.storage import roster
+from aethergraph.testing import FakeClock
 
-from .lab import LIMIT_S, Lab
+from .lab import LIMIT_S, Lab, laboratory
 
 AGENTS = """
 @tool(outputs=["n"])
@@ -168,3 +170,82 @@ def test_listing_50_of_10_000_runs_on_disk_is_quick(tmp_path_factory: pytest.Tem
         assert time.perf_counter() - began < whole / 3  # 2 ms of 60 where it was measured
     finally:
         runtime.close()
+
+
+def test_a_status_that_no_run_has_is_refused_with_those_there_are(lab: Lab) -> None:
+    with pytest.raises(ValueError, match="status='finished': a run is running, waiting, .* or cancelled"):
+        runs("finished")
+
+
+def test_a_limit_below_none_is_refused(lab: Lab) -> None:
+    with pytest.raises(ValueError, match="limit=-1: how many runs at most"):
+        runs(limit=-1)
+
+
+def test_a_run_id_that_is_no_text_is_refused(lab: Lab) -> None:
+    lab.cell(AGENTS)
+    with pytest.raises(TypeError, match="run_id is a text, got int: 5"):
+        lab.start("other", run_id=5)  # type: ignore[arg-type]
+
+
+ASKING_ON = """
+@graph_fn
+async def asking_on(*, context: NodeContext):
+    await context.channel().ask_text("First?")
+    await asyncio.gather(*(context.channel().ask_text(f"Then {n}?") for n in range(3)))
+"""
+
+
+def test_a_run_that_asks_on_is_listed_with_what_it_asks_now(lab: Lab) -> None:
+    """It waited before and waits again: nothing of its status changed, and yet its row is another."""
+    lab.cell(ASKING_ON)
+    run = lab.start("asking_on")
+    lab.answer(run, "First?", "yes")
+    lab.asked(run, "Then 2?")
+    lab.rests(run)
+    assert [(info.nodes, info.nodes_done, info.waiting) for info in runs()] == [(4, 1, 3)], "it is live here"
+    lab.kill()
+    assert [(info.nodes, info.nodes_done, info.waiting) for info in runs()] == [(4, 1, 3)], "its row"
+
+
+LOOKING = """
+from aethergraph.lifecycle import hub
+from aethergraph.storage import roster
+
+@tool(outputs=["done"])
+async def look(n, *, context: NodeContext):
+    return roster.read(hub.current().store, context.run_id).done
+
+@graph_fn
+async def looking(*, context: NodeContext):
+    return [(await look(n)).done for n in range(3)]
+"""
+
+
+class Rushing:
+    """A clock of which an hour passes whenever it is looked at."""
+
+    def __init__(self) -> None:
+        self._now = 1e9
+
+    def now(self) -> float:
+        """The time, an hour on."""
+        self._now += 3600.0
+        return self._now
+
+
+def test_a_run_that_does_not_wait_tells_now_and_then_how_far_it_has_come(tmp_path: Path) -> None:
+    """Its row is what other processes list; it is written anew once some seconds are over, not at each step."""
+    with laboratory(tmp_path / "rushing", Rushing()) as lab:
+        lab.cell(LOOKING)
+        assert lab.run("looking")["result"][-1] >= 1
+    with laboratory(tmp_path / "still", FakeClock()) as lab:
+        lab.cell(LOOKING)
+        assert lab.run("looking") == {"result": [0, 0, 0]}
+
+
+def test_who_waits_for_a_result_in_vain_is_told_of_which_run(lab: Lab) -> None:
+    lab.cell(AGENTS)
+    run = lab.start("agent")
+    with pytest.raises(TimeoutError, match=f"run {run.run_id} did not end within 0.01 s; it goes on"):
+        run.result(0.01)

@@ -143,6 +143,31 @@ def test_21_a_run_answers_its_question_by_name(lab: Lab) -> None:
     assert run.result(LIMIT_S).choice == "a"
 
 
+TWO = """
+@graph_fn
+async def two(*, context: NodeContext):
+    ask = context.channel().ask_text
+    return await asyncio.gather(ask("one?", name="one"), ask("two?", name="two"), ask("two?"))
+"""
+
+
+def test_21_a_run_that_asks_several_says_how_to_name_one(lab: Lab) -> None:
+    lab.cell(TWO)
+    run = lab.start("two")
+    lab.until(run, lambda _: len(run.waits) == 3)
+    with pytest.raises(UnknownWait, match=rf"run {run.run_id} asks 3 questions: .*`run.answer\(value, 'ask-3'\)`"):
+        run.answer("a")
+    with pytest.raises(
+        UnknownWait, match=rf"run {run.run_id} asks 2 questions that fit 'two\?': say which by its node"
+    ):
+        run.answer("a", "two?")
+    for node in ("ask", "two", "ask-3"):
+        run.answer(node, node)
+    assert run.result(LIMIT_S).result == ["ask", "two", "ask-3"]
+    with pytest.raises(UnknownWait, match=rf"run {run.run_id} has no open question: it is done"):
+        run.answer("a")
+
+
 # ---------------------------------------------------------------------- 22 deadlines
 
 WITH_DEADLINE = """
