@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -206,6 +207,65 @@ def test_open_waits_are_listed_oldest_first(store: Store) -> None:
     put(store, *(waiting.open_op(row(token=name, created=at)) for name, at in [("a", 3.0), ("b", 1.0), ("c", 2.0)]))
     waiting.answer(store, "c", "x", "a1", now=4.0)
     assert [wait.token for wait in waiting.open_waits(store)] == ["b", "a"]
+
+
+def test_listing_what_is_open_does_not_read_what_is_over(store: Store) -> None:
+    """There may be a hundred closed waits for each open one: 10,000 of them cost a listing nothing."""
+    put(store, *(waiting.open_op(row(token=f"t{n}")) for n in range(10)))
+    for n in range(9):
+        waiting.answer(store, f"t{n}", "x", "a", now=4.0)
+    seen: list[str] = []
+    scan = store.scan
+
+    def watched(prefix: str, **how: Any) -> Iterator[tuple[str, bytes]]:
+        for key, data in scan(prefix, **how):
+            seen.append(key)
+            yield key, data
+
+    store.scan = watched  # type: ignore[method-assign]
+    assert [wait.token for wait in waiting.open_waits(store)] == ["t9"] and seen == ["w:t9"]
+    assert sorted(wait.token for wait in waiting.everything(store)) == [f"t{n}" for n in range(10)]
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        lambda store: waiting.answer(store, "ask-1", "x", "a1", now=4.0),
+        lambda store: put(store, waiting.withdraw_op("ask-1")),
+        lambda store: put(store, waiting.close_op("ask-1", "x", "signal-1", 4.0)),
+        lambda store: waiting.expire(store, "ask-1", 6.0),
+    ],
+)
+def test_21_a_wait_has_one_row_be_it_open_or_over(store: Store, over: Callable[[Store], object]) -> None:
+    put(store, waiting.open_op(row(deadline=5.0)))
+    assert [key for key, _ in store.scan("w")] == ["w:ask-1"]
+    over(store)
+    assert [key for key, _ in store.scan("w")] == ["wo:ask-1"]
+    assert waiting.read(store, "ask-1") is not None
+    put(store, waiting.refuse_op("ask-1", "no"))
+    assert [key for key, _ in store.scan("w")] == ["w:ask-1"]
+
+
+def test_a_wait_that_an_older_version_closed_is_over_where_it_lies(store: Store) -> None:
+    """Earlier versions left the rows of all waits in one place."""
+    put(store, waiting.open_op(row()))
+    waiting.answer(store, "ask-1", "x", "a1", now=4.0)
+    data = store.get(waiting.OVER + "ask-1")
+    assert data is not None
+    put(store, lambda rows: rows.set("w:ask-1", data), lambda rows: rows.delete("wo:ask-1"))
+    assert waiting.open_waits(store) == [] and [wait.answer_id for wait in waiting.everything(store)] == ["a1"]
+    with pytest.raises(AlreadyAnswered):
+        waiting.answer(store, "ask-1", "y", "a2", now=5.0)
+    put(store, waiting.refuse_op("ask-1", "no"))
+    assert [wait.token for wait in waiting.open_waits(store)] == ["ask-1"]
+
+
+def test_22_who_lists_the_questions_closes_those_whose_time_is_over(store: Store) -> None:
+    """A question that can no longer be answered is not shown as one that can, though nobody runs its run."""
+    put(store, waiting.open_op(row(token="late", deadline=5.0)), waiting.open_op(row(token="in time", deadline=6.0)))
+    assert [wait.token for wait in waiting.open_waits(store, now=5.5)] == ["in time"]
+    late = waiting.read(store, "late")
+    assert late is not None and (late.state, late.answered_at) == ("timed out", 5.0)
 
 
 def test_a_damaged_row_is_named(store: Store) -> None:

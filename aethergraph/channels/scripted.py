@@ -93,14 +93,9 @@ def earlier(store: Store, asked: Asked, alike: Callable[[Question], bool]) -> in
     Counted in the store and not in this process, so that a run that was killed and resumed goes on in its list
     where it was.
     """
-    rows = [row for _, row in _rows(store) if row.run_id == asked.run_id and row.state != "withdrawn"]
+    rows = [row for row in waiting.everything(store) if row.run_id == asked.run_id and row.state != "withdrawn"]
     own = next((row.no for row in rows if row.token == asked.token), None)
     return sum(1 for row in rows if row.token != asked.token and alike(row.question) and (own is None or row.no < own))
-
-
-def _rows(store: Store) -> list[tuple[str, waiting.WaitRow]]:
-    tokens = [key.removeprefix(waiting.PREFIX) for key, _ in store.scan(waiting.PREFIX)]
-    return [(token, row) for token in tokens if (row := waiting.read(store, token)) is not None]
 
 
 def _nth(entries: Sequence[Any], index: int) -> Any:

@@ -236,7 +236,7 @@ class Collector:
             if not self._is_pinned(key, data):
                 yield key
         for token in self._waits.get(run_id, ()):
-            yield from (waiting.PREFIX + token, waiting.INBOX + token)
+            yield from waiting.row_keys(token)
 
     # ------------------------------------------------------------------ what nothing refers to
 

@@ -111,12 +111,13 @@ class Inbox:
 
     def waits(self) -> list[WaitInfo]:
         """All open questions of the store, oldest first."""
-        return [_info(row) for row in waiting.open_waits(self._runtime.store)]
+        return [_info(row) for row in waiting.open_waits(self._runtime.store, self._runtime.clock.now())]
 
     def waits_of(self, tokens: Iterable[str]) -> list[WaitInfo]:
         """Those of these that are open."""
-        rows = (waiting.read(self._runtime.store, token) for token in tokens)
-        return [_info(row) for row in rows if row is not None and row.state == "open"]
+        store = self._runtime.store
+        rows = (waiting.read(store, token) for token in tokens)
+        return [_info(row) for row in waiting.still_open(store, rows, self._runtime.clock.now())]
 
     def answer(self, token: str, value: Any, answer_id: str | None = None) -> None:
         """Answer a question, whichever process runs it; it is on disk when this returns.

@@ -87,8 +87,7 @@ class Death:
 
 
 def _answered(store: Store) -> set[str]:
-    tokens = [key.removeprefix(waiting.PREFIX) for key, _ in store.scan(waiting.PREFIX)]
-    return {token for token in tokens if (row := waiting.read(store, token)) is not None and row.state == "answered"}
+    return {row.token for row in waiting.everything(store) if row.state == "answered"}
 
 
 def _results(store: Store) -> dict[str, bytes]:

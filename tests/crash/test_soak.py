@@ -222,8 +222,7 @@ class Soak:
             verdict.append(f"{run_id} has {found} {what}, not {expected}")
 
     def _waits(self) -> list[waiting.WaitRow]:
-        tokens = [key.removeprefix(waiting.PREFIX) for key, _ in self.runtime.store.scan(waiting.PREFIX)]
-        return [row for token in tokens if (row := waiting.read(self.runtime.store, token)) is not None]
+        return list(waiting.everything(self.runtime.store))
 
     def check_keys(self) -> None:
         """All executions of a node had one idempotency key, and no two nodes share one."""

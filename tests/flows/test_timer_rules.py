@@ -99,7 +99,7 @@ def test_a_sleep_is_listed_and_nobody_is_asked_for_it(timed: tuple[Lab, FakeCloc
     )  # fmt: skip
     with pytest.raises(BadAnswer, match="a timer ends by itself"):
         lab.runtime.answer(wait.token, "now")
-    with pytest.raises(UnknownWait, match=r"\(open: none\)"):
+    with pytest.raises(UnknownWait, match="has no open question: it is waiting"):
         run.answer("now")
     clock.advance(3600)
     run.result(LIMIT_S)

@@ -211,6 +211,19 @@ def test_22_a_deadline_that_passed_while_nobody_ran_the_run_holds(timed: tuple[L
     assert resumed.result(LIMIT_S) == {"name": "nobody"}
 
 
+def test_22_who_reads_the_inbox_closes_what_ran_out_while_nobody_ran_the_run(timed: tuple[Lab, FakeClock]) -> None:
+    lab, clock = timed
+    lab.cell(WITH_DEADLINE.format(timeout_s=60, default="nobody"))
+    run = lab.start("agent")
+    lab.asked(run, "name?")
+    lab.kill()
+    clock.advance(61)
+    assert lab.runtime.waits() == [] and lab.runtime.load(run.run_id).waits == []
+    again = lab.resume(run)
+    lab.answer(again, "go on?", "yes")
+    assert again.result(LIMIT_S).name == "nobody"
+
+
 def test_22_resuming_gains_no_time(timed: tuple[Lab, FakeClock]) -> None:
     lab, clock = timed
     lab.cell(WITH_DEADLINE.format(timeout_s=60, default="nobody"))

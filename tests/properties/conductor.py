@@ -168,15 +168,12 @@ class Stage:
         flow, store = Flow.of(facts), self.runs.store
         known = {node.wait.token for node in flow.nodes if node.wait is not None}
         done = {node.wait.token for node in flow.nodes if node.wait is not None and node.outcome is not None}
-        rows = [
-            row
-            for key, _ in store.scan(waiting.PREFIX)
-            if (row := waiting.read(store, key.removeprefix(waiting.PREFIX)))
-        ]
+        rows = list(waiting.everything(store))
         with store.transact() as transaction:
             for row in rows:
                 if row.run_id == run_id and row.token not in done:
-                    transaction.delete(waiting.PREFIX + row.token)
+                    for key in waiting.row_keys(row.token):
+                        transaction.delete(key)
                     if row.token in known:
                         again = msgspec.structs.replace(row, state="open", answer=b"", answer_id="", answered_at=0.0)
                         waiting.open_op(again)(transaction)
@@ -185,7 +182,7 @@ class Stage:
         """Take a run out of the store."""
         self.conductor.going.pop(run_id, None)
         store = self.runs.store
-        waits = [key for key, _ in store.scan(waiting.PREFIX)]
+        waits = [key for wait in waiting.everything(store) for key in waiting.row_keys(wait.token)]
         with store.transact() as transaction:
             for key in [*[key for key, _ in store.scan(f"j:{run_id}:")], *waits, roster.row_key(run_id)]:
                 transaction.delete(key)

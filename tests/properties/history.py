@@ -126,7 +126,8 @@ class History:
             roster.write_op(roster.RunRow(run_id, row.name, "running", row.created))(transaction)
             for token, wait in self._withdrawn(run_id):
                 if wait.no not in withdrawn:
-                    transaction.delete(waiting.PREFIX + token)
+                    for key in waiting.row_keys(token):
+                        transaction.delete(key)
                     waiting.open_op(msgspec.structs.replace(wait, state="open"))(transaction)
 
     def answered(self) -> set[str]:
@@ -137,8 +138,7 @@ class History:
         return [(token, row) for token, row in self._waits() if row.run_id == run_id and row.state == "withdrawn"]
 
     def _waits(self) -> list[tuple[str, waiting.WaitRow]]:
-        tokens = [key.removeprefix(waiting.PREFIX) for key, _ in self.store.scan(waiting.PREFIX)]
-        return [(token, row) for token in tokens if (row := waiting.read(self.store, token)) is not None]
+        return [(row.token, row) for row in waiting.everything(self.store)]
 
     def end(self, run: Run, limit_s: float) -> Ended:
         """Wait for the end of a run that goes."""

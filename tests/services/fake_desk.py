@@ -115,7 +115,7 @@ class FakeDesk:
         if key in self.journal.answers:
             return self.journal.answers[key]
         token = f"ask-{key.hex()[:8]}"
-        no = 100 + len(list(self.store.scan(waiting.PREFIX)))
+        no = 100 + len(list(waiting.everything(self.store)))
         with self.store.transact() as transaction:
             waiting.open_op(waiting.WaitRow(token, self.run_id, "ask", no, question, 1.0))(transaction)
         refused = ""

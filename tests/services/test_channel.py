@@ -45,9 +45,7 @@ def channel(place: Room, desk: FakeDesk | None = None, key: str | None = None) -
 
 
 def opened(place: Room) -> Question:
-    (_, row), *_ = place.store.scan(waiting.PREFIX)
-    found = waiting.read(place.store, waiting.open_waits(place.store)[0].token) if row else None
-    assert found is not None
+    found, *_ = waiting.open_waits(place.store)
     return found.question
 
 
