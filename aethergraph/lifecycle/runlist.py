@@ -10,7 +10,7 @@ from ..engine import Op
 from ..errors import RunIsLive
 from ..record import facts as f
 from ..record.flow import Flow
-from ..record.status import RunStatus
+from ..record.status import NodeStatus, RunStatus
 from ..scheduler.execution import Execution
 from ..storage import doorbell, journal, owner, roster, waiting
 from .running import Run
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .hub import Runtime
 
 
+_SKIPPED = NodeStatus.SKIPPED
 ROW_EVERY_S = 5.0  # the row of a run that goes on tells how far it has come, but not at each step
 _ENDED = (RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED)
 
@@ -166,7 +167,7 @@ class RunList:
 
 def _counts(flow: Flow) -> tuple[int, int, int]:
     """Its nodes, those of them that are done, and its open questions."""
-    done = sum(1 for node in flow.nodes if node.outcome is not None and node.outcome.ok)
+    done = sum(1 for node in flow.nodes if node.outcome is not None and node.outcome.ok and node.status is not _SKIPPED)
     return len(flow.nodes), done, len(flow.open_waits)
 
 

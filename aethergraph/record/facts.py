@@ -211,6 +211,7 @@ class WaitRefused(Fact, frozen=True, array_like=True, gc=False, tag=11):
     t: float
 
 
+UNCALLED = "no code calls it any more"
 ORPHANED = "the code that asked is gone"  # why a question is withdrawn that no code asks any more
 
 
@@ -346,6 +347,16 @@ class NodeSkipped(Fact, frozen=True, array_like=True, gc=False, tag=29):
     validity: bytes = b""
 
 
+class NodesLeft(Fact, frozen=True, array_like=True, gc=False, tag=40):
+    """The run came to its end and no code of its called these nodes, which are on record from before an edit or fork.
+
+    For people to see: what they gave stays on record, and whoever goes on and calls them again finds it.
+    """
+
+    nos: list[int]
+    t: float
+
+
 AnyFact = Union[  # noqa: UP007 (msgspec wants a Union at run time; `|` of classes works only inside annotations)
     RunStarted,
     RunOpened,
@@ -372,6 +383,7 @@ AnyFact = Union[  # noqa: UP007 (msgspec wants a Union at run time; `|` of class
     SignalTaken,
     RunContinued,
     NodeSkipped,
+    NodesLeft,
 ]
 
 _encoder = msgspec.msgpack.Encoder()

@@ -213,6 +213,12 @@ class Flow:
         node.status = NodeStatus.SKIPPED
         return -1
 
+    def _left(self, fact: f.NodesLeft) -> int:
+        """To be seen, too."""
+        for no in fact.nos:
+            self.nodes[no - 1].status = NodeStatus.SKIPPED
+        return -1
+
     def _cancelled(self, fact: f.CallCancelled) -> int:
         key = Key(fact.key)
         node = self.by_key.get(key)
@@ -276,6 +282,8 @@ class Flow:
         for node in self.nodes:
             if node.status is NodeStatus.RUNNING:
                 node.status = NodeStatus.READY
+            elif node.status is NodeStatus.SKIPPED and node.outcome is not None:  # it may be called again
+                node.status = NodeStatus.DONE if node.outcome.ok else NodeStatus.FAILED
         self.order = [entry for entry in self.order if self.positions.get(entry.key) == entry.position]
         return -1
 
@@ -495,6 +503,7 @@ _FOLD: dict[type, Callable[..., int]] = {
     f.NodeRan: Flow._ran,
     f.AttemptFailed: Flow._attempt_failed,
     f.NodeSkipped: Flow._skipped,
+    f.NodesLeft: Flow._left,
     f.CallCancelled: Flow._cancelled,
     f.TimerFired: Flow._timer,
     f.Effect: Flow._effect,

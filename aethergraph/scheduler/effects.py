@@ -30,7 +30,7 @@ class Effects:
     def __init__(self, run: Execution) -> None:
         self._run = run
         self._works: set[asyncio.Task[None]] = set()
-        self._entered: set[int] = set()  # bodies that ran in this process
+        self.bodies: set[int] = set()  # nodes (0: the run) whose bodies ran in this process
         self._claimed: set[Key] = set()  # effects that they did, or found done
 
     def _fingerprint(self, args: Any) -> bytes:
@@ -250,19 +250,19 @@ class Effects:
     def _is_left(self, key: Key, effect: f.Effect) -> bool:
         if key in self._claimed or not effect.ok:
             return False
-        if effect.scope in self._entered:
+        if effect.scope in self.bodies:
             return True
         node = self._run.flow.nodes[effect.scope - 1] if effect.scope else None
         return node is not None and effect.execution < node.execution
 
     def entered(self, no: int) -> None:
         """The body of node `no` runs in this process."""
-        self._entered.add(no)
+        self.bodies.add(no)
 
     def supersede_unclaimed(self) -> None:
         """The run is done: what an earlier version of its bodies did, and this one did not, is told of no more."""
         effects = self._run.flow.effects.items()
-        left = [key for key, e in effects if e.scope in self._entered and key not in self._claimed]
+        left = [key for key, e in effects if e.scope in self.bodies and key not in self._claimed]
         if left:
             self._run.fact(f.EffectsSuperseded(list(left), self._run.clock()))
 

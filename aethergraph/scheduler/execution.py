@@ -306,8 +306,7 @@ class Execution:
             if self.strict is not None:
                 outputs = self.strict.outputs(packed, outputs, f"run {self.run_id}")
             if not self.closed:
-                self.asking.withdraw_all()
-                self.effects.supersede_unclaimed()
+                self._settle()
                 self._end(f.RunDone(packed.payload, self.clock(), packed.volatile), RunStatus.DONE)
                 self.closed = "it is done"
         except Continuing as order:
@@ -341,10 +340,16 @@ class Execution:
             await self._close()
         return Outputs(outputs)
 
-    def _continue(self, order: Continuing) -> dict[str, Any]:
-        """The body is over, and another run begins: in one transaction."""
+    def _settle(self) -> None:
+        """The body has come to its end: what is on record and does not belong to it any more is said so."""
         self.asking.withdraw_all()
         self.effects.supersede_unclaimed()
+        if left := self.validity.left(self.effects.bodies):
+            self.fact(f.NodesLeft(left, self.clock()))
+
+    def _continue(self, order: Continuing) -> dict[str, Any]:
+        """The body is over, and another run begins: in one transaction."""
+        self._settle()
         started, begin = continuing.begin(self, order)
         self._end(f.RunContinued(started.run_id, self.clock()), RunStatus.DONE, ops=[begin])
         self.closed, self.successor = f"it goes on as {started.run_id}", (started, order.inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from ..perobject import PerObject
 from ..record import facts as f
 from ..record.flow import Node, is_younger
+from ..record.status import NodeStatus
 from ..storage import contents
 from .calls import CallHandle
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _stable = msgspec.msgpack.Encoder(order="deterministic").encode
 _NONE: frozenset[int] = frozenset()
+_TOLD = (NodeStatus.DONE, NodeStatus.FAILED, NodeStatus.READY)  # of others it is told otherwise that they are over
 
 
 class Validity:
@@ -27,6 +30,7 @@ class Validity:
         self._pin = PerObject(lambda target: cast(bytes, target.validity()))  # code, taken once per callee and run
         self._covers: dict[int, frozenset[int]] = {}  # nodes that ran again, by what descends from them
         self._past = {node.no for node in run.flow.nodes if node.outcome is not None}  # and has not been called yet
+        self._uncalled = {node.no for node in run.flow.nodes}  # were on record, and have not been called yet
         self._inside: dict[int, list[Node]] | None = None
 
     def of(self, handle: CallHandle) -> bytes:
@@ -42,6 +46,7 @@ class Validity:
     def called(self, node: Node) -> None:
         """The call that `node` is the record of has come."""
         self._past.discard(node.no)
+        self._uncalled.discard(node.no)
 
     def reused(self, handle: CallHandle) -> None:
         """`handle` was reused: what it was given still counts for those that follow it."""
@@ -49,7 +54,18 @@ class Validity:
         if covered:
             self._covers[handle.no] = covered
         if handle.target.kind == f.GRAPH:
-            self._past.difference_update(node.no for node in self._nodes_in(handle.no))
+            inside = [node.no for node in self._nodes_in(handle.no)]
+            self._past.difference_update(inside)
+            self._uncalled.difference_update(inside)
+
+    def left(self, entered: Container[int]) -> list[int]:
+        """Nodes on record that nobody called, in bodies that ran to their ends here (`entered`) or in each other."""
+        left: set[int] = set()
+        for no in sorted(self._uncalled):  # what is inside a node comes after it
+            node = self._run.flow.nodes[no - 1]
+            if node.scope in left or (node.scope in entered and node.status in _TOLD):
+                left.add(no)
+        return sorted(left)
 
     def ran(self, handle: CallHandle) -> frozenset[int]:
         """`handle` ran just now. The nodes that what follows it could depend on: while some of that is on record."""

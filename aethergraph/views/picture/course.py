@@ -46,6 +46,9 @@ def _reopen(canvas: Canvas) -> None:
     for node in canvas.nodes.values():
         if node.status is NodeStatus.DONE:
             canvas.move(node, NodeStatus.REUSED)
+        elif node.status is NodeStatus.SKIPPED and node.why == f.UNCALLED:  # it may be called again
+            node.why = ""
+            canvas.move(node, NodeStatus.FAILED if node.error else NodeStatus.REUSED)
         elif node.status is NodeStatus.RUNNING:
             canvas.forget(node.no)
             if node.kind != f.GRAPH:

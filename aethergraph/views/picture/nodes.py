@@ -30,6 +30,13 @@ def _node_skipped(canvas: Canvas, fact: f.NodeSkipped) -> None:
     canvas.move(node, NodeStatus.SKIPPED)
 
 
+def _nodes_left(canvas: Canvas, fact: f.NodesLeft) -> None:
+    for no in fact.nos:
+        node = canvas.nodes[no]
+        node.why = f.UNCALLED
+        canvas.move(node, NodeStatus.SKIPPED)
+
+
 def _node_ran(canvas: Canvas, fact: f.NodeRan) -> None:
     ended = canvas.clock(fact.t)
     node = canvas.nodes.get(fact.no)
@@ -126,6 +133,7 @@ FOLD: dict[type[f.Fact], Callable[[Canvas, Any], None]] = {
     f.NodeDone: _node_done,
     f.NodeRan: _node_ran,
     f.NodeSkipped: _node_skipped,
+    f.NodesLeft: _nodes_left,
     f.AttemptFailed: _attempt_failed,
     f.CallCancelled: _call_cancelled,
 }
