@@ -17,6 +17,7 @@ from ..record.flow import Flow, Node, is_younger
 from ..record.status import NodeStatus
 from ..scheduler.slots import MADE
 from ..storage import contents
+from .insisting import Insisting, insisting
 
 if TYPE_CHECKING:
     from ..authoring.reactive import Agent
@@ -151,7 +152,13 @@ def agent_of(runtime: Runtime, run_id: str, flow: Flow, namespace: Mapping[str, 
 
 def callees(agent: Agent) -> dict[str, Any]:
     """The tools and agents that `agent` can reach by the names it uses, by their own name."""
+    return _reach(agent)[0]
+
+
+def _reach(agent: Agent) -> tuple[dict[str, Any], list[Any]]:
+    """Its callees, and all functions of the user's that it can reach."""
     found: dict[str, Any] = {}
+    functions: list[Any] = []
     todo: list[Any] = [agent]
     seen: set[int] = set()
     while todo:
@@ -166,6 +173,7 @@ def callees(agent: Agent) -> dict[str, Any]:
         code = getattr(fn, "__code__", None)
         if code is None:
             continue
+        functions.append(fn)
         todo.append(getattr(fn, "__wrapped__", None))
         for cell in fn.__closure__ or ():
             try:
@@ -176,7 +184,7 @@ def callees(agent: Agent) -> dict[str, Any]:
             value = fn.__globals__.get(name)
             if _is_callee(value) or getattr(value, "__module__", None) == fn.__module__:
                 todo.append(value)
-    return found
+    return found, functions
 
 
 def _names(code: Any) -> set[str]:
@@ -193,7 +201,7 @@ def make_plan(flow: Flow, agent: Agent) -> Plan:
         flow.supersede(flow.failure.fatal)
     body = flow.opened.validity if flow.opened else b""
     changed = bool(body) and body != agent.validity()
-    planner = _Planner(flow, callees(agent), changed)
+    planner = _Planner(flow, *_reach(agent), changed)
     rows = [planner.row(node) for node in flow.nodes if node.status is not NodeStatus.SKIPPED]
     notes = []
     if changed:
@@ -205,8 +213,9 @@ def make_plan(flow: Flow, agent: Agent) -> Plan:
 
 
 class _Planner:
-    def __init__(self, flow: Flow, known: Mapping[str, Any], changed: bool) -> None:
-        self.flow, self.known, self.changed = flow, known, changed
+    def __init__(self, flow: Flow, known: Mapping[str, Any], functions: list[Any], changed: bool) -> None:
+        self.flow, self.known, self.functions, self.changed = flow, known, functions, changed
+        self.insisting: dict[str, Insisting] | None = None
         self.pins: dict[str, bytes] = {}
         self.verdicts: dict[int, str] = {}
 
@@ -216,11 +225,13 @@ class _Planner:
         return PlanRow(node.node_id, node.callee, verdict, why)
 
     def _judge(self, node: Node) -> tuple[str, str]:
-        if node.kind == f.WAIT:
-            if node.outcome is not None:
-                return REUSED, ""
-            return RUNS, self._question(node)
         outcome = node.outcome
+        if node.cancelled:
+            return MAY_RUN, "the body gave it up: it runs only if the body does not do that again"
+        if node.kind == f.WAIT:
+            if outcome is None and node.status is NodeStatus.CANCELLED:
+                return MAY_RUN, "it was withdrawn: it opens only if the code asks it again"
+            return (RUNS, self._question(node)) if outcome is None else (REUSED, "")
         if node.fixed:
             return REUSED, ""
         if outcome is None:
@@ -230,8 +241,12 @@ class _Planner:
         target = self.known.get(node.callee)
         if target is None:
             return MAY_RUN, f"no tool {node.callee!r} was found to compare with"
-        if self._changed(node, target):
-            return RUNS, f"the code of {node.callee}, or of something that it uses, changed"
+        if self._changed(node, target) and not self._insists(node).always:
+            unless = ": it runs unless its call says _same=True" if self._insists(node).sometimes else ""
+            return (
+                MAY_RUN if unless else RUNS,
+                f"the code of {node.callee}, or of something that it uses, changed{unless}",
+            )
         for path, size, mtime in outcome.files:
             if not contents.file_is(path, size, mtime):
                 return RUNS, f"the file {path} that it returned changed"
@@ -247,6 +262,12 @@ class _Planner:
         if not changed:
             return "the question is open"
         return "the question is open, and its code changed: it stays if the same is asked, else it is withdrawn"
+
+    def _insists(self, node: Node) -> Insisting:
+        """How the code calls this tool."""
+        if self.insisting is None:
+            self.insisting = insisting(self.functions)
+        return self.insisting.get(node.callee, Insisting())
 
     def _changed(self, node: Node, target: Any) -> bool:
         return self._pin(node.callee, target.validity) != node.validity[:8]
