@@ -198,7 +198,8 @@ def gc(
 
     Runs go only if `keep`, `older_than` or `runs` says so; if both of the first do, those go that fit both. A run stays
     that is pinned, running, waiting for an answer or resumable, and one from which a run that stays was made. Beside
-    runs go contents, stored sources and kept results (`cache=True`) that nothing refers to; pinned artifacts stay.
+    runs go contents, stored sources and kept results (`cache=True`) that nothing refers to, and signals that no run is
+    there for any more; pinned artifacts stay.
 
     Args:
         keep: how many of the newest runs stay.

@@ -21,9 +21,10 @@ from ..record import facts as f
 from ..record.status import RunStatus
 from ..scheduler import caching
 from ..services import artifact
-from ..storage import journal, owner, roster, waiting
+from ..storage import journal, owner, roster, signals, waiting
 from ..storage.store import Transaction
 from ..values import mentions
+from . import signalling
 
 if TYPE_CHECKING:
     from .hub import Runtime
@@ -48,7 +49,8 @@ class Garbage:
     """What a collection deleted or, while `done` is False, would delete.
 
     runs: those that go. kept: those that would go by age or number, and why they stay.
-    blobs, definitions, cached: how many contents, stored sources and kept results nothing needs; sizes are in bytes.
+    blobs, definitions, cached, signals: how many contents, stored sources, kept results (`cache=True`) and signals
+        nothing needs; sizes are in bytes.
     young: contents that nothing refers to, but that somebody may be about to.
     """
 
@@ -57,6 +59,7 @@ class Garbage:
     kept: list[Item] = field(default_factory=list)
     definitions: int = 0
     cached: int = 0
+    signals: int = 0
     rows_size: int = 0
     blobs: int = 0
     blobs_size: int = 0
@@ -68,7 +71,7 @@ class Garbage:
         return self.rows_size + self.blobs_size
 
     def __bool__(self) -> bool:
-        return bool(self.runs or self.blobs or self.definitions or self.cached)
+        return bool(self.runs or self.blobs or self.definitions or self.cached or self.signals)
 
     def __str__(self) -> str:
         verb = "deleted" if self.done else "would delete"
@@ -79,6 +82,7 @@ class Garbage:
                 (self.blobs, "content"),
                 (self.definitions, "stored source"),
                 (self.cached, "kept result"),
+                (self.signals, "signal"),
             )
             if count
         ]
@@ -121,6 +125,7 @@ class Collector:
             found.runs = [item for item in found.runs if self._delete_run(item, found)]
         gone = {item.run_id for item in found.runs}
         self._rows_without_use(found, gone, dry_run=dry_run)
+        self._signals(found, gone, dry_run=dry_run)
         self._contents(found, gone, dry_run=dry_run)
         if not dry_run:
             self._store.compact()
@@ -272,6 +277,16 @@ class Collector:
             for key, _ in (*stale, *kept):
                 if rows is not None:
                     rows.delete(key)
+
+    def _signals(self, found: Garbage, gone: set[str], *, dry_run: bool) -> None:
+        """What was sent to runs that are over, or gone."""
+        with self._still(dry_run) as rows:  # nobody forks a run meanwhile, or starts one
+            for signal in list(signalling.spent(self._store, gone)):
+                found.signals += 1
+                found.rows_size += sum(map(len, (*signals.row_keys(signal), signal.payload)))
+                for key in signals.row_keys(signal):
+                    if rows is not None:
+                        rows.delete(key)
 
     def _is_stale(self, key: str, data: bytes) -> bool:
         try:

@@ -4,17 +4,49 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ..errors import RunEnded
+from ..record import facts as f
 from ..record.status import RunStatus
-from ..storage import doorbell, roster, signals
+from ..storage import doorbell, journal, roster, signals
+from ..storage.store import Store
 
 if TYPE_CHECKING:
     from ..scheduler.execution import Execution
     from .hub import Runtime
 
 _OVER = (RunStatus.DONE, RunStatus.CANCELLED)
+
+
+def spent(store: Store, gone: Container[str]) -> Iterator[signals.Signal]:
+    """The signals that nobody can be given any more, the runs `gone` left out.
+
+    One for all runs is needed while a run is there that began before it: also one that is over, since a fork of it has
+    its position. One for a run is needed until that run is over, with those that go on from it; a fork has a mailbox of
+    its own. What was taken is needed as long as the others: a failure that is tried again gives it back.
+    """
+    if not signals.last(store):
+        return
+    rows = [row for row in roster.everything(store) if row.run_id not in gone]
+    mailboxes = {row.chain or row.run_id for row in rows if RunStatus(row.status) not in _OVER}
+    heard = min((_heard(store, row.run_id) for row in rows), default=signals.last(store))
+    for signal in signals.everything(store):
+        if (signal.mailbox not in mailboxes) if signal.mailbox else (signal.number <= heard):
+            yield signal
+
+
+def _heard(store: Store, run_id: str) -> int:
+    """The number of the last signal that was there before a run began; 0 where that cannot be read."""
+    data = store.get(journal.row_key(run_id, 0))
+    try:
+        first = f.decode(data)[0] if data else None
+    except msgspec.DecodeError:
+        return 0
+    return first.signals if isinstance(first, f.RunStarted) else 0
 
 
 class Signals:

@@ -79,6 +79,16 @@ def since(store: Store, number: int) -> Iterator[Signal]:
         yield _decode(key, data)
 
 
+def everything(store: Store) -> Iterator[Signal]:
+    """All signals that are kept, in order."""
+    return since(store, 0)
+
+
+def row_keys(signal: Signal) -> tuple[str, str]:
+    """The keys of the rows of a signal. Its number stays taken without them."""
+    return _key(LOG, signal.number), _key(_box(signal.name, signal.mailbox), signal.number)
+
+
 def waiting_for(store: Store, name: str, mailbox: str, after: int, taken: Container[int]) -> Iterator[Signal]:
     """The signals of this name for all and for `mailbox`, after number `after`, that are not in `taken`; in order."""
     boxes = [_numbers(store, _box(name, ""), after), _numbers(store, _box(name, mailbox), after)]

@@ -15,9 +15,11 @@ from aethergraph import Run, RunStatus
 from aethergraph.errors import UnknownRun, UnknownWait
 from aethergraph.lifecycle import collecting
 from aethergraph.lifecycle.collecting import Garbage
+from aethergraph.record import facts as f
 from aethergraph.runner import gc
 from aethergraph.scheduler.caching import PREFIX as KEPT
 from aethergraph.storage import owner as owners
+from aethergraph.storage import signals
 from aethergraph.storage.store import MemoryStore, Transaction
 from aethergraph.testing import FakeClock
 
@@ -224,6 +226,72 @@ def test_33_what_a_process_stored_that_still_runs_stays(lab: Lab, monkeypatch: p
     assert run.live and gc(dry_run=False).young == 1
 
 
+HEARING = """
+@graph_fn
+async def hearing(n, *, context: NodeContext):
+    return [await context.wait_event("go") for _ in range(n)]
+"""
+
+
+def _signals(lab: Lab) -> list[int]:
+    return [signal.number for signal in signals.everything(lab.store)]
+
+
+def test_33_a_signal_for_all_stays_as_long_as_a_run_that_began_before_it(lab: Lab) -> None:
+    lab.cell(HEARING)
+    lab.runtime.signal("go", "nobody was there")
+    run = lab.start("hearing", n=1)
+    lab.asked(run, "go")
+    lab.runtime.signal("go", "first")
+    lab.runtime.signal("go", "second")
+    assert run.result(LIMIT_S).result == ["first"]
+    _later(lab, 1)
+    assert _collect(lab).signals == 1 and _signals(lab) == [2, 3]
+    fork = run.fork(inputs={"n": 2})
+    assert fork.result(LIMIT_S).result == ["first", "second"], "it has the position of its parent"
+    done = _collect(lab, keep=0)
+    assert (len(done.runs), done.signals, _signals(lab)) == (2, 2, [])
+    assert not [key for key, _ in lab.store.scan("g:") if key != signals.LAST]
+    assert lab.runtime.signal("go") == 4, "no number comes twice"
+
+
+def test_33_a_signal_for_a_run_goes_once_the_run_and_those_that_go_on_from_it_are_over(lab: Lab) -> None:
+    lab.cell(
+        HEARING + "\n@graph_fn\nasync def talk(n=0, *, context: NodeContext):\n"
+        "    if await context.wait_event('go') != 'stop':\n"
+        "        await context.continue_as_new(n=n + 1)\n    return n\n"
+    )
+    other, run = lab.start("hearing", n=1), lab.start("talk")
+    for payload in ("on", "on"):
+        lab.runtime.signal("go", payload, run.run_id)
+    last = f"{run.run_id}.3"
+    lab.until(run, lambda facts: isinstance(facts[-1], f.RunContinued))
+    lab.until(run.successor, lambda facts: isinstance(facts[-1], f.RunContinued))  # type: ignore[arg-type]
+    lab.runtime.signal("go", "for the other", other.run_id)
+    lab.kill()
+    assert not _collect(lab).signals and _signals(lab) == [1, 2, 3], "both can be resumed"
+    assert lab.resume(lab.runtime.load(other.run_id)).result(LIMIT_S).result == ["for the other"]
+    assert _collect(lab).signals == 1 and _signals(lab) == [1, 2]
+    again = lab.resume(lab.runtime.load(last))
+    lab.runtime.signal("go", "stop", run.run_id)
+    assert again.result(LIMIT_S).result == 2
+    assert _collect(lab).signals == 3 and _signals(lab) == []
+
+
+def test_33_a_signal_that_a_failed_run_had_taken_is_there_when_it_is_tried_again(lab: Lab) -> None:
+    lab.cell(
+        HEARING + "\n@tool(outputs=['n'])\nasync def shaky(n):\n    raise ValueError(n)\n\n"
+        "@graph_fn\nasync def agent(*, context: NodeContext):\n"
+        "    return (await shaky(await context.wait_event('go'))).n\n"
+    )
+    run = lab.start("agent")
+    lab.runtime.signal("go", 5, run.run_id)
+    assert isinstance(run.future.exception(LIMIT_S), ValueError)
+    assert not _collect(lab, keep=1).signals
+    lab.cell("@tool(outputs=['n'])\nasync def shaky(n):\n    return n\n")
+    assert lab.resume(run).result(LIMIT_S).result == 5
+
+
 def test_33_definitions_of_runs_that_stay_stay(lab: Lab) -> None:
     first = _done(lab, "saving")
     lab.cell(LARGE.replace("* 1000", "* 1001"))
@@ -239,7 +307,7 @@ class _Cut(Exception):
     """The process dies."""
 
 
-STEPS = 11  # of the collection below; asserted in a test of its own
+STEPS = 13  # of the collection below; asserted in a test of its own
 
 
 @pytest.mark.parametrize("fatal", range(1, STEPS + 1))
