@@ -52,6 +52,16 @@ def uninstall() -> None:
     _undo, _state = None, "not installed"
 
 
+def keep_route(comm: Any) -> None:
+    """Let the messages of `comm` go to the subshell that the front end sends them to.
+
+    ipykernel 7.4 hands them to the shell that has last spoken on the comm instead: for a view that a cell has opened
+    that is the main one, which the same cell may block. JupyterLab has a subshell for widgets and names it.
+    """
+    if hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = lambda data, named: named
+
+
 def _install_6(kernel: Any) -> Callable[[], None]:
     stream, dispatch = kernel.shell_stream, partial(kernel.schedule_dispatch, kernel.dispatch_shell)
     express = Express(kernel)

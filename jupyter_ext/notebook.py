@@ -19,7 +19,7 @@ from aethergraph.storage import waiting
 
 from .below import asked_below
 
-PATIENCE_S = 1.0
+PATIENCE_S = 5.0  # for the browser to draw a view and say so; a busy machine takes some seconds
 PLACE: ContextVar[str | None] = ContextVar("PLACE", default=None)  # which cell a view acts for; None in a cell itself
 SHOWN: ContextVar[bool] = ContextVar("SHOWN", default=False)  # what starts now has a view already
 _nested = itertools.count(1)
@@ -111,8 +111,12 @@ def ask_while_blocked(question: Question, token: str, refused: str = "") -> Any:
 
 
 def _heard_soon() -> bool:
-    """Give a view that was opened just now the time to be heard; its browser says `ready` more than once."""
-    end = time.monotonic() + PATIENCE_S
+    """Give a view that was opened just now the time to be heard; its browser says `ready` more than once.
+
+    A kernel without subshells hears no view while a cell blocks it. There the input line comes at once: it takes the
+    keyboard when it appears, and somebody who has begun to type into the view would go on in the line.
+    """
+    end = time.monotonic() + (PATIENCE_S if getattr(kernel(), "_supports_kernel_subshells", False) else 0.0)
     while not can_hear_while_blocked():
         if time.monotonic() > end:
             return False
@@ -127,10 +131,16 @@ def ask_by_stdin(question: Question, token: str, refused: str = "", *, read: Cal
     """
     ask = read or (_secret if question.silent else input)
     print(_asked(question), flush=True)
+    sure = bool(question.options) or question.kind == "number"  # an empty line is then refused anyway
     while True:
         if refused:
             print(f"That does not fit: {refused}", flush=True)
-        answer = typed(question, ask(_prompt(question)))
+        line = ask(_prompt(question))
+        if not line and not sure:  # Enter may have been meant for what had the keyboard before the line appeared
+            print("Nothing was typed. Press Enter once more to answer with an empty text.", flush=True)
+            sure = True
+            continue
+        answer = typed(question, line)
         try:
             check(question, answer)
         except BadAnswer as error:

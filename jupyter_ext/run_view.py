@@ -6,7 +6,6 @@ what somebody is typing, and a static copy survives restart, reload, export and 
 
 from __future__ import annotations
 
-import contextvars
 import threading
 import time
 import uuid
@@ -95,7 +94,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
     def __init__(self, run: Run) -> None:
         self._of = Follower(run)
         self._teller = Teller(self._of.picture)
-        self._routed: contextvars.Context | None = None
+        self._greeted = False
         self._next = 0.0
         self._waiting_since = 0.0
         self._copied: tuple[Any, ...] = ()
@@ -105,6 +104,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         self._unfollow: Callable[[], None] = run.follow(self._take)
         super().__init__(uid=uuid.uuid4().hex)
         lane.OWN.add(self.model_id)
+        lane.keep_route(self.comm)
         self.on_msg(self._hear)
         below.listeners.append(self._asked_below)
 
@@ -168,7 +168,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
 
     def _repeat(self) -> None:
         """Patches that come while a browser loads the view are lost, and a blocked cell hears no complaint."""
-        if self._shut or self._routed is not None:
+        if self._shut or self._greeted:
             return
         self._tell({"kind": "snap", "snap": self._snapshot()})
         if self._repeats:
@@ -197,10 +197,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
 
     def _tell(self, message: Json, buffers: list[bytes] | None = None) -> None:
         """To all browsers that show this view."""
-        if self._routed is None:
-            self.send(message, buffers)
-        else:
-            self._routed.copy().run(self.send, message, buffers)
+        self.send(message, buffers)
 
     # ------------------------------------------------------------------ browser to kernel
 
@@ -210,9 +207,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         if not isinstance(message, dict):
             return
         if message.get("kind") == "ready":
-            # Newer kernels send the answers of a browser to the thread that spoke last: by replying in the context of
-            # this message, and speaking in it from now on, answers reach us while a cell blocks the main thread.
-            self._routed = contextvars.copy_context()
+            self._greeted = True
             self._tell({"kind": "heard", "seq": self._teller.seq})
             return
         THREAD.post(lambda: self._serve(message))

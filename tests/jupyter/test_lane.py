@@ -25,6 +25,17 @@ print("id", link.comm_id)
 print("heard", await heard)
 """
 
+BLOCK = """
+import comm, threading
+from jupyter_ext import lane
+heard = threading.Event()
+link = comm.create_comm(target_name="probe")
+link.on_msg(lambda message: heard.set())
+lane.keep_route(link)
+print("id", link.comm_id)
+print("heard", heard.wait(20))
+"""
+
 
 @pytest.fixture(autouse=True)
 def closed() -> Iterator[None]:
@@ -139,3 +150,22 @@ def test_a_real_cell_that_awaits_hears_its_answer(folder: Path | None, tmp_path:
 
         client.execute_interactive(ASK, timeout=30, output_hook=hear)
     assert "heard {'value': 42}" in ran.text
+
+
+def test_a_real_cell_that_blocks_hears_what_is_sent_to_a_subshell(tmp_path: Path) -> None:
+    """The cell itself spoke last on the comm, and ipykernel 7.4 would send the message to it."""
+    with kernel(tmp_path) as running:
+        client, ran = running.client, Ran()
+        client.control_channel.send(client.session.msg("create_subshell_request"))
+        subshell = client.get_control_msg(timeout=30)["content"]["subshell_id"]
+        sent = client.execute(BLOCK)
+        while "heard" not in ran.text:
+            message = client.get_iopub_msg(timeout=30)
+            if message["parent_header"].get("msg_id") != sent:
+                continue
+            ran.hear(message)
+            if "heard" not in ran.text and (link := re.search(r"id (\w+)", ran.text)):
+                told = client.session.msg("comm_msg", {"comm_id": link[1], "data": {}})
+                told["header"]["subshell_id"] = subshell
+                client.shell_channel.send(told)
+        assert "heard True" in ran.text

@@ -96,6 +96,14 @@ def test_it_asks_again_with_the_reason(capsys: pytest.CaptureFixture[str]) -> No
     assert "That does not fit: '9' is none of 'svm', 'forest', '2'" in said
 
 
+def test_an_empty_line_is_asked_for_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line takes the keyboard when it appears: an Enter may have been meant for something else."""
+    name = Question("text", "Name?")
+    assert notebook.ask_by_stdin(name, "t", read=typing("", "Ada")) == "Ada"
+    assert "Press Enter once more" in capsys.readouterr().out
+    assert notebook.ask_by_stdin(name, "t", read=typing("", "")) == ""
+
+
 def test_prompts_say_what_may_be_typed() -> None:
     asked: list[str] = []
 
@@ -121,6 +129,7 @@ def test_a_cell_is_told_by_its_id_and_execution(kernel: SimpleNamespace) -> None
 @pytest.fixture
 def asked(kernel: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Asks an open question from a blocked thread; gives the answer, "typed" where it was asked by stdin."""
+    kernel._supports_kernel_subshells = True
     monkeypatch.setattr(notebook, "PATIENCE_S", 0.0)
     monkeypatch.setattr(
         notebook, "ask_by_stdin", lambda question, token, refused: "typed" if is_asked_below(token) else "?"
@@ -147,6 +156,14 @@ def test_a_blocked_cell_asks_by_stdin(asked: Callable[..., Any]) -> None:
 def test_but_not_where_the_view_is_heard(asked: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_view, "heard_off_main", lambda: True)
     assert asked() is None
+
+
+def test_a_kernel_that_can_hear_no_view_asks_at_once(
+    asked: Callable[..., Any], kernel: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel._supports_kernel_subshells = False
+    monkeypatch.setattr(notebook, "PATIENCE_S", 1e9)
+    assert asked() == "typed"
 
 
 def test_nor_where_nobody_is(asked: Callable[..., Any], kernel: SimpleNamespace) -> None:
