@@ -196,7 +196,8 @@ def demo() -> None:
 
 def lab() -> None:
     """Open the first notebook in JupyterLab."""
-    call(environment(), "-m", "jupyterlab", NOTEBOOK)
+    root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # in a container one often is
+    call(environment(), "-m", "jupyterlab", *root, NOTEBOOK)
 
 
 def lint() -> None:
