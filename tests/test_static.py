@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 import pytest
 
 from aethergraph import NodeContext, TaskGraph, branch, graph_fn, graphify, tool
 from aethergraph.errors import GraphBuildError
-from aethergraph.graphs.graph import arg
+from aethergraph.graph import arg
 from aethergraph.graphs.references import Reference
 from tests.cells import notebook
 
@@ -334,9 +337,24 @@ def _condition_odd(x: Any) -> Any:
     return inc(x, _condition=3)  # here
 
 
+def _text(x: Any) -> Any:
+    return free("/data/" + str(inc(x)))  # here
+
+
+def _percent(x: Any) -> Any:
+    return free("%s.txt" % x)  # here  # noqa: UP031
+
+
+def _labels_odd(x: Any) -> Any:
+    return inc(x, _labels=3)  # here
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [
+        (_text, r"<inc.y> has no value while the graph is built, so it cannot be made a text: .*look at it.*repr"),
+        (_percent, "<input x> has no value while the graph is built, so it cannot be made a text"),
+        (_labels_odd, "_labels= takes a text or a list of texts, got 3"),
         (_iterated, "cannot be iterated or unpacked: use `handle.unpack"),
         (_iterated_handle, "cannot be iterated or unpacked: use `handle.unpack"),
         (_added, "<inc.y> has no value while the graph is built, so it cannot be calculated with: do that in a @tool"),
@@ -367,6 +385,89 @@ def test_what_cannot_be_written_is_told_on_its_line(body: Callable[..., Any], to
     message = refused(body)
     with pytest.raises(AssertionError, match=told):
         raise AssertionError(message)
+
+
+class _Pair(NamedTuple):
+    a: Any
+    b: Any
+
+
+@dataclass
+class _Box:
+    inside: Any
+
+
+class _Slotted:
+    __slots__ = ("inside",)
+
+    def __init__(self, inside: Any) -> None:
+        self.inside = inside
+
+
+class _Objects:
+    """As an array of objects is seen."""
+
+    class dtype:
+        hasobject = True
+
+    def __init__(self, *members: Any) -> None:
+        self.flat = members
+
+
+HIDING = [
+    (lambda ref: {ref}, "<inc.y>", "a set"),
+    (lambda ref: frozenset([ref]), "<inc.y>", "a frozenset"),
+    (lambda ref: {ref: 1}, "<inc.y>", "the keys of a dict"),
+    (lambda ref: [{"deep": ({ref},)}], "<inc.y>", "a set"),
+    (lambda ref: OrderedDict(a=ref), "<inc.y>", "a OrderedDict"),
+    (lambda ref: _Pair(ref, 2), "<inc.y>", "a _Pair"),
+    (lambda ref: _Box([ref]), "<inc.y>", "a _Box"),
+    (lambda ref: _Slotted(ref), "<inc.y>", "a _Slotted"),
+    (lambda ref: lambda: ref, "<inc.y>", "a function"),
+    (lambda ref: partial(max, ref), "<inc.y>", "a partial"),
+    (lambda ref: _Objects(1, ref), "<inc.y>", "a _Objects"),
+]
+
+
+@pytest.mark.parametrize(("hide", "ref", "where"), HIDING, ids=[where for *_, where in HIDING])
+def test_peers_6_a_reference_where_no_value_would_be_put_is_refused(
+    hide: Callable[[Any], Any], ref: str, where: str
+) -> None:
+    def argument(x: Any) -> Any:
+        return free(hide(inc(x).y))  # here
+
+    told = f"{ref} is inside {where}, where no run puts its value: give it by itself, or in a list, tuple or dict"
+    assert refused(argument) == told
+
+    def output(x: Any) -> Any:  # here
+        return {"out": hide(inc(x).y)}
+
+    assert refused(output) == told
+
+
+def test_what_holds_no_reference_is_an_argument_as_it_is() -> None:
+    box = _Box({1, 2})
+    assert graph_of(lambda x: free([box, _Objects(1)])).node("free").args[0][0] is box
+
+
+def test_a_tool_that_uses_a_reference_from_around_it_is_refused() -> None:
+    def body(x: Any) -> Any:
+        before = inc(x)
+
+        @tool
+        def local(y: int) -> list[Any]:
+            return [y, before]
+
+        return local(3)  # here
+
+    assert refused(body) == "local uses <node inc> of the body around it, which has no value there: make it an argument"
+
+
+def test_an_output_that_is_several_is_told_where_the_function_is() -> None:
+    def body(x: Any) -> Any:  # here
+        return {"one": two(x)}
+
+    assert refused(body) == "two has 2 outputs, not one: name which (two.a, two.b)"
 
 
 def test_awaiting_in_the_body_is_refused() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import Any
 
 import pytest
 
-from aethergraph import NodeContext, Outputs, tool
+from aethergraph import NodeContext, Outputs, graphify, tool
 from aethergraph.errors import GraphBuildError, MissingOutput
 
 
@@ -68,6 +69,51 @@ def test_a_method_can_be_a_tool() -> None:
 
     assert Trainer().fit(2).y == 6
     assert Trainer.fit.name == "fit"
+
+
+class _Scale:
+    def __init__(self, by: int) -> None:
+        self.by = by
+
+    def __call__(self, x: int) -> int:
+        return self.by * x
+
+
+class _Later:
+    async def __call__(self, x: int) -> int:
+        return x + 1
+
+
+def test_partials_and_objects_that_can_be_called_are_tools() -> None:
+    tripled, less = tool(_Scale(3)), tool(functools.partial(double.fn, x=4))
+    assert (tripled.name, tripled(2), less.name, less()) == ("_Scale", {"result": 6}, "double", {"result": 8})
+    later = tool(outputs=["y"])(_Later())
+    assert (later.name, later.is_async, asyncio.run(_await(later(1)))) == ("_Later", True, {"y": 2})
+
+    @graphify
+    def g(x: int) -> Any:
+        return {"tripled": tripled(x), "later": later(x), "less": less()}
+
+    assert g().node_ids() == ["_Scale", "_Later", "double"]
+
+
+async def _await(call: Any) -> Any:
+    return await call
+
+
+def test_a_plain_function_that_returns_a_coroutine_is_told_to_be_async() -> None:
+    def timed(fn: Any) -> Any:
+        @functools.wraps(fn)
+        def around(*args: Any) -> Any:
+            return fn(*args)
+
+        return around
+
+    async def plus(x: int) -> int:
+        return x + 1
+
+    with pytest.raises(TypeError, match=r"plus is no `async def` but returned a coroutine.*write `async def plus\("):
+        tool(timed(plus))(1)
 
 
 def test_what_cannot_be_a_tool_is_refused_where_it_is_written() -> None:

@@ -10,7 +10,17 @@ from typing import Any
 
 from ..errors import known
 from ..graphs.graph import GraphNode, TaskGraph
-from ..graphs.references import Condition, NodeHandle, Reference, node_of, plain, refuse, standing, user_line
+from ..graphs.references import (
+    Condition,
+    NodeHandle,
+    Reference,
+    node_of,
+    plain,
+    refuse,
+    refuse_captured,
+    standing,
+    user_line,
+)
 from ..ids import node_id
 from ..scheduler.dispatch import CONTROL
 from ..storage.codec import canonical
@@ -41,7 +51,7 @@ class Builder:
         if alias in self._aliases:
             taken = self._aliases[alias]
             refuse(f"_alias={alias!r} was given to {taken.node_id} at {taken.where}; an alias names one node", where)
-        labels = options.get("_labels") or ()
+        labels = _labels(options.get("_labels"), where)
         outputs = self._outputs_of(target, where)
         node = GraphNode(
             node_id=wanted or self._free(target.name),
@@ -54,7 +64,7 @@ class Builder:
             after=_after(options.get("_after"), where),
             condition=_both(self._under, _condition(options.get("_condition", True), where)),
             alias=alias,
-            labels=(labels,) if isinstance(labels, str) else tuple(labels),
+            labels=labels,
             name=_text(options, "_name", where),
             where=where,
             same=bool(options.get("_same")),
@@ -89,6 +99,7 @@ class Builder:
     def _check_arguments(self, target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], where: str) -> None:
         signature = self._signatures.get(id(target))
         if signature is None:
+            refuse_captured(target.fn, target.name, where)
             signature = target.signature
             parameters = [p for name, p in signature.parameters.items() if name != target.context_name]
             signature = self._signatures[id(target)] = inspect.Signature(parameters)
@@ -142,6 +153,13 @@ def _after(value: Any, where: str) -> tuple[str, ...]:
         else:
             refuse(f"_after= takes nodes, their ids, or a list of those, got {one!r}", where)
     return tuple(dict.fromkeys(found))
+
+
+def _labels(value: Any, where: str) -> tuple[str, ...]:
+    labels = (value,) if isinstance(value, str) else value or ()
+    if not isinstance(labels, (list, tuple, set, frozenset)) or not all(isinstance(one, str) for one in labels):
+        refuse(f"_labels= takes a text or a list of texts, got {value!r}", where)
+    return tuple(labels)
 
 
 def _condition(value: Any, where: str) -> Any:
@@ -207,13 +225,13 @@ def _outputs(given: Any, names: tuple[str, ...] | None, builder: Builder, where:
         declares = builder.nodes[given.node_id].outputs is not None
         given = {key: given[key] for key in given.output_keys} if declares else {"result": given}
     if isinstance(given, dict):
-        found = {str(key): plain(value) for key, value in given.items()}
+        found = {str(key): plain(value, where) for key, value in given.items()}
     elif given is None:
         found = {}
     elif isinstance(given, tuple) and names is not None and len(names) == len(given) > 1:
-        found = dict(zip(names, plain(given), strict=True))
+        found = dict(zip(names, plain(given, where), strict=True))
     else:
-        found = {names[0] if names is not None and len(names) == 1 else "result": plain(given)}
+        found = {names[0] if names is not None and len(names) == 1 else "result": plain(given, where)}
     missing = [name for name in names or () if name not in found]
     if missing:
         what = f"{builder.graph_id} declares the outputs {', '.join(names or ())} but does not return "

@@ -17,7 +17,7 @@ from ..record import facts as f
 from ..scheduler.slots import checked_cap
 from ..values.arguments import Check, checks
 from ..values.outputs import Outputs
-from ..values.shapes import declared, location
+from ..values.shapes import declared, location, named
 from .building import BUILDING
 from .tooling import context_parameter
 
@@ -50,9 +50,9 @@ class Agent:
         if not callable(fn):
             raise TypeError(f"@graph_fn decorates a function, got {type(fn).__name__}")
         if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
-            raise GraphBuildError(f"{fn.__name__} is a generator; an agent returns its outputs", where=location(fn))
+            raise GraphBuildError(f"{named(fn)} is a generator; an agent returns its outputs", where=location(fn))
         functools.update_wrapper(self, fn)
-        self.fn, self.name, self.version = fn, name or fn.__name__, version
+        self.fn, self.name, self.version = fn, name or named(fn), version
         self.outputs = declared(fn, outputs)
         self.signature = inspect.signature(fn)
         self.context_name = context_parameter(self.signature)

@@ -17,7 +17,7 @@ from ..scheduler.retries import RetryPolicy
 from ..scheduler.slots import checked_cap
 from ..values.arguments import Check, checks
 from ..values.outputs import Outputs
-from ..values.shapes import declared, location, shape
+from ..values.shapes import awaited, declared, location, named, shape
 from .building import BUILDING
 from .mapping import Map
 
@@ -61,18 +61,18 @@ class Tool:
         if retries is not None and retries < 0:
             raise ValueError(f"retries={retries}: how often to try again after a failure cannot be negative")
         if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
-            raise GraphBuildError(f"{fn.__name__} is a generator; a tool returns its outputs", where=location(fn))
+            raise GraphBuildError(f"{named(fn)} is a generator; a tool returns its outputs", where=location(fn))
         if cache and not store:
             raise ValueError(
-                f"{fn.__name__}: cache=True keeps outputs in the store, and store=False keeps them out of it"
+                f"{named(fn)}: cache=True keeps outputs in the store, and store=False keeps them out of it"
             )
         functools.update_wrapper(self, fn)
-        self.fn, self.name, self.version = fn, name or fn.__name__, version
+        self.fn, self.name, self.version = fn, name or named(fn), version
         self.outputs = declared(fn, outputs)
         self.signature = inspect.signature(fn)
         self.context_name = context_parameter(self.signature)
         self.inputs = tuple(inputs) if inputs else tuple(p for p in self.signature.parameters if p != self.context_name)
-        self.is_async = inspect.iscoroutinefunction(fn)
+        self.is_async = awaited(fn)
         self.retries, self.backoff_s, self.backoff_cap_s = retries or 0, backoff_s, backoff_cap_s
         self.retry_on = retry_on if isinstance(retry_on, tuple) else (retry_on,)
         self.retry = None  # how failed attempts are made again; None where it does not say, and the run does

@@ -9,12 +9,15 @@ from __future__ import annotations
 import operator
 import os
 import sys
-from collections.abc import Callable, Iterator
+import types
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
 from ..errors import GraphBuildError
+from .held import captured, members
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 SKIPPED = object()  # what `evaluate` is told for an output of a node that was skipped
 _OPERATIONS: dict[str, Callable[..., Any]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
@@ -79,6 +82,7 @@ class Expression:
     __contains__ = _refusal("be searched with `in`", _TOOL)
     __int__ = __float__ = __complex__ = __index__ = __round__ = _refusal("be made a number", _TOOL)
     __format__ = _refusal("be formatted into a text", _TOOL)
+    __str__ = _refusal("be made a text", f"{_TOOL} (to look at it here: `repr(...)`)")
     __call__ = _refusal("be called, and neither can its methods", _TOOL)
     __await__ = _refusal("be awaited", "leave the `await` out: the graph waits by itself; `await` is for @graph_fn")
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refusal("be calculated with", _TOOL)
@@ -149,7 +153,7 @@ class NodeHandle:
         """References to these outputs, or to all: `a, b = h.unpack("a", "b")`."""
         return tuple(self[name] for name in names or self.output_keys)
 
-    def only(self) -> Reference:
+    def only(self, where: str = "") -> Reference:
         """Its one output.
 
         Raises:
@@ -157,7 +161,7 @@ class NodeHandle:
         """
         if self._keys is not None and len(self._keys) != 1:
             told = ", ".join(f"{self.node_id}.{key}" for key in self._keys) or "none"
-            refuse(f"{self.node_id} has {len(self._keys)} outputs, not one: name which ({told})")
+            refuse(f"{self.node_id} has {len(self._keys)} outputs, not one: name which ({told})", where)
         return Reference(self.node_id, self._keys[0] if self._keys else None)
 
     def __getitem__(self, key: str) -> Reference:
@@ -198,17 +202,56 @@ for _name in {*_COMPARED, *_REFUSED, "__invert__"}:
         setattr(NodeHandle, _name, _by_output(_name))
 
 
-def plain(value: Any) -> Any:
-    """`value` with each handle, at any depth of lists, tuples and dicts, replaced by the reference it stands for."""
-    if isinstance(value, NodeHandle):
-        return value.only()
-    if type(value) is list:
-        return [plain(member) for member in value]
-    if type(value) is tuple:
-        return tuple(plain(member) for member in value)
-    if type(value) is dict:
-        return {key: plain(member) for key, member in value.items()}
+def plain(value: Any, where: str = "") -> Any:
+    """`value` with each handle, at any depth of lists, tuples and dicts, replaced by the reference it stands for.
+
+    Raises:
+        GraphBuildError: there is one elsewhere in it, as in a set or an object: no run would put its value there.
+    """
+    kind = type(value)
+    if kind in _ATOMS or kind is Reference or kind is Condition:
+        return value
+    if kind is NodeHandle:
+        return value.only(where)
+    if kind is list:
+        return [plain(member, where) for member in value]
+    if kind is tuple:
+        return tuple(plain(member, where) for member in value)
+    if kind is dict:
+        _refuse_within(value.keys(), "the keys of a dict", where)
+        return {key: plain(member, where) for key, member in value.items()}
+    _refuse_within(members(value), f"a {kind.__name__}", where)
     return value
+
+
+def _refuse_within(values: Iterable[Any], what: str, where: str) -> None:
+    found = _hidden(values, set(), 3)
+    if found is not None:
+        told = (
+            f"{found!r} is inside {what}, where no run puts its value: give it by itself, or in a list, tuple or dict"
+        )
+        refuse(told, where)
+
+
+def _hidden(values: Iterable[Any], seen: set[int], depth: int) -> Any:
+    """A handle or reference among `values`, or not too deep in them."""
+    for value in values:
+        if isinstance(value, (NodeHandle, Expression)):
+            return value
+        if depth and type(value) not in _ATOMS and id(value) not in seen:
+            seen.add(id(value))
+            found = _hidden(members(value), seen, depth - 1)
+            if found is not None:
+                return found
+    return None
+
+
+def refuse_captured(function: Any, name: str, where: str) -> None:
+    """Raises GraphBuildError: a tool uses a reference of the body around it, which has no value when it runs."""
+    if isinstance(function, types.FunctionType) and function.__closure__:
+        found = _hidden(captured(function), set(), 1)
+        if found is not None:
+            refuse(f"{name} uses {found!r} of the body around it, which has no value there: make it an argument", where)
 
 
 def references(value: Any) -> Iterator[Reference]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
 from collections.abc import Callable, Sequence
+from types import CoroutineType
 from typing import Any, get_type_hints, is_typeddict
 
 from ..errors import GraphBuildError, MissingOutput
@@ -41,6 +44,18 @@ def location(function: Callable[..., Any]) -> str:
     return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else repr(function)
 
 
+def named(function: Callable[..., Any]) -> str:
+    """How a function is called; a partial, as the function that it calls, and an object, as its class."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__name__", None) or type(function).__name__
+
+
+def awaited(function: Callable[..., Any]) -> bool:
+    """Whether what it returns is to be awaited: it is `async def`, or an object whose `__call__` is."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
 def _annotation(function: Callable[..., Any]) -> Any:
     raw = getattr(function, "__annotations__", {}).get("return")
     if not isinstance(raw, str):
@@ -69,6 +84,7 @@ def shape(value: Any, names: tuple[str, ...] | None, who: str) -> dict[str, Any]
 
     Raises:
         MissingOutput: a declared output is not there.
+        TypeError: it is a coroutine, or a WaitSpec of a function that does not say that it waits.
     """
     if isinstance(value, dict):
         if names is None:
@@ -77,6 +93,12 @@ def shape(value: Any, names: tuple[str, ...] | None, who: str) -> dict[str, Any]
             return {name: value[name] for name in names}
         missing = [name for name in names if name not in value]
         raise MissingOutput(who, missing, names, f"a dict with the keys {', '.join(map(str, value)) or 'none'}")
+    if isinstance(value, CoroutineType):
+        value.close()
+        raise TypeError(
+            f"{who} is no `async def` but returned a coroutine, which nobody awaits: write `async def {who}(...)` and "
+            "`return await ...`, also in a decorator under @tool"
+        )
     if getattr(type(value), "is_wait_spec", False):
         raise TypeError(f"{who} returned a WaitSpec: annotate it, `def {who}(...) -> WaitSpec`, so that it can wait")
     if names is None:

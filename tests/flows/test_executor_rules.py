@@ -201,6 +201,75 @@ def test_what_cannot_be_sent_names_the_node(lab: Lab) -> None:
         lab.start(agent).result(LIMIT_S)
 
 
+ODD = """
+class Two(Exception):
+    def __init__(self, a, b):
+        super().__init__(f"{a} and {b}")
+        self.a, self.b = a, b
+
+class Holding(Exception):
+    def __init__(self, text):
+        super().__init__(text)
+        self.text, self.lock = text, threading.Lock()
+
+class Carrying(Exception):
+    def __str__(self):
+        return "it carries a lock"
+
+@tool(runs_in="process", retries=1, backoff_s=0.0, retry_on=Holding)
+def fails(how, path):
+    if how == "group":
+        raise ExceptionGroup("both", [ValueError(1), Two(1, 2), ExceptionGroup("in", [Holding("held")])])
+    if how == "carrying":
+        raise Carrying(threading.Lock())
+    if os.path.exists(path):
+        return "second time"
+    open(path, "w").close()
+    raise Holding("held")
+
+@tool(runs_in="process")
+def lazy():
+    return (n for n in range(3))
+
+@graph_fn
+async def agent(how, path):
+    return (await fails(how, path)).result
+
+@graph_fn
+async def lazily():
+    return (await lazy()).result
+"""
+
+
+def test_17_an_exception_that_cannot_be_pickled_comes_back_as_its_class_and_is_tried_again(
+    lab: Lab, tmp_path: Any
+) -> None:
+    lab.cell("import threading" + ODD)
+    assert lab.run("agent", how="holding", path=str(tmp_path / "flag")) == {"result": "second time"}
+    with pytest.raises(Exception, match="it carries a lock") as raised:
+        lab.run("agent", how="carrying", path="")
+    assert type(raised.value) is lab.cells["Carrying"]
+
+
+def test_17_each_member_of_a_group_comes_back_from_its_process_as_what_it_was(lab: Lab) -> None:
+    lab.cell("import threading" + ODD)
+    with pytest.raises(ExceptionGroup, match="both") as raised:
+        lab.run("agent", how="group", path="")
+    value, two, inner = raised.value.exceptions
+    assert isinstance(value, ValueError) and value.args == (1,)
+    assert type(two) is lab.cells["Two"] and (two.a, two.b, str(two)) == (1, 2, "1 and 2")  # type: ignore[attr-defined]
+    assert isinstance(inner, ExceptionGroup)
+    (held,) = inner.exceptions
+    assert type(held) is lab.cells["Holding"] and held.text == "held"  # type: ignore[attr-defined]
+
+
+def test_peers_4_a_result_that_cannot_be_sent_back_names_node_and_type(lab: Lab) -> None:
+    lab.cell("import threading" + ODD)
+    with pytest.raises(TypeError, match=r"of type generator, cannot be sent back .*runs_in=\"thread\"") as raised:
+        lab.run("lazily")
+    assert raised.value.__notes__[0].startswith("in node lazy of run ")
+
+
 def test_a_tool_that_takes_a_context_runs_in_loop_or_thread() -> None:
     for home in ("process", "thread", "dask"):
         with pytest.raises(GraphBuildError, match="works only in the loop: leave out runs_in="):

@@ -105,9 +105,19 @@ def _run(task: bytes) -> bytes:
         value = fn(*args, **kwargs)
         if inspect.iscoroutine(value):
             value = asyncio.run(value)
-        return DONE + bytes(cloudpickle.dumps(value))
+        return DONE + _sent(value)
     except BaseException as error:  # noqa: BLE001 (it goes to whoever waits for it)
         return FAILED + _told(error)
+
+
+def _sent(value: Any) -> bytes:
+    try:
+        return bytes(cloudpickle.dumps(value))
+    except Exception as error:
+        raise TypeError(
+            f"its result, of type {type(value).__name__}, cannot be sent back from the process where it was made "
+            f'({type(error).__name__}: {error}); return plain values, or run it here: runs_in="thread"'
+        ) from error
 
 
 def _told(error: BaseException) -> bytes:
@@ -116,11 +126,36 @@ def _told(error: BaseException) -> bytes:
         frames = frames.tb_next
     text = "".join(traceback.format_exception(type(error), error, frames))
     shown = f"{type(error).__name__}: {error}"
+    return pickle.dumps((_kept(error), shown, text))
+
+
+def _kept(error: BaseException) -> bytes:
+    """What it is made of, without what cannot be sent: its class stays, since `except` and `retry_on` go by that."""
+    arguments, state = parts(error)
+    message = str(error)[:2_000]
+    members = [_kept(member) for member in getattr(error, "exceptions", ())]
+    if members and not all(members):
+        return b""
+    if members:  # each by itself: a class that pickle cannot make again is made again by `assemble`
+        arguments = [error.args[0]]
+    if not all(map(_goes, arguments)):
+        arguments = [message]
     try:
-        kept = cloudpickle.dumps((type(error), *parts(error), str(error)[:2_000]))
-    except Exception:  # noqa: BLE001 (what it holds is the user's)
-        kept = b""
-    return pickle.dumps((kept, shown, text))
+        return bytes(cloudpickle.dumps((type(error), arguments, _going(state), message, members)))
+    except Exception:  # noqa: BLE001 (its class is the user's)
+        return b""
+
+
+def _goes(value: Any) -> bool:
+    try:
+        pickle.loads(cloudpickle.dumps(value))
+    except Exception:  # noqa: BLE001 (what it is is the user's)
+        return False
+    return True
+
+
+def _going(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if _goes(value)}
 
 
 def unpack(answer: bytes) -> Any:
@@ -140,7 +175,12 @@ def unpack(answer: bytes) -> Any:
 
 def _made_again(kept: bytes) -> BaseException | None:
     try:
-        return assemble(*pickle.loads(kept)) if kept else None
+        if not kept:
+            return None
+        kind, arguments, state, message, members = pickle.loads(kept)
+        if members:
+            arguments = [*arguments, [_made_again(member) for member in members]]
+        return assemble(kind, arguments, state, message)
     except Exception:  # noqa: BLE001 (the class is the user's)
         return None
 
