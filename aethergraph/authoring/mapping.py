@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..engine import HERE
+from ..graphs.references import refuse
 from ..record import facts as f
 from ..scheduler.slots import checked_cap
 from ..values.outputs import Outputs
@@ -39,10 +40,11 @@ class Map:
         self.tool, self.name, self.outputs, self.inputs = tool, f"{tool.name}.map", tool.outputs, tool.inputs
         self.signature = _signature(tool)
 
-    def __call__(self, items: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """In a body: a node. Elsewhere it runs now; a map of an async tool gives an awaitable of its outputs."""
         if "max_concurrency" in kwargs and "max_concurrency" not in self.tool.signature.parameters:
-            return Map(self.tool, checked_cap(kwargs.pop("max_concurrency")))(items, **kwargs)
+            return Map(self.tool, checked_cap(kwargs.pop("max_concurrency")))(*args, **kwargs)
+        items, kwargs = self._items(args, kwargs)
         builder = BUILDING.get()
         if builder is not None:
             return builder.call(self, (items,), kwargs)
@@ -51,6 +53,21 @@ class Map:
             return place.run.dispatch.call(place, self, (items,), kwargs)
         results = [self.tool(item, **kwargs) for item in self._listed(items)]
         return self._later(results) if self.tool.is_async else Outputs(self._lists(results))
+
+    def _items(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """The items, which may be given by the name of the parameter that they go to, and the other keywords."""
+        first, *others = self.signature.parameters
+        if not args and first in kwargs:
+            return kwargs[first], {name: value for name, value in kwargs.items() if name != first}
+        if len(args) == 1:
+            return args[0], kwargs
+        shared = f"; what all items share goes by name: {', '.join(f'{name}=...' for name in others)}" if others else ""
+        what = (
+            f"{self.name} takes one list, whose items go to {first}, got {len(args)} arguments without a name{shared}"
+        )
+        if BUILDING.get() is not None:
+            refuse(what)
+        raise TypeError(what)
 
     async def _later(self, calls: list[Any]) -> Outputs:
         return Outputs(self._lists(await asyncio.gather(*calls)))

@@ -310,6 +310,9 @@ class Flow:
 
     def _run_cancelled(self, fact: f.RunCancelled) -> int:
         self.status, self.why = RunStatus.CANCELLED, fact.by
+        for node in self.nodes:
+            if node.status in _ALIVE:
+                node.status = NodeStatus.CANCELLED
         return -1
 
     def _superseded(self, fact: f.EffectsSuperseded) -> int:
@@ -495,6 +498,7 @@ class Flow:
 
 
 _OPEN = (NodeStatus.WAITING, NodeStatus.PENDING)
+_ALIVE = (*_OPEN, NodeStatus.RUNNING, NodeStatus.READY)
 _FOLD: dict[type, Callable[..., int]] = {
     f.RunStarted: Flow._run_started,
     f.RunOpened: Flow._run_opened,

@@ -8,7 +8,7 @@ import concurrent.futures
 import pytest
 
 from aethergraph import NodeStatus, RunStatus
-from aethergraph.errors import NodeFailed
+from aethergraph.errors import NodeFailed, RunCancelled
 from aethergraph.record import facts as f
 from aethergraph.scheduler import outside
 
@@ -98,6 +98,16 @@ def test_a_node_that_is_not_running_is_named_with_those_that_are(cells: Lab) -> 
     run.future.exception(LIMIT_S)
     with pytest.raises(LookupError, match="it is cancelled"):
         run.cancel(node="fit")
+
+
+def test_a_cancelled_run_has_no_node_that_goes_on(cells: Lab) -> None:
+    run = cells.start("agent")
+    cells.until(run, lambda facts: started(facts, "fit"))
+    run.cancel()
+    with pytest.raises(RunCancelled):
+        run.result(LIMIT_S)
+    assert [node.status for node in run.nodes] == [NodeStatus.CANCELLED]
+    assert [node.status for node in cells.runtime.load(run.run_id).nodes] == [NodeStatus.CANCELLED]
 
 
 SKIPS = """

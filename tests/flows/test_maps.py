@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from aethergraph import graphify, tool
+from aethergraph import graph_fn, graphify, tool
 from aethergraph.errors import GraphBuildError, NodeFailed
 from aethergraph.record import facts as f
 
@@ -127,3 +128,25 @@ def test_wrong_arguments_of_a_map_are_told_while_the_graph_is_built() -> None:
     with pytest.raises(GraphBuildError, match=r"double.map: missing a required .*argument: 'by'"):
         graphify(lambda xs: double.map(xs))()
     assert graphify(lambda xs: double.map(xs, by=2))().node_ids() == ["double.map"]
+
+
+def test_the_items_of_a_map_may_be_given_by_name_and_nothing_else_without_one(lab: Lab) -> None:
+    @tool
+    def plus(x: int, y: int = 1) -> int:
+        return x + y
+
+    @graphify
+    def static(xs: list[int]) -> Any:
+        return plus.map(x=xs, y=10)
+
+    @graph_fn
+    async def agent(xs: list[int]) -> Any:
+        return (await plus.map(x=xs, y=20)).result
+
+    assert plus.map(x=[1]) == {"result": [2]}
+    assert lab.run(static, xs=[1, 2]) == {"result": [11, 12]} and lab.run(agent, xs=[3]) == {"result": [23]}
+    told = r"plus.map takes one list, whose items go to x, got 2 arguments .*; what all items share goes by name: y=..."
+    with pytest.raises(TypeError, match=told):
+        plus.map([1], [2])
+    with pytest.raises(GraphBuildError, match=rf"test_maps.py:\d+: {told}"):
+        graphify(lambda xs: plus.map(xs, [2]))()
