@@ -287,8 +287,8 @@ class Parking:
         try:
             batches = journal.read(runtime.store, run_id)
             flow = Flow.of(known for batch in batches for known in batch)
-            flow.fold(fact)
             ops = runtime.runlist.end_ops(roster.read(runtime.store, run_id), flow, status)
+            flow.fold(fact)
             epoch = owner.encode(runtime.owner.epoch(parked.epoch))
             runtime.journal.open(run_id, len(batches), epoch, lambda _: None)
             runtime.journal.append(run_id, fact, ops)

@@ -309,6 +309,7 @@ class Flow:
         return -1
 
     def _run_cancelled(self, fact: f.RunCancelled) -> int:
+        """It is over for every node. Whoever withdraws the waits asks for `addresses` before."""
         self.status, self.why = RunStatus.CANCELLED, fact.by
         for node in self.nodes:
             if node.status in _ALIVE:
