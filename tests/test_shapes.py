@@ -98,3 +98,9 @@ def test_values_are_named(value: Any, names: tuple[str, ...] | None, outputs: di
 def test_what_does_not_fit_is_refused(value: Any) -> None:
     with pytest.raises(MissingOutput, match="'who' declares the outputs a, b but did not give"):
         shape(value, ("a", "b"), "who")
+
+
+def test_the_one_field_of_a_class_is_the_one_output() -> None:
+    one = dataclasses.make_dataclass("One", ["a"])
+    assert shape(one(3), ("a",), "f") == {"a": 3}
+    assert shape(one(3), ("b",), "f") == {"b": one(3)}

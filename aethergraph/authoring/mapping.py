@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..engine import HERE
 from ..graphs.references import refuse
 from ..record import facts as f
+from ..scheduler.calls import as_written, handle_of
 from ..scheduler.slots import checked_cap
 from ..values.outputs import Outputs
 from ..values.shapes import RESULT
@@ -50,7 +51,7 @@ class Map:
             return builder.call(self, (items,), kwargs)
         place: Any = HERE.get()
         if place is not None and place.in_body:
-            return place.run.dispatch.call(place, self, (items,), kwargs)
+            return as_written(place.run.dispatch.call(place, self, (items,), kwargs))
         results = [self.tool(item, **kwargs) for item in self._listed(items)]
         return self._later(results) if self.tool.is_async else Outputs(self._lists(results))
 
@@ -74,12 +75,12 @@ class Map:
 
     async def fn(self, items: Any, **kwargs: Any) -> dict[str, Any]:
         """The body of the node."""
-        calls = [self.tool(item, **kwargs) for item in self._listed(items)]
-        futures = [call.future for call in calls]
+        calls = [handle_of(self.tool(item, **kwargs)) for item in self._listed(items)]
+        futures = [call.future for call in calls if call is not None]
         if futures:
             await asyncio.wait(futures)
-        for failed in [future for future in futures if future.exception() is not None]:
-            raise failed.exception()  # the others stay unretrieved, so that a resume tries them again, too
+        for error in [error for future in futures if (error := future.exception()) is not None]:
+            raise error  # the others stay unretrieved, so that a resume tries them again, too
         return self._lists([future.result() for future in futures])
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

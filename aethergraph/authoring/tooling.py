@@ -11,6 +11,7 @@ from ..code import fingerprint
 from ..engine import HERE
 from ..errors import GraphBuildError, ServiceUnavailable
 from ..record import facts as f
+from ..scheduler.calls import as_written
 from ..scheduler.executors import cluster
 from ..scheduler.places import DASK, LOOP, PROCESS, THREAD
 from ..scheduler.retries import RetryPolicy
@@ -93,7 +94,7 @@ class Tool:
             return builder.call(self, args, kwargs)
         place: Any = HERE.get()
         if place is not None and place.in_body:
-            return place.run.dispatch.call(place, self, args, kwargs)
+            return as_written(place.run.dispatch.call(place, self, args, kwargs))
         return self._plain(args, kwargs)
 
     @functools.cached_property

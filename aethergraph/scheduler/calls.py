@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Coroutine, Generator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import NotAwaited
+from ..graphs.held import members
 from ..ids import Key
 from ..record.flow import Node
+from ..values.canonical import plain
 from .slots import Seat
 
 if TYPE_CHECKING:  # the engine makes handles and handles call the engine: one noun, two files
@@ -144,7 +146,19 @@ class CallHandle(Coroutine[Any, Any, Any]):
 
     # -- as a value
 
+    def _unread(self, *_: Any, **__: Any) -> NoReturn:
+        """Raises NotAwaited: it has no value yet."""
+        raise NotAwaited(self.callee)
+
+    __aethergraph_unread__ = _unread
+    # Without `__iter__`, Python would ask for [0], [1], [2] ... and get a reference each time, for ever.
+    __iter__ = __contains__ = _unread
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _unread
+    __lt__ = __le__ = __gt__ = __ge__ = _unread
+
     def __getitem__(self, key: str) -> Any:
+        if not isinstance(key, str):
+            self._unread()
         return self.run.dispatch.read(self, key)
 
     def __getattr__(self, key: str) -> Any:
@@ -169,9 +183,11 @@ class Reference:
         outputs = yield from self.handle.__await__()
         return outputs[self.key]
 
-    def _unread(self, *_: Any, **__: Any) -> Any:
+    def _unread(self, *_: Any, **__: Any) -> NoReturn:
+        """Raises NotAwaited: it has no value yet."""
         raise NotAwaited(self.handle.callee, self.key)
 
+    __aethergraph_unread__ = _unread
     __bool__ = __len__ = __iter__ = __int__ = __float__ = __index__ = __contains__ = _unread
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _unread
     __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = __call__ = _unread
@@ -186,13 +202,73 @@ class Reference:
         return f"<output {self.key!r} of {self.handle.callee}, not awaited yet>"
 
 
+class Call(Coroutine[Any, Any, Any]):
+    """A call as its body has it, where an output may be called as one of the engine's own attributes of it is."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: CallHandle) -> None:
+        self._call = call
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._call.__await__()
+
+    def send(self, value: Any) -> Any:
+        """Go on."""
+        return self._call.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Raise at the await."""
+        return self._call.throw(*error)
+
+    def close(self) -> None:
+        """A call that nobody awaits still runs: there is nothing to close."""
+
+    def _unread(self, *_: Any, **__: Any) -> NoReturn:
+        self._call._unread()
+
+    __aethergraph_unread__ = _unread
+    __iter__ = __contains__ = _unread
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _unread
+    __lt__ = __le__ = __gt__ = __ge__ = _unread
+
+    def __getitem__(self, key: str) -> Any:
+        return self._call[key]
+
+    def __getattr__(self, key: str) -> Any:
+        if key.startswith(("__", "cr_", "gi_")):
+            raise AttributeError(key)
+        return self._call[key]
+
+    def __repr__(self) -> str:
+        return repr(self._call)
+
+
+_OWN_NAMES = frozenset(name for name in dir(CallHandle) if not name.startswith("_"))
+
+
+def as_written(handle: CallHandle) -> CallHandle | Call:
+    """`handle` for a body: every output of it can be read by its name."""
+    outputs = handle.target.outputs
+    if outputs is not None and _OWN_NAMES.isdisjoint(outputs):
+        return handle
+    return Call(handle)
+
+
+def handle_of(value: Any) -> CallHandle | None:
+    """The call that `value` is, or None."""
+    kind = type(value)
+    return value if kind is CallHandle else value._call if kind is Call else None
+
+
 def unresolved(value: Any, depth: int = 4) -> list[CallHandle]:
     """The calls that `value` refers to, directly or in lists, tuples and dicts."""
-    if isinstance(value, CallHandle):
-        return [value]
+    handle = handle_of(value)
+    if handle is not None:
+        return [handle]
     if isinstance(value, Reference):
         return [value.handle]
-    if depth and isinstance(value, (list, tuple)):
+    if depth and (type(value) in (list, tuple) or is_named(value)):
         return [handle for member in value for handle in unresolved(member, depth - 1)]
     if depth and type(value) is dict:
         return [handle for member in value.values() for handle in unresolved(member, depth - 1)]
@@ -201,14 +277,34 @@ def unresolved(value: Any, depth: int = 4) -> list[CallHandle]:
 
 def resolve(value: Any, depth: int = 4) -> Any:
     """`value` with finished calls and references replaced by what they gave: a call with one output by that output."""
-    if isinstance(value, CallHandle):
-        outputs = value.future.result()
+    handle = handle_of(value)
+    if handle is not None:
+        outputs = handle.future.result()
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
     if isinstance(value, Reference):
         return value.handle.future.result()[value.key]
-    if depth and isinstance(value, (list, tuple)):
-        members = [resolve(member, depth - 1) for member in value]
-        return members if isinstance(value, list) else tuple(members)
-    if depth and type(value) is dict:
+    kind = type(value)
+    if depth and (kind is list or kind is tuple):
+        return kind(resolve(member, depth - 1) for member in value)
+    if depth and kind is dict:
         return {key: resolve(member, depth - 1) for key, member in value.items()}
+    if depth and is_named(value):
+        return kind._make(resolve(member, depth - 1) for member in value)
     return value
+
+
+def is_named(value: Any) -> bool:
+    """Whether it is a named tuple."""
+    return isinstance(value, tuple) and hasattr(value, "_make")
+
+
+def refuse_hidden(value: Any) -> None:
+    """Raises NotAwaited: what a body returns holds a call where its value would not be put."""
+    todo, seen = [(value, 4)], set[int]()
+    while todo:
+        one, depth = todo.pop()
+        if isinstance(one, (CallHandle, Call, Reference)):
+            one._unread()
+        if depth and not plain(one) and id(one) not in seen:
+            seen.add(id(one))
+            todo += [(member, depth - 1) for member in members(one)]

@@ -22,7 +22,7 @@ from ..record.flow import Node, Todo
 from ..record.status import NodeStatus
 from ..storage import codec as values
 from ..values.outputs import Outputs
-from .calls import CallHandle, Reference, resolve, unresolved
+from .calls import CallHandle, Reference, handle_of, is_named, resolve, unresolved
 from .places import THREAD, BodyPlace
 
 if TYPE_CHECKING:
@@ -454,8 +454,9 @@ def _split(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _standing(value: Any, depth: int = 4) -> Any:
     """`value` with calls and references replaced by what stands for them in a fingerprint: whose output it is."""
-    if isinstance(value, CallHandle):
-        return ("call", value.key)
+    handle = handle_of(value)
+    if handle is not None:
+        return ("call", handle.key)
     if isinstance(value, Reference):
         return ("output", value.handle.key, value.key)
     if depth and type(value) in (list, tuple):
@@ -463,6 +464,8 @@ def _standing(value: Any, depth: int = 4) -> Any:
         return members if type(value) is list else tuple(members)
     if depth and type(value) is dict:
         return {key: _standing(member, depth - 1) for key, member in value.items()}
+    if depth and is_named(value):
+        return type(value)._make(_standing(member, depth - 1) for member in value)
     return value
 
 

@@ -31,7 +31,7 @@ from .alarms import Alarm, Alarms
 from .asking import Asking
 from .attempts import Attempts
 from .caching import Caching
-from .calls import CallHandle, Reference, resolve, unresolved
+from .calls import Call, CallHandle, Reference, refuse_hidden, resolve, unresolved
 from .continuing import Continuing
 from .delivery import Delivery
 from .desks import BodyDesk
@@ -209,7 +209,7 @@ class Execution:
             kwargs = {**kwargs, agent.context_name: context}
         try:
             value = agent.fn(*args, **kwargs)
-            if inspect.isawaitable(value) and not isinstance(value, (CallHandle, Reference, Outputs)):
+            if inspect.isawaitable(value) and not isinstance(value, (CallHandle, Call, Reference, Outputs)):
                 value = await value
             await self._join_loose(place, value)
         except BaseException:
@@ -222,7 +222,11 @@ class Execution:
             self.runtime.scope_ended(self._desks.pop(place.no, None))
         if context is not None:
             context.close()
-        return shape(resolve(value), agent.outputs, agent.name)
+        outputs: dict[str, Any] = resolve(
+            shape(resolve(value), agent.outputs, agent.name)
+        )  # fields of a dataclass, too
+        refuse_hidden(outputs)
+        return outputs
 
     async def _join_loose(self, place: BodyPlace, value: Any) -> None:
         """Calls that nobody awaited still run; their errors count."""

@@ -121,6 +121,8 @@ class _Walk:
         return self.other(kind, value)
 
     def other(self, kind: type, value: Any) -> bytes:
+        if hasattr(kind, "__aethergraph_unread__"):  # a call that nobody awaited, where its value would not be put
+            value.__aethergraph_unread__()
         exact = tagged.exact_form(kind, value)
         if exact is not None:
             return b"x" + exact

@@ -67,7 +67,7 @@ def _annotation(function: Callable[..., Any]) -> Any:
 
 
 def _fields(kind: Any) -> tuple[str, ...] | None:
-    if not isinstance(kind, type):
+    if not isinstance(kind, type) or kind.__module__ == "builtins":
         return None
     if is_typeddict(kind):
         return tuple(kind.__annotations__)
@@ -104,7 +104,7 @@ def shape(value: Any, names: tuple[str, ...] | None, who: str) -> dict[str, Any]
     if names is None:
         return {} if value is None else {RESULT: value}
     if len(names) == 1:
-        return {names[0]: value}
+        return {names[0]: value if _fields(type(value)) != names else getattr(value, names[0])}
     if not names:
         return {}
     fields = _values(value, names)

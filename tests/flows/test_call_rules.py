@@ -276,3 +276,145 @@ async def agent():
     run.result(LIMIT_S)
     by_id = {node.node_id: node for node in run.nodes}
     assert set(by_id["join"].deps) == {by_id["one"].no, by_id["two"].no}
+
+
+NOT_AWAITED = """
+import dataclasses, typing
+
+@dataclasses.dataclass
+class Box:
+    inside: object
+
+class Pair(typing.NamedTuple):
+    one: object
+    two: object
+
+@tool
+async def plus(x):
+    return x + 1
+
+@tool
+def plain(x):
+    return x + 1
+
+@tool
+async def keep(v):
+    return v
+
+@graph_fn
+async def iterates():
+    for one in plus(1):
+        pass
+
+@graph_fn
+async def iterates_a_sync_one():
+    return [one for one in plain(1)]
+
+@graph_fn
+async def unpacks():
+    a, b = plus(1)
+
+@graph_fn
+async def indexes():
+    return plus(1)[0]
+
+@graph_fn
+async def adds():
+    return plus(1) + 1
+
+@graph_fn
+async def searches():
+    return 1 in plus(1)
+
+@graph_fn
+async def hides_in_an_object():
+    return await keep(Box(plus(1)))
+
+@graph_fn
+async def hides_in_a_set():
+    return await keep({plus(1)})
+
+@graph_fn
+async def hides_in_keys():
+    return await keep({plus(1): 1})
+
+@graph_fn
+async def returns_a_set():
+    return {"out": {plus(1)}}
+
+@graph_fn
+async def returns_an_object_inside():
+    return {"out": [Box(plus(1))]}
+"""
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "iterates",
+        "iterates_a_sync_one",
+        "unpacks",
+        "indexes",
+        "adds",
+        "searches",
+        "hides_in_an_object",
+        "hides_in_a_set",
+        "hides_in_keys",
+        "returns_a_set",
+        "returns_an_object_inside",
+    ],
+)
+def test_27_a_call_that_was_not_awaited_is_no_value_whatever_is_done_with_it(lab: Lab, agent: str) -> None:
+    """Peers' fault 6: a handle passed as an input was not resolved, and iterating one gave what nobody meant."""
+    lab.cell(NOT_AWAITED)
+    name = "plain" if "sync" in agent else "plus"
+    with pytest.raises(NotAwaited, match=rf"{name}\(\.\.\.\) was read before .*out = await {name}\(\.\.\.\)"):
+        lab.run(agent)
+
+
+def test_27_named_tuples_and_dataclasses_that_are_returned_hold_values_and_stay_what_they_are(lab: Lab) -> None:
+    lab.cell(NOT_AWAITED)
+    lab.cell("""
+@graph_fn
+async def named() -> Pair:
+    return Pair(plus(1), [plus(2)])
+
+@graph_fn
+async def boxed() -> Box:
+    return Box(plus(1))
+
+@graph_fn
+async def nested():
+    return {"pair": Pair(1, plus(2)), "kept": (await keep([Pair(3, plus(4)), plus(5)])).result}
+""")
+    assert lab.run("named") == {"one": 2, "two": [3]} and lab.run("boxed") == {"inside": 2}
+    outputs = lab.run("nested")
+    pair = lab.cells["Pair"]
+    assert outputs == {"pair": pair(1, 3), "kept": [pair(3, 5), 6]}
+    assert type(outputs["pair"]) is pair and type(outputs["kept"][0]) is pair
+
+
+def test_27_every_output_can_be_read_by_its_name(lab: Lab) -> None:
+    """Also one that is called as the engine calls something of its own."""
+    lab.cell("""
+@tool(outputs=["key", "token", "args", "close"])
+def login(x):
+    return x, 2 * x, [x], "shut"
+
+@tool
+def free(x):
+    return {"node": x, "why": 2}
+
+@tool
+async def later(x):
+    return {"task": x}
+
+@graph_fn
+async def agent(x):
+    out, loose, task = login(x), free(x), asyncio.create_task(login(5))
+    [waited] = await asyncio.gather(login(4))
+    read = [out.key, out.token, out["args"], loose.node, loose.why]
+    whole = [(await task).key, waited.token, (await later(free(1).node)).task]
+    return {"read": read, "later": later(x).task, "whole": whole}
+""")
+    assert lab.run("agent", x=3) == {"read": [3, 6, [3], 3, 2], "later": 3, "whole": [5, 8, 1]}
