@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import Any
 
@@ -67,6 +68,33 @@ async def fan(n: int) -> int:
 
 
 @graph_fn
+async def part(x: int) -> int:
+    """What `nested` has inside."""
+    return (await step(x)).y
+
+
+@graph_fn
+async def nested(n: int) -> int:
+    """A graph of one step, n times, each after the one before."""
+    y = 0
+    for _ in range(n):
+        y = (await part(y)).result
+    return y
+
+
+@graph_fn
+async def dying_chain(n: int) -> int:
+    """A chain that ends its process where BENCHMARK_DIES is set, and marks the time elsewhere."""
+    y = 0
+    for _ in range(n):
+        y = (await step(y))["y"]
+    if os.environ.get("BENCHMARK_DIES"):
+        os._exit(0)
+    mark()
+    return y
+
+
+@graph_fn
 async def stopped_pure_chain(n: int) -> int:
     """A chain that ends in `Stopped`; resuming it replays every step."""
     y = 0
@@ -100,6 +128,16 @@ async def weighed_chain(n: int) -> int:
     y = 0
     for _ in range(n):
         y = (await pure_step(y))["y"]
+    weigh()
+    return y
+
+
+@graph_fn
+async def weighed_default_chain(n: int) -> int:
+    """The same with default tools."""
+    y = 0
+    for _ in range(n):
+        y = (await step(y))["y"]
     weigh()
     return y
 
@@ -147,6 +185,19 @@ async def bare_chain(n: int) -> float:
     for _ in range(n):
         y = (await asyncio.create_task(_bare(y)))["y"]
     return time.perf_counter() - began
+
+
+async def bare_nested(n: int) -> float:
+    """Seconds for n tasks of plain asyncio that await a task each, one after the other."""
+    y = 0
+    began = time.perf_counter()
+    for _ in range(n):
+        y = await asyncio.create_task(_bare_part(y))
+    return time.perf_counter() - began
+
+
+async def _bare_part(x: int) -> int:
+    return (await asyncio.create_task(_bare(x)))["y"]
 
 
 async def bare_fan(n: int) -> float:

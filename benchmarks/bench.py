@@ -24,6 +24,7 @@ class Sizes:
     """How much is measured. chains: nodes of chains and fans, rising; file: bytes of the artifact.
 
     parked: runs that wait at once; idle_s: for how long they are watched, in seconds.
+    growth: nodes of the runs whose costs are fitted on a line; runs: how many are listed and deleted.
     """
 
     rounds: int = 7
@@ -35,6 +36,8 @@ class Sizes:
     file: int = 16 * MIB
     parked: int = 10_000
     idle_s: float = 5.0
+    growth: tuple[int, ...] = (100, 316, 1_000, 3_162, 10_000)
+    runs: int = 10_000
 
     @property
     def largest(self) -> int:
@@ -43,8 +46,9 @@ class Sizes:
 
 
 _SMALL = Sizes(
-    rounds=2, chains=(10, 20, 40), durable_chain=10, commits=5, waits=3, imports=1, file=64 * KIB, parked=30, idle_s=0.2
-)
+    rounds=2, chains=(10, 20, 40), durable_chain=10, commits=5, waits=3, imports=1, file=64 * KIB, parked=30,
+    idle_s=0.2, growth=(30, 60, 120), runs=30,
+)  # fmt: skip
 
 
 def sizes(*, small: bool = False, rounds: int | None = None) -> Sizes:

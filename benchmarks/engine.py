@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import Bench, Sizes, sizes
-from footprint import artifact, imports, left_behind
+from footprint import artifact, imports
 from measure import Row
 from nodes import durable_chain, durable_fan, pure_chain, pure_fan, static_graphs
 from recovery import replay, wait
@@ -18,8 +18,8 @@ __all__ = ["NOT_MEASURED", "measure", "sizes"]
 
 NOT_MEASURED = [
     "10,000 parked runs: suite `waits`",
+    "disk and memory of a node, growth: suite `store`",
     "the live run view in a browser: suite `view`",
-    "the chain and the fan against LangGraph and DBOS: `run.py peers`",
 ]
 
 
@@ -32,7 +32,6 @@ ROWS = (
     replay,
     wait,
     artifact,
-    left_behind,
     view,
     imports,
 )

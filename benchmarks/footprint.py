@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,10 +75,10 @@ def left_behind(bench: Bench) -> list[Row]:
         (agents.fan, "fan", (small, large)),
         (agents.chain, "chain, a commit a step", (bench.sizes.chains[0], small)),
     ):
-        disk = [_on_disk(bench.folder / f"{agent.name}-{n}", agent, n) for n in sizes]
+        disk = [disk_after(bench.folder / f"{agent.name}-{n}", partial(run, agent, n=n)) for n in sizes]
         rows.append(Row(f"disk, {name}", [_growth(disk, sizes) / KIB], "KiB a node", must=0.5))
     for agent, name in ((agents.weighed_chain, "pure chain"), (agents.weighed_fan, "fan")):
-        memory = [_in_memory(agent, n) for n in (small, large)]
+        memory = [in_memory(agent, n) for n in (small, large)]
         what = f"memory of finished nodes, {name}, live run"
         rows.append(Row(what, [_growth(memory, (small, large)) / KIB], "KiB a node", must=2.0))
     return rows
@@ -88,12 +88,12 @@ def _growth(values: Sequence[float], sizes: tuple[int, int]) -> float:
     return (values[1] - values[0]) / (sizes[1] - sizes[0])
 
 
-def _on_disk(folder: Path, agent: Any, n: int) -> int:
-    """Bytes of a store that holds one run, as its files lie after the process has let go of it."""
+def disk_after(folder: Path, call: Callable[[], object]) -> int:
+    """Bytes of a new store in which `call` ran something, as its files lie after the process has let go of it."""
     runtime = Runtime(folder)
     try:
         with runtime.use():
-            run(agent, n=n)
+            call()
     finally:
         runtime.close()
     return on_disk(folder)
@@ -106,7 +106,7 @@ def on_disk(store: Path) -> int:
     return sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
 
 
-def _in_memory(agent: Any, n: int) -> float:
+def in_memory(agent: Any, n: int) -> float:
     """Bytes that Python holds more when the n nodes of a run are done and its body still runs."""
     take_marks()
     gc.collect()

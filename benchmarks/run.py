@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""Measure: `python benchmarks/run.py engine`. Prints a table that marks each budget met or missed.
+"""Measure: `python benchmarks/run.py engine waits store`. Prints one table that marks each budget met or missed.
 
+Each of the three also measures LangGraph and DBOS beside this project, where an interpreter has them: this one after
+`pip install '.[bench]'`, or the one that AETHERGRAPH_BENCH_PYTHON names. `peers` is those comparisons alone.
 Missing a budget is no failure of the program: it ends with 0 unless `--strict` is given.
 """
 
@@ -15,14 +17,16 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent))  # this clone, whatever is installed
 
-from measure import machine, table
+import peers
+from measure import Row, machine, table
 
-SUITES = {
-    "engine": "engine",
-    "peers": "peers",
-    "waits": "waits",
-    "view": "drawing",
-}  # by module: drawing needs a browser
+SUITES = {  # the modules of each; a module that two of the named suites share is measured once
+    "engine": ("engine", "peer_speed"),
+    "waits": ("waits", "peer_waits"),
+    "store": ("storing", "peer_space"),
+    "peers": ("peer_speed", "peer_space", "peer_waits"),
+    "view": ("drawing",),  # needs a browser
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,31 +39,49 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--small", action="store_true", help="tiny sizes: shows that it works, measures nothing")
     parser.add_argument("--strict", action="store_true", help="end with 1 where a budget was missed")
     given = parser.parse_args(arguments)
-    told, missed = {}, 0
-    for name in given.suites:
-        told[name], more = _measure(name, given)
-        missed += more
+    try:
+        peers.check()
+    except ValueError as wrong:
+        parser.error(str(wrong))
+    before = machine()
+    print(f"{' '.join(given.suites)}: " + ", ".join(f"{what} {value}" for what, value in before.items()), flush=True)
+    told: dict[str, tuple[list[Row], list[str]]] = {}
+    for name in dict.fromkeys(module for suite in given.suites for module in SUITES[suite]):
+        told[name] = _measure(name, given)
+    after = machine()
+    rows = [row for found, _ in told.values() for row in found]
+    _tell(rows, [what for _, left_out in told.values() for what in left_out])
+    print(f"load at the start {before['load']}, at the end {after['load']}")
     if given.json is not None:
-        given.json.write_text(json.dumps({"machine": machine(), "suites": told}, indent=1) + "\n", encoding="utf-8")
-    return 1 if given.strict and missed else 0
+        suites = {
+            name: {"rows": [row.to_dict() for row in found], "not_measured": left_out}
+            for name, (found, left_out) in told.items()
+        }
+        written = {"machine": before, "load at the end": after["load"], "suites": suites}
+        given.json.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+    return 1 if given.strict and any(row.verdict == "missed" for row in rows) else 0
 
 
-def _measure(name: str, given: argparse.Namespace) -> tuple[dict[str, object], int]:
-    """Measure one suite and print it; its lines as plain data, and how many budgets were missed."""
-    suite = importlib.import_module(SUITES[name])
-    sizes = suite.sizes(small=given.small, rounds=given.rounds)
-    print(f"{name}: " + ", ".join(f"{what} {value}" for what, value in machine().items()), flush=True)
+def _measure(name: str, given: argparse.Namespace) -> tuple[list[Row], list[str]]:
+    """The lines of one module, and what it could not measure."""
+    module = importlib.import_module(name)
+    sizes = module.sizes(small=given.small, rounds=given.rounds)
     with tempfile.TemporaryDirectory(dir=given.folder, prefix="benchmark-") as folder:
-        rows = suite.measure(
+        rows = module.measure(
             Path(folder), sizes, lambda row: print(f"measuring {row} ...", file=sys.stderr, flush=True)
         )
+    return rows, list(module.NOT_MEASURED)
+
+
+def _tell(rows: list[Row], left_out: list[str]) -> None:
     print(table(rows))
     budgets = [row for row in rows if row.verdict]
     missed = [row for row in budgets if row.verdict == "missed"]
     print(f"\n{len(budgets) - len(missed)} of {len(budgets)} budgets met, {len(missed)} missed")
-    for what in suite.NOT_MEASURED:
+    for row in missed:
+        print(f"missed: {row.name}")
+    for what in dict.fromkeys(left_out):
         print(f"not measured here: {what}")
-    return {"rows": [row.to_dict() for row in rows], "not_measured": suite.NOT_MEASURED}, len(missed)
 
 
 if __name__ == "__main__":

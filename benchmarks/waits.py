@@ -28,7 +28,7 @@ from aethergraph.scheduler.watchdog import EVERY_S
 
 __all__ = ["NOT_MEASURED", "measure", "sizes"]
 
-NOT_MEASURED = ["waits beside LangGraph and DBOS: needs them installed"]
+NOT_MEASURED: list[str] = []
 
 _ANSWERER = """
 import json, sys, time
@@ -61,7 +61,7 @@ def measure(folder: Path, sizes: Sizes, tell: Callable[[str], None]) -> list[Row
     runtime = Runtime(folder / "store", park_after_s=0.0)
     try:
         with runtime.use():
-            _count_parked(runtime)
+            count_parked(runtime)
             tell("one wait")
             rows = _one(Bench(folder, runtime, sizes))
             tell(f"{sizes.parked:,} parked runs")
@@ -105,7 +105,8 @@ def _asked(runtime: Runtime) -> None:
 _parked = threading.Semaphore(0)  # counts the runs that left memory
 
 
-def _count_parked(runtime: Runtime) -> None:
+def count_parked(runtime: Runtime) -> None:
+    """Let `parked` know of each run that leaves memory."""
     left = runtime.parking.left
 
     def counted(*run: Any) -> None:
@@ -120,13 +121,13 @@ def _count_parked(runtime: Runtime) -> None:
 
 def _many(store: Path, runtime: Runtime, sizes: Sizes) -> list[Row]:
     n = sizes.parked
-    _park(runtime, n // 10)  # what is made once and kept does not count
+    parked(runtime, n // 10)  # what is made once and kept does not count
     before = _weight(store)
-    ids = _park(runtime, n)
+    ids = parked(runtime, n)
     traced, rss, disk = (new - old for new, old in zip(_weight(store), before, strict=True))
     tracemalloc.stop()
     share, switches = _idle(sizes.idle_s)
-    warm = [_answered(runtime, run_id) for run_id in ids[: sizes.waits]]
+    warm = [answered(runtime, run_id) for run_id in ids[: sizes.waits]]
     imported, answering, heard = _answer_elsewhere(runtime, store, ids[sizes.waits])
     others = len(runtime.parking)
     runtime.close()
@@ -148,7 +149,7 @@ def _many(store: Path, runtime: Runtime, sizes: Sizes) -> list[Row]:
     ]
 
 
-def _park(runtime: Runtime, n: int) -> list[str]:
+def parked(runtime: Runtime, n: int) -> list[str]:
     """Start n runs and let them leave memory; nobody holds them. A hundred at once are in memory."""
     ids = []
     for number in range(n):
@@ -195,7 +196,8 @@ def _switches() -> float:
     return float(sum(int(each[1]) for each in found if each is not None))
 
 
-def _answered(runtime: Runtime, run_id: str) -> float:
+def answered(runtime: Runtime, run_id: str) -> float:
+    """Seconds from the answer to a run of this process that waits until it is done."""
     run = runtime.load(run_id)
     (wait,) = run.waits
     began = time.perf_counter()

@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 KEPT = (
+    "AETHERGRAPH_BENCH_PYTHON",
     "AETHERGRAPH_LONG",
     "AETHERGRAPH_SHOTS",
     "AETHERGRAPH_SOAK_S",
