@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("benchmarks")]  # one measures for all of them
+
 ROOT = Path(__file__).resolve().parent.parent
 
 BUDGETS = {  # how the lines of design section "speed" begin, by suite
@@ -126,7 +128,6 @@ def test_peers_that_are_not_installed_are_told_and_left_out(tmp_path: Path) -> N
     assert {"ours", "plain"} <= sides and not {"langgraph", "dbos"} & sides
 
 
-@pytest.mark.timeout(300)
 def test_peers_are_measured_beside_ours(tmp_path: Path) -> None:
     python = os.environ.get("AETHERGRAPH_BENCH_PYTHON", "")
     modules = "import langgraph.checkpoint.sqlite, dbos"
