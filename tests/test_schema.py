@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -111,3 +112,15 @@ def test_a_kind_of_a_newer_version_is_refused() -> None:
 @pytest.mark.parametrize("question", [TEXT, YESNO, ONE, MANY, Question("number", "n", default=3, has_default=True)])
 def test_a_question_survives_being_written(question: Question) -> None:
     assert schema.decode(schema.encode(question)) == question
+
+
+@pytest.mark.parametrize("wrong", [0, -1.0, float("nan"), float("inf")])
+def test_a_time_limit_that_is_not_above_0_or_never_ends_is_refused(wrong: float) -> None:
+    with pytest.raises(ValueError, match=r"timeout_s=.* of 'Name\?' is not above 0, or has no end"):
+        schema.make("text", "Name?", timeout_s=wrong)
+
+
+@pytest.mark.parametrize("wrong", [timedelta(seconds=3), "3", True])
+def test_a_time_limit_is_a_number_of_seconds(wrong: object) -> None:
+    with pytest.raises(TypeError, match=r"timeout_s of 'Name\?' is a number of seconds, got (timedelta|str|bool)"):
+        schema.make("text", "Name?", timeout_s=wrong)  # type: ignore[arg-type]

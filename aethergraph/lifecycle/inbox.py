@@ -124,7 +124,11 @@ class Inbox:
 
         Raises:
             UnknownWait, AlreadyAnswered, BadAnswer: it was not taken; says why.
+            TypeError: `token` is no text.
         """
+        if not isinstance(token, str):
+            has = "; it has one: write `answer(it.token, value)`" if hasattr(token, "token") else ""
+            raise TypeError(f"what is answered is named by its token, a text, got {type(token).__name__}{has}")
         now = self._runtime.clock.now()
         answer_id = answer_id or secrets.token_hex(8)
         parking = self._runtime.parking

@@ -55,6 +55,21 @@ def timer(seconds: float) -> Question:
     return Question("timer", f"sleep {seconds:g} s", timeout_s=seconds, has_default=True)
 
 
+def limit(timeout_s: Any, what: str) -> float | None:
+    """`timeout_s` as it was given, None for no limit.
+
+    Raises:
+        TypeError, ValueError: it is no number of seconds above 0; says so.
+    """
+    if timeout_s is None:
+        return None
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, (int, float)):
+        raise TypeError(f"timeout_s of {what!r} is a number of seconds, got {type(timeout_s).__name__}: {timeout_s!r}")
+    if not timeout_s > 0 or not math.isfinite(timeout_s):
+        raise ValueError(f"timeout_s={timeout_s:g} of {what!r} is not above 0, or has no end; None is no limit")
+    return timeout_s
+
+
 def make(
     kind: str,
     prompt: str,
@@ -75,8 +90,7 @@ def make(
         raise ValueError(f"kind={kind!r} of {prompt!r}: expected one of {_listed(list(KINDS))}")
     if not isinstance(prompt, str) or not prompt.strip():
         raise ValueError(f"a question needs a prompt, got {prompt!r}")
-    if timeout_s is not None and timeout_s <= 0:
-        raise ValueError(f"timeout_s={timeout_s:g} of {prompt!r} is not above 0")
+    limit(timeout_s, prompt)
     if kind in ("approval", "choice"):
         _check_options(prompt, options)
     elif options:

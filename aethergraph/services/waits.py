@@ -29,7 +29,7 @@ class Waits:
         """The payload of the next signal `name` that this run has not had yet. See `NodeContext.wait_event`."""
         if not isinstance(name, str) or not name:
             raise ValueError(f"a signal has a name, got {name!r}")
-        question = Question(schema.EVENT, clean(name), clean(name), timeout_s=_positive(timeout_s, name))
+        question = Question(schema.EVENT, clean(name), clean(name), timeout_s=schema.limit(timeout_s, name))
         return await self._scope.desk.ask(question if default is ... else schema.with_default(question, default))
 
     async def create_continuation(self, name: str = "") -> Continuation:
@@ -48,7 +48,7 @@ class Waits:
         """The payload that was answered at this address. See `NodeContext.wait_for_resume`."""
         token = continuation.token if isinstance(continuation, Continuation) else continuation
         what = clean(prompt) or "an answer from outside"
-        question = Question(schema.EXTERNAL, what, timeout_s=_positive(timeout_s, what))
+        question = Question(schema.EXTERNAL, what, timeout_s=schema.limit(timeout_s, what))
         return await self._scope.desk.wait(
             token, question if default is ... else schema.with_default(question, default)
         )
@@ -56,9 +56,3 @@ class Waits:
     async def continue_as_new(self, inputs: dict[str, Any]) -> Any:
         """See `NodeContext.continue_as_new`."""
         return await self._scope.desk.continue_as_new(inputs)
-
-
-def _positive(timeout_s: float | None, what: str) -> float | None:
-    if timeout_s is not None and timeout_s <= 0:
-        raise ValueError(f"timeout_s={timeout_s:g} of {what!r} is not above 0")
-    return timeout_s

@@ -168,6 +168,16 @@ def test_21_a_run_that_asks_several_says_how_to_name_one(lab: Lab) -> None:
         run.answer("a")
 
 
+def test_21_what_is_no_token_is_refused_and_told_how_to_get_one(lab: Lab) -> None:
+    lab.cell(TWO)
+    run = lab.start("two")
+    lab.asked(run, "one?")
+    with pytest.raises(TypeError, match=r"a text, got WaitInfo; it has one: write `answer\(it.token, value\)`"):
+        lab.runtime.answer(lab.runtime.waits()[0], "a")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="a text, got int$"):
+        lab.runtime.answer(5, "a")  # type: ignore[arg-type]
+
+
 # ---------------------------------------------------------------------- 22 deadlines
 
 WITH_DEADLINE = """
