@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DamagedRecord, UnknownRun
 from ..record import facts as f
-from ..record.status import RunStatus
+from ..record.status import ENDED, RunStatus
 from ..scheduler import caching
 from ..services import artifact
 from ..storage import journal, owner, roster, signals, waiting
@@ -150,6 +150,7 @@ class Collector:
                 else:
                     going[row.run_id] = item
         self._spare_parents(rows, going, found)
+        self._spare_children(rows, going, found)
         found.runs = list(going.values())
         found.rows_size = sum(item.size for item in found.runs)
 
@@ -205,6 +206,14 @@ class Collector:
             if item is not None and row.run_id not in going and row.parent not in self._asked:
                 del going[row.parent]
                 found.kept.append(Item(item.run_id, item.name, item.size, f"{row.run_id} was made from it"))
+
+    def _spare_children(self, rows: Sequence[roster.RunRow], going: dict[str, Item], found: Garbage) -> None:
+        """A run stays, too, whose parent stays and is not over: that may not have what it gave yet."""
+        unfinished = {row.run_id for row in rows if row.run_id not in going and row.status not in ENDED}
+        for row in rows:
+            if row.run_id in going and row.parent in unfinished and row.run_id not in self._asked:
+                item = going.pop(row.run_id)
+                found.kept.append(Item(item.run_id, item.name, item.size, f"{row.parent} may wait for what it gave"))
 
     def _sizes(self) -> dict[str, int]:
         """Bytes of the rows of each run."""

@@ -395,9 +395,21 @@ class Launcher:
 
     def _latest(self) -> str:
         for row in roster.everything(self._runtime.store):
-            if self._runtime.runlist.info(row).status not in (RunStatus.DONE, RunStatus.CANCELLED):
-                return row.run_id
+            if self._is_unfinished(row):
+                return self._who_started(row).run_id
         raise UnknownRun("unfinished")
+
+    def _who_started(self, row: roster.RunRow) -> roster.RunRow:
+        """The unfinished run that this one is part of, which takes it up when it is resumed; mostly it is itself."""
+        while row.tied and (data := self._runtime.store.get(roster.row_key(row.parent))) is not None:
+            parent = roster.decode(data)
+            if not self._is_unfinished(parent):
+                break
+            row = parent
+        return row
+
+    def _is_unfinished(self, row: roster.RunRow) -> bool:
+        return self._runtime.runlist.info(row).status not in (RunStatus.DONE, RunStatus.CANCELLED)
 
 
 def _checked(agent: Agent, on_error: str) -> None:

@@ -540,3 +540,19 @@ def test_32_a_fork_has_the_finished_children_of_its_parent_and_unfinished_ones_o
     assert family.took() == ["work 7"]
     (one,) = [child for child in children(family, run) if child.inputs == {"x": 7}]
     assert one.run_id != own.run_id and one.status is RunStatus.WAITING
+
+
+def test_28_resuming_what_is_unfinished_goes_on_with_the_parent_and_not_with_its_child_alone(family: Lab) -> None:
+    family.cell(
+        "@graph_fn\nasync def parent(*, context):\n"
+        "    return await context.wait_run(await context.spawn_run(child, inputs={'x': 6}))\n"
+    )
+    parent = family.start("parent")
+    family.until(parent, lambda _: len(children(family, parent)) == 1)
+    (child,) = children(family, parent)
+    token = family.asked(child, "child 6?")
+    family.kill()
+    again = family.runtime.resume(namespace=family.cells.names)
+    assert again.run_id == parent.run_id
+    family.runtime.answer(token, "yes")
+    assert again.result(LIMIT_S) == {"y": "yes"}

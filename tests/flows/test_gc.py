@@ -226,6 +226,34 @@ def test_33_what_a_process_stored_that_still_runs_stays(lab: Lab, monkeypatch: p
     assert run.live and gc(dry_run=False).young == 1
 
 
+FAMILY = """
+@graph_fn
+async def parent(*, context: NodeContext):
+    child = await context.spawn_run(agent, inputs={"x": 2})
+    await context.channel().ask_text("Go on?")
+    return (await context.wait_run(child))["result"]
+"""
+
+
+def test_33_a_run_stays_whose_parent_may_still_ask_what_it_gave(lab: Lab) -> None:
+    """The child is done, and its parent, which waits for something else, has not had its outputs."""
+    lab.cell(FAMILY)
+    run = lab.start("parent")
+    lab.asked(run, "Go on?")
+    (child,) = lab.runtime.runs(parent=run.run_id)
+    lab.runtime.load(child.run_id).result(LIMIT_S)
+    for live in (True, False):
+        _later(lab, 1000)
+        done = _collect(lab, keep=0)
+        assert done.runs == [], f"live here: {live}"
+        assert {item.run_id: item.why for item in done.kept}[child.run_id] == f"{run.run_id} may wait for what it gave"
+        lab.kill()
+    again = lab.resume(lab.runtime.load(run.run_id))
+    lab.answer(again, "Go on?", "yes")
+    assert again.result(LIMIT_S).result == 500_000
+    assert len(_collect(lab, keep=0).runs) == 2, "both are over"
+
+
 HEARING = """
 @graph_fn
 async def hearing(n, *, context: NodeContext):
