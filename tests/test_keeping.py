@@ -192,6 +192,15 @@ def test_a_build_that_fails_is_not_kept() -> None:
         assert graph.built() is graph.built()
 
 
+def test_what_a_body_does_to_what_it_reads_is_done_each_time() -> None:
+    with notebook() as cells:
+        graph = opened(cells, "SEEN = []", "SEEN.append(1)\nreturn inc(x)")
+        for _ in range(2):
+            graph.built()
+            assert cells["SEEN"] == [1]
+            cells.run("SEEN.clear()")
+
+
 def test_the_kept_graph_stays_in_its_process() -> None:
     """A tool may use a static graph, and go to another process with it."""
     with notebook() as cells:
