@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .authoring.reactive import Agent
 from .authoring.static import StaticGraph
 from .graphs.graph import TaskGraph
 from .lifecycle import hub
-from .lifecycle.collecting import Garbage
 from .lifecycle.inbox import WaitInfo
 from .lifecycle.resuming import as_agent
 from .lifecycle.running import Run
 from .scheduler.retries import RetryPolicy
 from .storage.roster import RunInfo
 from .values.outputs import Outputs
+
+if TYPE_CHECKING:
+    from .lifecycle.collecting import Garbage
 
 __all__ = ["answer", "gc", "load_run", "resume", "run", "run_async", "runs", "signal", "start", "waits"]
 

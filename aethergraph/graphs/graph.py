@@ -7,11 +7,9 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from html import escape
 from typing import Any
 
 from ..errors import GraphBuildError, known
-from . import svg, text
 from .references import NodeHandle as NodeHandle
 from .references import Reference, key_of, node_of, references
 
@@ -275,36 +273,50 @@ class TaskGraph:
             "outputs": list(self.outputs),
         }
 
-    # ------------------------------------------------------------------ as text
+    # ------------------------------------------------------------------ as text (whose modules no run needs)
 
     def spec_json(self) -> dict[str, Any]:
         """The graph as plain data that JSON can hold; what is no plain data is told by its repr."""
+        from . import text
+
         return text.spec(self)
 
     view = spec_json
 
     def diff(self, other: TaskGraph) -> dict[str, list[str]]:
         """Ids of nodes that only `other` has (`added`), only this one (`removed`), and that differ (`modified`)."""
+        from . import text
+
         return text.diff(self, other)
 
     def pretty(self) -> str:
         """A table: each node with what it calls, what it follows, and its arguments."""
+        from . import text
+
         return text.pretty(self)
 
     def ascii_overview(self) -> str:
         """The nodes level by level, from the inputs to the outputs."""
+        from . import text
+
         return text.ascii_overview(self)
 
     def to_dot(self) -> str:
         """Graphviz."""
+        from . import text
+
         return text.to_dot(self)
 
     def to_mermaid(self) -> str:
         """Mermaid."""
+        from . import text
+
         return text.to_mermaid(self)
 
     def to_svg(self) -> str:
         """A picture that stands alone."""
+        from . import svg
+
         return svg.to_svg(self)
 
     def visualize(self) -> TaskGraph:
@@ -313,6 +325,8 @@ class TaskGraph:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """An image: a front end shows that in an untrusted notebook too, where it strips SVG elements."""
+        from html import escape
+
         data = b64encode(self.to_svg().encode()).decode()
         html = f'<img alt="{escape(repr(self))}" src="data:image/svg+xml;base64,{data}">'
         return {"text/html": html, "text/plain": repr(self)}

@@ -34,7 +34,7 @@ from ..storage.keyring import Keyring
 from ..storage.owner import Owner
 from ..storage.store import Store
 from ..values.outputs import Outputs
-from . import bells, collecting, forking
+from . import bells, forking
 from .inbox import Inbox, WaitInfo
 from .launching import Launcher
 from .parking import Parking
@@ -45,6 +45,7 @@ from .signalling import Signals
 
 if TYPE_CHECKING:
     from ..authoring.reactive import Agent
+    from .collecting import Garbage
 
 
 CLOSING_S = 5.0  # how long a service may take to close
@@ -248,8 +249,10 @@ class Runtime:
         older_than: timedelta | float | None = None,
         runs: Iterable[str] = (),
         dry_run: bool = True,
-    ) -> collecting.Garbage:
+    ) -> Garbage:
         """Find what the store can do without, and delete it unless `dry_run`. See `aethergraph.gc`."""
+        from . import collecting  # seldom needed, and never by a run
+
         if self.on_loop():
             raise WouldBlock("gc()", "a worker thread: `await asyncio.to_thread(gc, ...)`")
         if not dry_run:

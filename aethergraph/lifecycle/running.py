@@ -20,8 +20,6 @@ from ..services import artifact
 from ..services.artifact import Artifact
 from ..storage import codec, journal, roster
 from ..values.outputs import Outputs
-from ..views.picture import Picture
-from . import ancestry, telling
 
 _making = threading.Lock()  # of an object that few runs need, so one lock serves all
 
@@ -29,6 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..scheduler.execution import Execution
+    from ..views.picture import Picture
+    from . import ancestry, telling
     from .hub import Runtime
 
 
@@ -306,10 +306,14 @@ class Run:
 
     def transcript(self) -> list[str]:
         """What was said, asked and answered, printed and drawn, a line each, in order."""
+        from . import telling  # here as below: what only looks at runs is imported by who looks
+
         return telling.transcript(self.picture())
 
     def timeline(self) -> list[telling.Span]:
         """When each node ran."""
+        from . import telling
+
         return telling.timeline(self.picture())
 
     def lineage(self, thing: str | Artifact) -> list[ancestry.Origin]:
@@ -321,14 +325,20 @@ class Run:
         Raises:
             LookupError: the run has no such node or artifact.
         """
+        from . import ancestry
+
         return ancestry.lineage(self.flow(), self.picture(), thing)
 
     def plot(self, track: str | None = None) -> Figure:
         """Its live plots as a matplotlib figure; of one track, or of those whose name begins with `track` and `/`."""
+        from . import telling
+
         return telling.plot(self.picture(), track)
 
     def picture(self) -> Picture:
         """All there is to see of it, as it is on disk."""
+        from . import telling
+
         batches = journal.read(self.runtime.store, self.run_id)
         return telling.picture_of(fact for batch in batches for fact in batch)
 
@@ -422,6 +432,8 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """The run as plain data: what it is, its nodes, open questions and artifacts. Values are told in words."""
+        from . import ancestry, telling
+
         info = self.runtime.runlist.info(roster.read(self.runtime.store, self.run_id))
         picture = self.picture()
         nodes = [

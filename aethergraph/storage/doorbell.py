@@ -7,7 +7,6 @@ stop, so where the system can be asked directly (inotify, kqueue) it is: then an
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import selectors
@@ -60,6 +59,8 @@ if sys.platform == "linux":
 
     class _Inotify:
         def __init__(self, path: Path) -> None:
+            import ctypes
+
             libc = ctypes.CDLL(None, use_errno=True)
             self._fd: int = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
             watched = self._fd >= 0 and libc.inotify_add_watch(self._fd, os.fsencode(path), _MODIFY | _GONE) >= 0

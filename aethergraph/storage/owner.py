@@ -12,12 +12,15 @@ import platform
 import secrets
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import filelock
 import msgspec
 
 from ..errors import RunIsLive
 from .store import Store, Transaction
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 PROBE_S = 0.05  # another process that only looks holds the lock for far less, an owner for longer
 
@@ -48,7 +51,7 @@ class Owner:
         self._folder.mkdir(parents=True, exist_ok=True)
         self.id = f"{int(time.time() * 1000):012x}{secrets.token_hex(4)}"  # its beginning is when it began
         self._pid = os.getpid()
-        self._lock = filelock.FileLock(self._path(self.id), thread_local=False, is_singleton=False)
+        self._lock = _lock_of(self._path(self.id))
         self._lock.acquire(timeout=0)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forked)
@@ -98,10 +101,10 @@ class Owner:
         path = self._path(owner)
         if not path.exists():
             return False
-        lock = filelock.FileLock(path, thread_local=False, is_singleton=False)
+        lock = _lock_of(path)
         try:
             lock.acquire(timeout=PROBE_S, poll_interval=PROBE_S / 5)
-        except filelock.Timeout:
+        except TimeoutError:
             return True
         lock.release()
         return False
@@ -149,3 +152,9 @@ def read(store: Store, run_id: str) -> Epoch | None:
     """The epoch of a run as it is on disk."""
     data = store.get(row_key(run_id))
     return None if data is None else msgspec.msgpack.decode(data, type=Epoch)
+
+
+def _lock_of(path: Path) -> FileLock:
+    from filelock import FileLock  # a twentieth of what importing this package costs; needed once a store is opened
+
+    return FileLock(path, thread_local=False, is_singleton=False)

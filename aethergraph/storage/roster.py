@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import msgspec
 
@@ -95,6 +94,8 @@ def read(store: Store, run_id: str) -> RunRow:
     """
     data = store.get(row_key(run_id))
     if data is None:
+        from difflib import get_close_matches
+
         known = [key[2:] for key, _ in store.scan("r:")]
         raise UnknownRun(run_id, get_close_matches(run_id, known, n=3, cutoff=0.5))
     return decode(data)
