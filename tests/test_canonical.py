@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aethergraph.values.canonical import canonical, plain
+from aethergraph.values.canonical import canonical, canonical_call, plain
 
 
 class Color(enum.Enum):
@@ -145,6 +145,20 @@ def test_order_of_making_does_not_count(value: Any) -> None:
 @given(values, values)
 def test_equal_forms_mean_equal_values_of_equal_types(one: Any, other: Any) -> None:
     assert (canonical(one).data == canonical(other).data) == (shape(one) == shape(other))
+
+
+flat = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text()
+
+
+@given(st.lists(flat).map(tuple), st.dictionaries(st.text(), flat))
+def test_the_quick_form_of_a_call_is_the_form_of_its_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Stores hold it: the results of a static graph are known by it on resume."""
+    assert canonical_call(args, kwargs) == canonical((args, kwargs)).data
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfff"])
+def test_lone_surrogates_have_the_slow_form_of_a_call(text: str) -> None:
+    assert canonical_call((text,), {"k": text}) == canonical(((text,), {"k": text})).data
 
 
 def test_the_form_is_the_same_in_each_process() -> None:

@@ -57,13 +57,8 @@ class _NodePlace(BodyPlace):
 class _Walk:
     def __init__(self, place: BodyPlace, graph: TaskGraph, inputs: Mapping[str, Any], on_error: str) -> None:
         self._place, self._graph, self._inputs, self._on_error = place, graph, inputs, on_error
-        self._left: dict[str, int] = {}
-        self._followers: dict[str, list[str]] = {name: [] for name in graph.node_ids()}
-        for node in graph.nodes:
-            needed = node.dependencies
-            self._left[node.node_id] = len(needed)
-            for other in needed:
-                self._followers[other].append(node.node_id)
+        self._left = {node.node_id: len(node.dependencies) for node in graph.nodes}
+        self._followers = graph.followers
         self._handles: dict[str, CallHandle] = {}
         self._results: dict[str, Any] = {}
         self._skipped: set[str] = set()
@@ -148,6 +143,8 @@ class _Walk:
 
     def _is_skipped(self, node: GraphNode) -> bool:
         """Its condition is false, or it is given, as a whole argument, something of a node that was skipped."""
+        if node.condition is True and not self._skipped:
+            return False
         given = [chosen(value, self._look) for value in (*node.args, *node.kwargs.values())]
         direct = [*given, *references(node.condition)]
         if any(isinstance(value, Reference) and node_of(value) in self._skipped for value in direct):
@@ -200,11 +197,7 @@ class _Walk:
         order = [self._handles[other].no for other in node.after if other in self._handles]
         place.frontier = dict.fromkeys(order)
         place.rerun = frozenset().union(*(self._handles[other].place.rerun for other in self._past(node)))
-        if given:
-            kwargs["_after"] = given
-        if node.same:
-            kwargs["_same"] = True
-        handle = run.dispatch.call(place, node.target, args, kwargs)
+        handle = run.dispatch.call(place, node.target, args, kwargs, given, same=node.same)
         if not given:
             handle.deps = []  # of what is written in the graph, not of values that happen to be equal
         handle.after = tuple(order)

@@ -116,7 +116,7 @@ class TaskGraph:
 
     def _sorted(self) -> list[str]:
         left = {name: len(node.dependencies) for name, node in self._nodes.items()}
-        followers = self._followers()
+        followers = self.followers
         order = [name for name, count in left.items() if not count]
         for name in order:  # grows while it is walked
             for follower in followers[name]:
@@ -135,7 +135,9 @@ class TaskGraph:
             path.append(next(other for other in self._nodes[path[-1]].dependencies if other in left))
         return path[path.index(path[-1]) :][::-1]
 
-    def _followers(self) -> dict[str, list[str]]:
+    @cached_property
+    def followers(self) -> dict[str, list[str]]:
+        """By node: those that depend on it directly."""
         found: dict[str, list[str]] = {name: [] for name in self._nodes}
         for name, node in self._nodes.items():
             for other in node.dependencies:
@@ -246,7 +248,7 @@ class TaskGraph:
 
     def dependents(self, node_id: str) -> list[str]:
         """The nodes that depend on this one directly."""
-        return self._followers()[self.node(node_id).node_id]
+        return list(self.followers[self.node(node_id).node_id])
 
     def get_upstream_nodes(self, node_id: str) -> list[str]:
         """All nodes that this one depends on, directly or not, in topological order."""
@@ -254,7 +256,7 @@ class TaskGraph:
 
     def get_subgraph_nodes(self, node_id: str) -> list[str]:
         """This node and all that depend on it, directly or not, in topological order."""
-        followers = self._followers()
+        followers = self.followers
         return self._reach(node_id, lambda name: followers[name], itself=True)
 
     def _reach(self, node_id: str, step: Callable[[str], list[str]], *, itself: bool = False) -> list[str]:

@@ -26,7 +26,11 @@ _NO_CONTEXT = contextvars.Context()
 class CallFuture(asyncio.Future[Any]):
     """The result of a call. Cancelling it is the body's own decision, which goes on record."""
 
-    handle: CallHandle | None = None
+    __slots__ = ("handle",)  # else each has a dict, which the garbage collector has to look at
+
+    def __init__(self, handle: CallHandle | None, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self.handle = handle
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancel the call."""
@@ -99,8 +103,7 @@ class CallHandle(Coroutine[Any, Any, Any]):
         self.task: asyncio.Task[Any] | None = None
         self.staging: Staging | None = None  # the stages of a dual-stage tool, which need no task
         self.seat: Seat | None = None  # its slots, once it is to run
-        self.future = CallFuture(loop=run.loop)
-        self.future.handle = self
+        self.future = CallFuture(self, run.loop)
         self._iterator: Iterator[Any] | None = None
 
     def pass_on(self, error: BaseException) -> None:

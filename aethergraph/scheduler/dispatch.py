@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import hashlib
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -52,8 +53,17 @@ class Dispatch:
 
     # ------------------------------------------------------------------ calling
 
-    def call(self, place: BodyPlace, target: Tool | Agent, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CallHandle:
-        """A body calls a tool or an agent."""
+    def call(
+        self,
+        place: BodyPlace,
+        target: Tool | Agent,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        upstream: Sequence[CallHandle] = (),
+        *,
+        same: bool = False,
+    ) -> CallHandle:
+        """A body calls a tool or an agent; `upstream` and `same` are what `_after=` and `_same=` say."""
         run = self._run
         if run.closed:
             raise asyncio.CancelledError(f"run {run.run_id} takes no more calls: {run.closed}")
@@ -62,19 +72,22 @@ class Dispatch:
             options, kwargs = _split(kwargs)
         handle = CallHandle(run, place, target, target.name, args, kwargs)
         waits_for = self._fingerprint(handle)
+        waits_for += upstream
         if options:
             self._options(handle, options, waits_for)
+            same = same or bool(options.get("_same"))
         given = options.get("_id")
         handle.key = place.identity(target.name, handle.fingerprint, given)
         title = given or options.get("_name")
         if title and handle.key not in run.flow.by_key:
             handle.node_id = run.flow.name(title)
         place.loose[handle] = None
-        same = bool(options.get("_same"))
-        if waits_for:
-            self._when_done(waits_for, handle, same)
-        else:
+        if not waits_for:
             self._decide(handle, same)
+        elif all(map(_gave_something, waits_for)):
+            self._follows(waits_for, handle, same)
+        else:
+            self._when_done(waits_for, handle, same)
         return handle
 
     def _fingerprint(self, handle: CallHandle) -> list[CallHandle]:
@@ -148,25 +161,32 @@ class Dispatch:
                 handle.future.fail(error)
             elif not left:
                 handle.at = self._run.at
-                values = () if handle.place.written else handle.deps
-                handle.deps = list(dict.fromkeys([*values, *(other.no for other in upstream)]))
-                self._resolved(handle, same)
+                self._follows(upstream, handle, same)
 
         for other in upstream:
-            other.awaited = True
-            other.place.loose.pop(other, None)
-            other.future.add_done_callback(one)
+            other.as_task().add_done_callback(one)
         self.flush()
+
+    def _follows(self, upstream: list[CallHandle], handle: CallHandle, same: bool) -> None:
+        """All of `upstream` have given something: `handle` can be decided about."""
+        for other in upstream:
+            other.as_task()
+        values = () if handle.place.written else handle.deps
+        handle.deps = list(dict.fromkeys([*values, *(other.no for other in upstream)]))
+        self._resolved(handle, same)
 
     def _resolved(self, handle: CallHandle, same: bool) -> None:
         """What the arguments refer to is known: it counts for validity, since the identity only says whose it is."""
-        try:
-            handle.args, handle.kwargs = resolve(handle.args), resolve(handle.kwargs)
-        except (LookupError, AttributeError) as error:  # there is no such output
-            handle.future.fail(error)
-            return
-        form = values.canonical((handle.args, handle.kwargs), self._run.origins.known)
-        handle.given = hashlib.blake2b(form.data, digest_size=8).digest()
+        if handle.flat:
+            form = values.canonical_call(handle.args, handle.kwargs)
+        else:
+            try:
+                handle.args, handle.kwargs = resolve(handle.args), resolve(handle.kwargs)
+            except (LookupError, AttributeError) as error:  # there is no such output
+                handle.future.fail(error)
+                return
+            form = values.canonical((handle.args, handle.kwargs), self._run.origins.known).data
+        handle.given = hashlib.blake2b(form, digest_size=8).digest()
         self._decide(handle, same)
 
     # ------------------------------------------------------------------ deciding
@@ -414,6 +434,11 @@ class Dispatch:
         run.asking.withdraw(handle)
         run.fact(f.CallCancelled(handle.no, handle.key))
         run.journal.nudge()
+
+
+def _gave_something(handle: CallHandle) -> bool:
+    future = handle.future
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 def _was_running(handle: CallHandle) -> bool:

@@ -25,7 +25,7 @@ import msgspec
 
 from ..errors import AetherGraphError, DamagedRecord, NotLoadable, NotStorable, Untrusted
 from ..values import tagged
-from ..values.canonical import canonical, plain
+from ..values.canonical import canonical, canonical_call, plain
 from ..values.outputs import Loader, Outputs
 from ..values.preview import LIMIT, Text, about_value, cut
 from ..values.tagged import LONG
@@ -39,6 +39,7 @@ __all__ = [
     "about_outputs",
     "about_value",
     "canonical",
+    "canonical_call",
     "plain",
     "preview_args",
 ]

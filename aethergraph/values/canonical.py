@@ -80,6 +80,15 @@ def canonical(value: Any, known: Known | None = None) -> Canonical:
     return Canonical(data, walk.opaque, walk.refs)
 
 
+def canonical_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    """`canonical((args, kwargs)).data` in a fraction of the time; for arguments that are numbers and texts."""
+    try:
+        given = b"t" + _join([b"m" + _sorted(value) for value in args])
+        return b"t" + _join([given, b"m" + _sorted(kwargs)])
+    except UnicodeEncodeError:
+        return canonical((args, kwargs)).data
+
+
 class _Walk:
     def __init__(self, known: Known | None) -> None:
         self.known, self.opaque, self.refs = known, False, list[int]()
