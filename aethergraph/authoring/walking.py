@@ -22,6 +22,8 @@ from ..record.status import NodeStatus
 from ..scheduler.calls import CallHandle
 from ..scheduler.places import BodyPlace
 
+_NONE: frozenset[int] = frozenset()
+
 
 async def walk(graph: TaskGraph, inputs: Mapping[str, Any], *, on_error: str = "finish") -> dict[str, Any] | None:
     """Run `graph` in the body that calls this; its outputs, None where it has none.
@@ -196,10 +198,10 @@ class _Walk:
         given = [self._handles[other] for other in node.needs if other in self._handles]
         order = [self._handles[other].no for other in node.after if other in self._handles]
         place.frontier = dict.fromkeys(order)
-        place.rerun = frozenset().union(*(self._handles[other].place.rerun for other in self._past(node)))
+        place.rerun = _NONE.union(*(self._handles[other].place.rerun for other in self._past(node)))
         handle = run.dispatch.call(place, node.target, args, kwargs, given, same=node.same)
         if not given:
-            handle.deps = []  # of what is written in the graph, not of values that happen to be equal
+            handle.deps = ()  # of what is written in the graph, not of values that happen to be equal
         handle.after = tuple(order)
         if node.node_id not in self._taken and not self._place.no and handle.node is None:
             handle.node_id = node.node_id

@@ -43,6 +43,7 @@ class Attempts:
         self._pausing = 0  # attempts that failed, and will be made again in a while
         self._waiting: set[Seat] = set()  # calls that stand in line for slots
         self._places: set[AttemptPlace] = set()  # attempts that run outside of the loop
+        self._on_turn = self._turn  # one for all who stand in line
         self._watch: asyncio.TimerHandle | None = None  # looks for pure tools that take long
 
     @property
@@ -75,7 +76,7 @@ class Attempts:
             return
         self._waiting.add(seat)
         try:
-            seat.queue(self._turn)
+            seat.queue(self._on_turn)
         except SlotCycle as error:
             self._waiting.discard(seat)
             self._run.delivery.failed(handle, error)

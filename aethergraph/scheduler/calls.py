@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the engine makes handles and handles call the engine: one n
 
 
 _NO_CONTEXT = contextvars.Context()
+_NO_NODES: frozenset[int] = frozenset()  # each `frozenset()` is an object of its own, for the collector to look at
 
 
 class CallFuture(asyncio.Future[Any]):
@@ -92,10 +93,10 @@ class CallHandle(Coroutine[Any, Any, Any]):
         self.node: Node | None = None
         self.node_id = ""
         self.at = run.at
-        self.deps: list[int] = []
+        self.deps: tuple[int, ...] = ()
         self.after: tuple[int, ...] = ()
         self.execution = 1
-        self.inner: frozenset[int] = frozenset()  # nodes inside it that ran again
+        self.inner = _NO_NODES  # nodes inside it that ran again
         self.why = ""
         self.redo = False
         self.awaited = False

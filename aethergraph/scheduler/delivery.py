@@ -143,7 +143,7 @@ class Delivery:
                 ok=failure is None,
                 value=value,
                 args=preview(handle),
-                deps=tuple(handle.deps),
+                deps=handle.deps,
                 after=handle.after,
                 error=failure,
                 volatile=volatile,

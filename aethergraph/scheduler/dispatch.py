@@ -94,6 +94,7 @@ class Dispatch:
         """Set argument fingerprint and edges; return the calls whose results the arguments need."""
         run, args, kwargs, place = self._run, handle.args, handle.kwargs, handle.place
         waits_for: list[CallHandle] = []
+        deps: list[int] = []
         if _is_flat(args) and (not kwargs or _is_flat(kwargs.values())):
             handle.flat = True
         if handle.flat or (all(map(values.plain, args)) and all(map(values.plain, kwargs.values()))):
@@ -101,15 +102,17 @@ class Dispatch:
                 handle.fingerprint = _stable((args, kwargs))
             except (OverflowError, UnicodeEncodeError):  # beyond 64 bits, or a lone surrogate: the slow form holds both
                 handle.fingerprint, handle.flat = values.canonical((args, kwargs)).data, False
-            run.origins.of_plain(args, handle.deps)
+            run.origins.of_plain(args, deps)
             if kwargs:
-                run.origins.of_plain(kwargs.values(), handle.deps)
+                run.origins.of_plain(kwargs.values(), deps)
         else:
             waits_for = unresolved(args) + unresolved(kwargs)
             handle.fingerprint = values.canonical((_standing(args), _standing(kwargs)), run.origins.known).data
-            run.origins.of_any(args, handle.deps)
-            run.origins.of_any(kwargs, handle.deps)
-        if not handle.deps:
+            run.origins.of_any(args, deps)
+            run.origins.of_any(kwargs, deps)
+        if deps:
+            handle.deps = tuple(deps)
+        else:
             handle.after = tuple(place.frontier)
         return waits_for
 
@@ -172,7 +175,7 @@ class Dispatch:
         for other in upstream:
             other.as_task()
         values = () if handle.place.written else handle.deps
-        handle.deps = list(dict.fromkeys([*values, *(other.no for other in upstream)]))
+        handle.deps = tuple(dict.fromkeys([*values, *(other.no for other in upstream)]))
         self._resolved(handle, same)
 
     def _resolved(self, handle: CallHandle, same: bool) -> None:
@@ -312,7 +315,7 @@ class Dispatch:
                 validity=run.validity.of(handle) if kind != f.WAIT else b"",
                 t=run.clock(),
                 args=b"" if kind == f.WAIT else preview(handle),  # what is asked is told when it opens
-                deps=tuple(handle.deps),
+                deps=handle.deps,
                 after=handle.after,
                 execution=handle.execution,
                 why=handle.why,
