@@ -67,10 +67,13 @@ def _text(picture: Picture, status: RunStatus) -> str:
 def _html(picture: Picture, status: RunStatus, *, small: bool) -> str:
     """As much as fits: first the list of nodes is shortened, then the transcript, then the graph goes."""
     placed = scene(picture, BOXES)
+    graph = _graph(picture, placed)
+    if len(graph) > LIMIT:
+        graph = ""
     nodes = 0 if small else BOXES
-    lines, drawn = (10, True) if small else (200, True)
+    lines, drawn = 10 if small else 200, bool(graph)
     while True:
-        text = _page(picture, status, placed, nodes=nodes, lines=lines, drawn=drawn, plotted=not small)
+        text = _page(picture, status, placed, graph if drawn else "", nodes=nodes, lines=lines, plotted=not small)
         if len(text) <= LIMIT:
             return text
         if nodes > 10:
@@ -80,17 +83,22 @@ def _html(picture: Picture, status: RunStatus, *, small: bool) -> str:
         elif drawn:
             drawn = False
         else:
-            return _page(picture, status, placed, nodes=0, lines=0, drawn=False, plotted=False)
+            return _page(picture, status, placed, "", nodes=0, lines=0, plotted=False)
+
+
+def _graph(picture: Picture, placed: Scene) -> str:
+    """The picture of the graph, drawn once however often the page around it is shortened; "" where there is nothing."""
+    if not picture.nodes:
+        return ""
+    return image(to_svg(picture, codec.about_outputs, placed=placed), placed.width, f"graph of {picture.name}")
 
 
 def _page(
-    picture: Picture, status: RunStatus, placed: Scene, *, nodes: int, lines: int, drawn: bool, plotted: bool
+    picture: Picture, status: RunStatus, placed: Scene, graph: str, *, nodes: int, lines: int, plotted: bool
 ) -> str:
     parts = [_head(picture, status)]
-    if drawn and picture.nodes:
-        parts.append(
-            image(to_svg(picture, codec.about_outputs, placed=placed), placed.width, f"graph of {picture.name}")
-        )
+    if graph:
+        parts.append(graph)
     elif picture.nodes:
         text = f"The graph of {len(placed.boxes)} boxes is too large for a saved copy: %aether show {picture.run_id}"
         parts.append(f'<div style="{_SMALL}">{escape(clean(text))}</div>')

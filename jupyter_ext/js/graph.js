@@ -32,7 +32,10 @@ export function createGraph({ store, open }) {
       box.group.remove();
       boxes.delete(name);
     }
-    for (const one of placed) place(one);
+    const fresh = [document.createDocumentFragment(), document.createDocumentFragment()];
+    for (const one of placed) place(one, fresh);
+    nodes.append(fresh[0]);
+    frames.append(fresh[1]);
     drawPaths(routes);
   }
 
@@ -43,7 +46,6 @@ export function createGraph({ store, open }) {
     picture.style.minWidth = fitted ? "0" : `${Math.round(width * (width < 1600 ? NARROWEST : 1))}px`;
     set(fit, "text", fitted ? "Full size" : "Fit");
     set(fit, "title", fitted ? "The graph at its own size" : "The whole graph at once");
-    overflow();
   }
 
   function overflow() {
@@ -51,14 +53,14 @@ export function createGraph({ store, open }) {
     fit.hidden = !fitted && !more;
   }
 
-  function place([key, label, x, y, w, h, count, frame]) {
+  function place([key, label, x, y, w, h, count, frame], fresh) {
     const name = `${key}${frame ? "f" : ""}`;
     let box = boxes.get(name);
     if (!box) {
       box = frame ? newFrame() : newBox();
       box.group.dataset.key = key;
       boxes.set(name, box);
-      (frame ? frames : nodes).append(box.group);
+      fresh[frame ? 1 : 0].append(box.group);
     }
     box.count = count;
     box.wide = w;
@@ -70,12 +72,13 @@ export function createGraph({ store, open }) {
     if (frame) set(box.sub, "x", Math.min(25 + box.label.textContent.length * 7.2 + 14, w - 40));
   }
 
-  function newBox() {
-    const parts = common("box", { rx: 7 }, { y: 36 });
-    parts.bar = svg("g", { class: "gauge", visibility: "hidden" }, svg("rect", { class: "rail", x: 10, y: 37.5, height: 3, rx: 1.5 }),
-      svg("rect", { class: "fill", x: 10, y: 37.5, height: 3, rx: 1.5 }));
-    parts.group.append(parts.bar);
-    return parts;
+  const newBox = () => common("box", { rx: 7 }, { y: 36 });
+
+  // Most boxes of a large graph never have one.
+  function newBar(box) {
+    const line = { x: 10, y: 37.5, height: 3, rx: 1.5 };
+    box.bar = svg("g", {}, svg("rect", { class: "rail", ...line }), svg("rect", { class: "fill", ...line }));
+    box.group.append(box.bar);
   }
 
   const newFrame = () => common("frame", { rx: 9 }, { y: 19 });
@@ -96,6 +99,7 @@ export function createGraph({ store, open }) {
 
   function drawPaths(routes) {
     const seen = new Set();
+    const fresh = document.createDocumentFragment();
     for (const [a, b, data, soft] of routes) {
       const name = `${a}>${b}`;
       seen.add(name);
@@ -103,11 +107,12 @@ export function createGraph({ store, open }) {
       if (!line) {
         line = svg("path");
         paths.set(name, line);
-        lines.append(line);
+        fresh.append(line);
       }
       set(line, "d", data);
       set(line, "class", soft ? "edge soft" : "edge");
     }
+    lines.append(fresh);
     for (const [name, line] of paths) {
       if (seen.has(name)) continue;
       line.remove();
@@ -131,9 +136,10 @@ export function createGraph({ store, open }) {
     set(box.sub, "text", ask ? opened(ask) : sub);
     // What ticks is not told: it would be read out again and again.
     set(box.group, "aria-label", `${box.label.textContent}: ${WORDS[status]}${sub && !ask ? `, ${sub}` : ""}`);
-    if (!box.bar) return;
-    const shown = fraction != null;
-    set(box.bar, "visibility", shown ? "visible" : "hidden");
+    const shown = fraction != null && box.kind !== "frame";
+    if (!shown && !box.bar) return;
+    if (!box.bar) newBar(box);
+    set(box.bar, "visibility", shown ? null : "hidden");
     set(box.sub, "y", shown ? 33 : 36);
     if (!shown) return;
     set(box.bar.firstChild, "width", box.wide - 20);
@@ -182,9 +188,14 @@ export function createGraph({ store, open }) {
     reveal();
   });
 
+  // Measuring makes the browser lay the page out: once a frame, after all that is drawn in it.
+  let settling = 0;
   function keepUp() {
-    overflow();
-    if (store.state.head.ticking && !element.hidden && !selected) reveal();
+    settling ||= requestAnimationFrame(() => {
+      settling = 0;
+      if (store.state.head.ticking && !element.hidden && !selected) reveal();
+      else overflow();
+    });
   }
 
   const resized = new ResizeObserver(keepUp);
@@ -208,7 +219,10 @@ export function createGraph({ store, open }) {
     select,
     reveal,
     tick,
-    stop: () => resized.disconnect(),
+    stop() {
+      resized.disconnect();
+      cancelAnimationFrame(settling);
+    },
     label: (key) => (boxes.get(`${key}`) ?? boxes.get(`${key}f`))?.label.textContent ?? "",
     focus: (key) => (boxes.get(`${key}`) ?? boxes.get(`${key}f`))?.group.focus(),
     draw(patch) {

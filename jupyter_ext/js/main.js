@@ -90,10 +90,11 @@ function render({ model, el }) {
     },
   };
 
-  el.append(root);
   store.views.add(view);
   tabs.select("Graph");
-  view.draw(store.state);
+  graph.draw(store.state); // the large part, before it stands in the page
+  el.append(root);
+  view.draw({ ...store.state, boxes: null, faces: null });
   if (store.closed) view.closed();
   const ticking = setInterval(() => {
     const disconnected = Boolean(root.closest(".jupyter-widgets-disconnected"));
