@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aethergraph.record import facts as f
@@ -47,6 +48,12 @@ class StaticCopy:
         self._last: dict[str, str] | None = None
         self.at = 0.0
 
+    def after(self, run: Run, picture: Picture) -> StaticCopy:
+        """That of `run`, in the place of this one."""
+        other = StaticCopy(run, picture)
+        other._id, other._cell, other._last, other.at = self._id, self._cell, self._last, self.at
+        return other
+
     def publish(self, *, live: bool) -> None:
         """Publish it if it differs from the last one."""
         if settings.static == "off":
@@ -69,6 +76,12 @@ class Follower:
         self.ended = False  # no process runs it any more
         self._inbox: deque[Iterable[Any]] = deque()
         self.copy = StaticCopy(run, self.picture)
+
+    def after(self, run: Run) -> Follower:
+        """One that follows `run` where this one was shown."""
+        other = Follower(run)
+        other.copy = self.copy.after(run, other.picture)
+        return other
 
     def take(self, facts: Iterable[Any]) -> bool:
         """Keep new facts for later; whether the run has come to an end."""
@@ -105,13 +118,23 @@ class StaticView:
         self._of = Follower(run)
         self._shown = False
 
+    @property
+    def run_id(self) -> str:
+        """The run that it shows."""
+        return self._of.run.run_id
+
     def show(self) -> None:
         """Publish it in the current cell and once more when the run comes to its end."""
-        self._of.run.follow(self._take)
+        self._of.run.follow(partial(self._take, self._of))
         self._of.publish()
         self._shown = True
 
-    def _take(self, facts: Iterable[Any]) -> None:
+    def go_on(self, run: Run) -> None:
+        """Show `run`, which goes on from the one that was shown, in the same output."""
+        self._of = of = self._of.after(run)
+        run.follow(partial(self._take, of))
+
+    def _take(self, of: Follower, facts: Iterable[Any]) -> None:
         # Not on the view thread: the cell may end, and with it all listening, as soon as this returns.
-        if self._of.take(facts) and self._shown:
-            self._of.publish()
+        if of.take(facts) and self._shown and of is self._of:
+            of.publish()

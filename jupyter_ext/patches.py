@@ -111,6 +111,8 @@ def head(picture: Picture, now: float, *, live: bool) -> Json:
     return {
         "name": clean(picture.title),
         "id": clean(picture.run_id),
+        "generation": picture.generation,
+        "continues": clean(picture.continues),
         "status": status.value,
         "why": line(picture.why)[:_PREVIEW],
         "done": picture.done,

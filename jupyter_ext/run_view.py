@@ -11,6 +11,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,21 +45,44 @@ _RECENT_S = 600.0
 
 THREAD = ViewThread()
 _open: deque[RunView] = deque()
+_static: deque[StaticView] = deque(maxlen=LIVE)
 _heard: dict[str, float] = {}  # name of a thread -> when a browser's message came on it
 
 
 def open_view(run: Run) -> None:
-    """Show `run` in the current cell: live where there is somebody to see it, else as a static copy."""
-    if notebook.kernel() is None or notebook.SHOWN.get():
+    """Show `run` in the current cell: live where there is somebody to see it, else as a static copy.
+
+    A run that goes on from one that is shown goes on in its view, whatever cell runs now.
+    """
+    if notebook.kernel() is None:
+        return
+    if (shown := _view_of(_before(run))) is not None:
+        shown.go_on(run)
+        return
+    if notebook.SHOWN.get():
         return
     if not notebook.live():
-        StaticView(run).show()
+        static = StaticView(run)
+        static.show()
+        _static.append(static)
         return
     view = RunView(run)
     view.show()
     _open.append(view)
     while len(_open) > LIVE:
         _open.popleft().shut()
+
+
+def _before(run: Run) -> str:
+    """The run that `run` goes on from; "" for most."""
+    started = run.execution.flow.started if run.execution is not None else None
+    return started.continues if started is not None else ""
+
+
+def _view_of(run_id: str) -> RunView | StaticView | None:
+    """The latest view of a run."""
+    views: list[RunView | StaticView] = [*_static, *_open] if run_id else []
+    return next((view for view in reversed(views) if view.run_id == run_id), None)
 
 
 def publish_static(run: Run) -> None:
@@ -92,8 +116,9 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
     snap = traitlets.Any().tag(sync=True, to_json=lambda _, view: view._snapshot())
 
     def __init__(self, run: Run) -> None:
-        self._of = Follower(run)
-        self._teller = Teller(self._of.picture)
+        of = Follower(run)
+        self._shown = of, Teller(of.picture)
+        self._later: Run | None = None  # goes on from the run that is shown, and is shown next
         self._greeted = False
         self._next = 0.0
         self._waiting_since = 0.0
@@ -101,12 +126,25 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         self._shut = False
         self._repeats: deque[float] = deque()
         self._service = Service(self._of, self._teller, self._snapshot, self._tell)
-        self._unfollow: Callable[[], None] = run.follow(self._take)
+        self._unfollow: Callable[[], None] = run.follow(partial(self._take, of))
         super().__init__(uid=uuid.uuid4().hex)
         lane.OWN.add(self.model_id)
         lane.keep_route(self.comm)
         self.on_msg(self._hear)
         below.listeners.append(self._asked_below)
+
+    @property
+    def _of(self) -> Follower:
+        return self._shown[0]
+
+    @property
+    def _teller(self) -> Teller:
+        return self._shown[1]
+
+    @property
+    def run_id(self) -> str:
+        """The run that it shows, or will show in a moment."""
+        return (self._later or self._of.run).run_id
 
     def show(self) -> None:
         """Publish widget and static copy in the current cell."""
@@ -117,6 +155,11 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         self._repeats.extend(time.monotonic() + after for after in REPEATS_S)
         THREAD.at(self._repeat, self._repeats.popleft())
 
+    def go_on(self, run: Run) -> None:
+        """Show `run`, which goes on from the one that is shown, in the same place; of many soon, only the last."""
+        self._later = run
+        THREAD.at(self._turn, self._next)
+
     def shut(self) -> None:
         """Stop being live: the static copy, up to date, takes over."""
         if self._shut:
@@ -126,6 +169,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         below.listeners.remove(self._asked_below)
         THREAD.forget(self._flush)
         THREAD.forget(self._repeat)
+        THREAD.forget(self._turn)
         self._of.publish()
         self._tell({"kind": "closed"})
         lane.OWN.discard(self.model_id)
@@ -133,9 +177,27 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
 
     # ------------------------------------------------------------------ kernel to browser
 
-    def _take(self, facts: Iterable[Any]) -> None:
-        self._of.take(facts)
-        if not self._shut:
+    def _turn(self) -> None:
+        """Show the run that goes on. On the view thread, as all that tells of the run."""
+        run, self._later = self._later, None
+        if run is None or self._shut:
+            return
+        started, cost = time.monotonic(), time.thread_time()
+        self._unfollow()
+        of = self._of.after(run)
+        teller = Teller(of.picture)
+        teller.seq = self._teller.seq  # browsers count on
+        self._shown = of, teller
+        self._service.turn_to(of, teller)
+        self._waiting_since, self._copied = 0.0, ()
+        self._unfollow = run.follow(partial(self._take, of))
+        self._tell({"kind": "snap", "snap": self._snapshot()})
+        of.publish()
+        self._pace(started, time.thread_time() - cost)
+
+    def _take(self, of: Follower, facts: Iterable[Any]) -> None:
+        of.take(facts)
+        if not self._shut and of is self._of:
             THREAD.at(self._flush, self._next)
 
     def _asked_below(self, token: str) -> None:
@@ -151,9 +213,10 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         THREAD.post(tell)
 
     def _snapshot(self) -> Json:
-        with self._of.lock:
-            self._of.fold()
-            return self._teller.snapshot(_now(), live=self._of.live)
+        of, teller = self._shown
+        with of.lock:
+            of.fold()
+            return teller.snapshot(_now(), live=of.live)
 
     def _flush(self) -> None:
         started, cost = time.monotonic(), time.thread_time()
@@ -163,7 +226,9 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
             if not self._shut:
                 self._tell(self._teller.patch(changes, _now(), live=self._of.live))
             self._refresh(started)
-        cost = time.thread_time() - cost
+        self._pace(started, time.thread_time() - cost)
+
+    def _pace(self, started: float, cost: float) -> None:
         self._next = started + min(max(PACE_S, SHARE * cost), SLOWEST_S)
 
     def _repeat(self) -> None:

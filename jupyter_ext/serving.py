@@ -31,6 +31,10 @@ class Service:
         self._place = notebook.cell()
         self._cell = contextvars.copy_context()  # so that a fork is shown in the cell of its parent
 
+    def turn_to(self, of: Follower, teller: Teller) -> None:
+        """The view shows another run from now on. What was answered stays known: it may be sent once more."""
+        self._of, self._teller, self._source = of, teller, None
+
     def serve(self, message: dict[str, Any]) -> None:
         """Do what `message` wants; one that makes no sense is ignored. On the view thread."""
         serve = _SERVES.get(str(message.get("kind")))

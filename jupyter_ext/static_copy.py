@@ -139,9 +139,10 @@ def _head(picture: Picture, status: RunStatus) -> str:
     took = f", {duration(picture.elapsed(0.0))}" if over else ""
     more = f'. Go on with <code style="{_CODE}">%aether resume {run}</code>' if status in _UNFINISHED else ""
     when = "" if over else f" (a copy taken at {picture.done} of {len(picture.nodes)} nodes)"
+    chain = f"generation {picture.generation}, " if picture.continues else ""
     return (
         f'<div style="margin-bottom:6px"><b>{escape(line(picture.title))}</b> <code style="{_CODE}">{run}</code> '
-        f'<span style="{_SMALL}">{status.value}, {_count(picture)}{took}{when}{more}</span></div>'
+        f'<span style="{_SMALL}">{chain}{status.value}, {_count(picture)}{took}{when}{more}</span></div>'
     )
 
 

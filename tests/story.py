@@ -29,6 +29,17 @@ class Story:
         self.put(f.RunStarted(run_id, name, self.t, plain({}), b"s" * 32))
         self.open(1)
 
+    def successor(self, generation: int = 2) -> Story:
+        """The story of the run that goes on from this one, at its beginning; this one ends."""
+        after = Story("study", f"{self.run_id.partition('.')[0]}.{generation}")
+        after.t = self.t
+        started = f.RunStarted(
+            after.run_id, "study", self.t, plain({}), b"t" * 32, continues=self.run_id, generation=generation
+        )
+        after.facts[0] = started
+        self.put(f.RunContinued(after.run_id, self.t))
+        return after
+
     def put(self, *facts: f.AnyFact) -> None:
         self.facts += facts
 

@@ -72,6 +72,7 @@ def fork(
         run_id="",
         continues="",
         chain="",
+        generation=1,
         t=forked.t,
         inputs=codec.dump(given, f"the inputs of {agent.name}"),
         secret=secrets.token_bytes(16),

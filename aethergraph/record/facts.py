@@ -59,6 +59,7 @@ class RunStarted(Fact, frozen=True, array_like=True, gc=False, tag=0):
     heard: dict[str, int] = {}  # what the runs that it goes on from took: number of the last signal, by name
     retry: bytes = b""  # payload of the policy of tools that say nothing of retries; empty where there is none
     on_error: str = ""  # "finish" or "stop", in place of what a static graph says
+    generation: int = 1  # 2 for the run that goes on from the first of a chain, 3 for the next
 
 
 class RunOpened(Fact, frozen=True, array_like=True, gc=False, tag=1):

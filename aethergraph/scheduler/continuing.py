@@ -62,6 +62,7 @@ def begin(run: Execution, order: Continuing) -> tuple[f.RunStarted, Op]:
         continues=run.run_id,
         chain=before.chain or run.run_id,
         heard=run.events.heard(),
+        generation=before.generation + 1,
     )
     row = roster.RunRow(
         started.run_id, started.name, RunStatus.RUNNING, started.t, session=started.session, parent=started.parent,

@@ -21,7 +21,22 @@ function initialize({ model }) {
 
 function render({ model, el }) {
   const store = storeOf(model, createOutbox);
-  const root = html("div", { class: "aether tex2jax_ignore mathjax_ignore", "data-run": store.state.head.id });
+  let stop;
+  // A run that goes on in a new one goes on in the same view: everything is drawn anew for it.
+  const build = (tab, before, focused) => (stop = show(store, el, tab, before, focused, build));
+  build("Graph", "", false);
+  // Some kernels choose the thread of later messages by the first few, and learn it only after a moment.
+  const greetings = [0, 150, 600].map((wait) => setTimeout(() => store.send({ kind: "ready" }), wait));
+  return () => {
+    greetings.forEach(clearTimeout);
+    stop();
+  };
+}
+
+// `before`: the run that was shown here before; its static copy stays hidden until that of the next takes its place.
+function show(store, el, tab, before, focused, again) {
+  const run = store.state.head.id;
+  const root = html("div", { class: "aether tex2jax_ignore mathjax_ignore", tabindex: -1, "data-run": store.state.head.id });
   // Notebooks listen for keys further up: `x` on a focused radio would cut the cell with the live run.
   root.addEventListener("keydown", (event) => {
     if (!event.ctrlKey && !event.metaKey) event.stopPropagation();
@@ -53,7 +68,8 @@ function render({ model, el }) {
   const views = html("div", { class: "views" }, graph.element, timeline.element, plots.element, artifacts.element);
   const body = html("div", { class: "body" }, views, panel.element);
   // A live view hides the static copy of its run; the copy is there again when the view is not.
-  const hide = html("style", {}, `:is(.jp-OutputArea-child,.output_area):has([data-run-id="${CSS.escape(store.state.head.id)}"]){display:none!important}`);
+  const copies = [run, before].filter(Boolean).map((id) => `[data-run-id="${CSS.escape(id)}"]`);
+  const hide = html("style", {}, `:is(.jp-OutputArea-child,.output_area):has(${copies.join(",")}){display:none!important}`);
   root.append(hide, bar.element, body, questions.element, transcript.element);
 
   function select(name) {
@@ -68,6 +84,14 @@ function render({ model, el }) {
 
   const view = {
     draw(patch) {
+      if (store.state.head.id !== run) {
+        const had = root.contains(document.activeElement);
+        questions.draw(); // forgets what was typed and not sent
+        stop();
+        root.remove();
+        again(tabs.chosen(), run, had);
+        return;
+      }
       graph.draw(patch);
       bar.draw();
       artifacts.draw(patch);
@@ -91,7 +115,7 @@ function render({ model, el }) {
   };
 
   store.views.add(view);
-  tabs.select("Graph");
+  tabs.select(tab);
   graph.draw(store.state); // the large part, before it stands in the page
   el.append(root);
   view.draw({ ...store.state, boxes: null, faces: null });
@@ -103,19 +127,19 @@ function render({ model, el }) {
     graph.tick();
     if (tabs.chosen() === "Timeline" && store.state.head.ticking) timeline.draw();
   }, 1000);
-  requestAnimationFrame(() => graph.reveal());
-  // Some kernels choose the thread of later messages by the first few, and learn it only after a moment.
-  const greetings = [0, 150, 600].map((wait) => setTimeout(() => store.send({ kind: "ready" }), wait));
+  if (focused && !questions.focus()) root.focus({ preventScroll: true });
+  const first = requestAnimationFrame(() => graph.reveal());
 
-  return () => {
+  function stop() {
     store.views.delete(view);
     clearInterval(ticking);
-    greetings.forEach(clearTimeout);
+    cancelAnimationFrame(first);
     graph.stop();
     questions.stop();
     panel.stop();
     pictures.close();
-  };
+  }
+  return stop;
 }
 
 function createTabs(parts, changed) {
@@ -162,6 +186,7 @@ function createTabs(parts, changed) {
 function createBar(store, tabs) {
   const name = html("span", { class: "name" });
   const id = html("span", { class: "id" });
+  const generation = html("span", { class: "num generation" });
   const pill = html("span", { class: "pill", role: "status" });
   const fill = html("i");
   const track = html("span", { class: "track", "aria-hidden": "true" }, fill);
@@ -169,7 +194,7 @@ function createBar(store, tabs) {
   const time = html("span", { class: "num time" });
   const stop = html("button", { class: "stop", type: "button" }, "Stop");
   const note = html("div", { class: "note" });
-  const line = html("div", { class: "bar" }, name, id, pill, track, count, time, html("span", { class: "grow" }), tabs, stop);
+  const line = html("div", { class: "bar" }, name, id, generation, pill, track, count, time, html("span", { class: "grow" }), tabs, stop);
   const go = html("button", { type: "button" }, "Resume");
   const said = html("span", { role: "status" });
   let status = "";
@@ -205,6 +230,9 @@ function createBar(store, tabs) {
     const lost = head.ticking ? store.pulse.lost() : "";
     set(name, "text", head.name);
     set(id, "text", head.id);
+    generation.hidden = !head.continues;
+    set(generation, "text", head.continues ? `generation ${head.generation}` : "");
+    set(generation, "title", head.continues ? `It goes on from ${head.continues}` : null);
     const shown = lost === "gone" ? "gone" : head.status;
     if (status !== shown) {
       status = shown;

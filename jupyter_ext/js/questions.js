@@ -23,8 +23,9 @@ export function createQuestions({ store, root }) {
       form.element.remove();
       forms.delete(token);
       drafts.set(token, null);
-      if (had) focusFirst();
+      if (had && !focusFirst()) root.focus({ preventScroll: true }); // the notebook would take it, and the next question miss it
     }
+    element.hidden = !asks.length; // before a form is focused: what is hidden cannot be
     for (const ask of asks) {
       const known = forms.get(ask.token);
       if (known) {
@@ -36,17 +37,18 @@ export function createQuestions({ store, root }) {
       list.append(form.element);
       if (mayFocus(root)) form.focus();
     }
-    element.hidden = !asks.length;
     count.hidden = asks.length < CROWD;
     set(count, "text", `${asks.length} questions are open; they can be answered in any order`);
   }
 
   function focusFirst() {
-    forms.values().next().value?.focus();
+    const first = forms.values().next().value;
+    first?.focus();
+    return Boolean(first);
   }
 
   const stop = store.outbox.listen((token, state, why) => forms.get(token)?.told(state, why));
-  return { element, draw, stop };
+  return { element, draw, stop, focus: focusFirst };
 }
 
 // Nobody's typing elsewhere is interrupted: only a focus that is nowhere, or here but in no field, may move.

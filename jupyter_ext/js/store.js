@@ -56,7 +56,7 @@ export function storeOf(model, outboxOf) {
   };
   store.pulse = createPulse(store.send);
   store.outbox = outboxOf(store);
-  const each = (name, ...rest) => store.views.forEach((view) => view[name]?.(...rest));
+  const each = (name, ...rest) => [...store.views].forEach((view) => view[name]?.(...rest));
   model.on("msg:custom", (message, buffers) => receive(store, message, buffers, each));
   model.on("comm_live_update", () => store.pulse.doubt()); // JupyterLab, when the kernel restarts
   STORES.set(uid, store);

@@ -45,6 +45,15 @@ async def survey(*, context):
     return await report(rows, kept, title)
 """
 
+CHAIN = """
+@graph_fn
+async def talk(said=0, *, context):
+    text = await context.channel().ask_text(f"Line {said + 1}?")
+    if text != "bye":
+        await context.continue_as_new(said=said + 1)
+    return {"said": said}
+"""
+
 GATE = '''
 import time
 

@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from .agents import BUSY, GATE, LOAD, SURVEY, TITLE, lines
+from .agents import BUSY, CHAIN, GATE, LOAD, SURVEY, TITLE, lines
 from .lab import Lab
 from .view import RunView, static_copy
 
@@ -137,6 +137,32 @@ def test_an_interrupted_run_goes_on_in_its_view_and_a_fork_of_it_appears_below(l
         view.answer("What is the title?", "Mine")
         view.expect_status("done")
         assert lines(notebook.path.parent) == ["load", "load"]
+
+
+def test_a_run_that_goes_on_in_new_ones_goes_on_in_the_same_view(lab: Lab) -> None:
+    cells = [LOAD, SURVEY + CHAIN, "h = start(talk, run_id='chat')\n(await h)['said']"]
+    with lab.open(cells, kernel="new") as notebook:
+        notebook.do(0, 1)
+        notebook.run(2)
+        view = RunView(notebook, 2)
+        expect(view.root.locator(".head")).not_to_contain_text("generation")
+        view.type("Line 1?", "hello")
+        notebook.page.keyboard.press("Enter")
+        expect(view.root.locator(".head")).to_contain_text("chat.2generation 2")
+        field = view.question("Line 2?").get_by_role("textbox")
+        expect(field).to_be_focused()  # whoever types goes on typing
+        notebook.page.keyboard.type("again")
+        notebook.page.keyboard.press("Enter")
+        expect(view.question("Line 3?").get_by_role("textbox")).to_be_focused()
+        view.answer("Line 3?", "bye")
+        assert notebook.finish(2).strip().endswith("2")
+        view.expect_status("done")
+        expect(view.root.locator(".head")).to_contain_text("chat.3generation 3")
+        assert notebook.cell(2).locator(".aether").count() == 1
+        shown = [output.get("data", {}) for output in notebook.outputs(2)]
+        assert sum("application/vnd.jupyter.widget-view+json" in data for data in shown) == 1
+        copies = [data["text/html"] for data in shown if "text/html" in data]
+        assert len(copies) == 1 and "generation 3" in "".join(copies[0])
 
 
 def test_an_answer_from_elsewhere_closes_the_form(lab: Lab) -> None:

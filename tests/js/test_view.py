@@ -331,6 +331,19 @@ def test_a_question_takes_the_focus_only_where_nobody_is_typing(page: Page) -> N
     expect(page.get_by_role("textbox", name="Second?")).to_be_focused()
 
 
+def test_the_focus_stays_in_the_view_between_two_questions(page: Page) -> None:
+    story = Story()
+    first = story.ask("First?")
+    view = View(page, story)
+    page.get_by_role("textbox", name="First?").press("Enter")
+    story.answer(first, "a")
+    view.play()
+    expect(page.locator(".aether")).to_be_focused()
+    story.ask("Second?")
+    view.play()
+    expect(page.get_by_role("textbox", name="Second?")).to_be_focused()
+
+
 def test_an_enter_that_ends_a_composition_does_not_send(page: Page) -> None:
     story = Story()
     story.ask("Name?")
@@ -730,6 +743,49 @@ def test_an_answer_under_way_does_not_enable_a_form_that_cannot_be_heard(page: P
     view.teller.renew_asks = True
     view.play()
     expect(form).to_contain_text(LATE)
+
+
+def test_a_run_that_goes_on_in_a_new_one_goes_on_in_the_same_view(page: Page) -> None:
+    story = Story()
+    story.tool("load", rows=3)
+    story.say("hello from the first")
+    story.point(1, "loss", 0, 1.0)
+    first = story.ask("Name?")
+    view = View(page, story)
+    page.get_by_role("textbox", name="Name?").fill("half typ")
+    page.get_by_role("tab", name="Plots 1").click()
+    story.answer(first, "Ada")
+    after = story.successor(2)
+    after.tool("prepare")  # so that its question has another token
+    after.tool("fit")
+    after.point(1, "speed", 0, 2.0)
+    after.say("hello from the second")
+    after.ask("And now?")
+    page.evaluate(
+        """([first, second]) => { const o = document.createElement("div"); o.className = "jp-OutputArea-child";
+        o.innerHTML = `<div data-run-id="${first}">the copy</div>`; document.body.append(o); }""",
+        [story.run_id, after.run_id],
+    )
+    view.turn_to(after)
+    expect(page.locator(".aether")).to_have_count(1)
+    expect(page.locator(".aether")).to_have_attribute("data-run", after.run_id)
+    expect(page.locator(".head")).to_contain_text(f"{after.run_id}generation 2")
+    expect(page.locator(".talk")).to_contain_text("hello from the second")
+    expect(page.locator(".talk")).not_to_contain_text("hello from the first")
+    expect(page.get_by_role("tab", name="Plots 1")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("img", name="plot of speed")).to_be_visible()
+    expect(page.get_by_text("the copy")).to_be_hidden()
+    page.get_by_role("textbox", name="And now?").press_sequentially("yes")
+    page.keyboard.press("Enter")
+    assert answers(view) == ["yes"]
+    assert page.evaluate("Object.keys(sessionStorage).length") == 1  # of the question that is open
+    page.get_by_role("tab", name="Graph").click()
+    after.tool("later")
+    view.play()
+    expect(page.locator("g.node")).to_have_count(4)
+    page.evaluate("() => window.hide()")
+    after.tool("last")
+    view.play()
 
 
 @pytest.mark.parametrize("tab", ["Graph", "Timeline", "Plots", "Artifacts"])

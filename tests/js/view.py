@@ -60,6 +60,16 @@ class View:
     def play(self) -> None:
         self.tell(self.patch())
 
+    def turn_to(self, story: Story) -> None:
+        """The run of the view goes on in that of `story`."""
+        seq = self.teller.seq
+        self.story, self.teller = story, Teller(story.picture())
+        self.teller.seq = seq
+        self.teller.picture.changes()
+        self.teller.picture.transcript.changes()
+        self._told = len(story.facts)
+        self.tell({"kind": "snap", "snap": self.snapshot()})
+
     def tell(self, message: Any) -> None:
         self.page.evaluate("(message) => window.tell(message)", json.loads(json.dumps(message)))
 

@@ -22,6 +22,9 @@ class FakeRun:
 
     def __init__(self, story: Story) -> None:
         self.run_id, self.name = story.run_id, "study"
+        first = story.facts[0]
+        self.continues = first.continues if isinstance(first, f.RunStarted) else ""
+        self.execution = None
         self.live, self.status, self.cancelled = True, RunStatus.RUNNING, False
         self._story, self._told = story, 0
         self._followers: list[Callable[[list[f.AnyFact]], None]] = []

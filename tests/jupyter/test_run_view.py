@@ -108,7 +108,8 @@ def test_new_facts_become_one_patch_however_many_they_are(stage: Stage) -> None:
 
 def test_a_form_is_told_that_its_question_is_asked_in_the_input_line_and_when_it_no_longer_is(stage: Stage) -> None:
     view, other = stage.view(), RunView(FakeRun(Story()))  # type: ignore[arg-type]
-    other.send = lambda *_: pytest.fail("it has no such question")
+    others: list[dict[str, Any]] = []
+    other.send = lambda message, buffers=None: others.append(message)
     no = stage.story.ask("Name?")
     stage.run.play()
 
@@ -121,9 +122,53 @@ def test_a_form_is_told_that_its_question_is_asked_in_the_input_line_and_when_it
         assert view.get_state()["snap"]["asks"][0]["below"]
     stage.until(lambda: told() == [False, True, False])
     view.shut()
-    other.send = lambda *_: None
     other.shut()
+    assert not any(message.get("asks") for message in others)
     assert not below.listeners
+
+
+def test_a_run_that_goes_on_goes_on_in_the_view_and_in_the_saved_copy_of_the_one_before(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebook, "kernel", lambda: SimpleNamespace(get_parent=dict))
+    monkeypatch.setattr(notebook, "live", lambda: True)
+    run_view.open_view(stage.run)  # type: ignore[arg-type]
+    (view,) = run_view._open
+    view.send = stage.send
+    outputs, second = len(stage.published), stage.story.successor(2)
+    stage.run.play()
+    third = second.successor(3)
+    third.tool("fit")
+    monkeypatch.setattr(run_view, "_before", lambda run: run.continues)
+    for story in (second, third):
+        run_view.open_view(FakeRun(story))  # type: ignore[arg-type]
+    assert list(run_view._open) == [view] and view.run_id == third.run_id
+    stage.until(lambda: any(m.get("snap", {}).get("head", {}).get("id") == third.run_id for m, _ in stage.sent))
+    head = view.get_state()["snap"]["head"]
+    assert (head["id"], head["generation"], head["continues"]) == (third.run_id, 3, second.run_id)
+    stage.until(lambda: any(third.run_id in copy for copy in stage.copies()))
+    assert all(update for _, _, update in stage.published[outputs:])
+    stage.run.play()
+    seqs = [m["seq"] if m["kind"] == "patch" else m["snap"]["seq"] for m, _ in stage.sent if m["kind"] != "heard"]
+    assert seqs == sorted(seqs)
+
+
+def test_where_nobody_can_answer_a_run_that_goes_on_takes_the_output_of_the_one_before(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebook, "kernel", lambda: SimpleNamespace(get_parent=dict))
+    monkeypatch.setattr(notebook, "live", lambda: False)
+    run_view.open_view(stage.run)  # type: ignore[arg-type]
+    second = stage.story.successor(2)
+    stage.run.play()
+    monkeypatch.setattr(run_view, "_before", lambda run: run.continues)
+    run = FakeRun(second)
+    run_view.open_view(run)  # type: ignore[arg-type]
+    second.end()
+    run.play()
+    ((_, first, _), *later) = stage.published
+    assert later and all((place, update) == (first, True) for _, place, update in later)
+    assert second.run_id in stage.copies()[-1] and "generation 2" in stage.copies()[-1]
 
 
 def test_a_view_that_missed_a_patch_gets_a_snapshot(stage: Stage) -> None:

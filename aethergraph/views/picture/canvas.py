@@ -35,6 +35,8 @@ class Canvas:
         self.inputs = self.outputs = b""
         self.error: f.Error | None = None
         self.parent = self.forked_at = ""  # of a fork: whose, and at which node
+        self.continues = ""  # the run that this one goes on from
+        self.generation = 1
         self.epoch = 0
         self.changed = Changes()
         self.numbers: dict[bytes, int] = {}  # of nodes, by key

@@ -24,6 +24,7 @@ _CUT_OFF = {NodeStatus.RUNNING: NodeStatus.CANCELLED, NodeStatus.READY: NodeStat
 def _run_started(canvas: Canvas, fact: f.RunStarted) -> None:
     canvas.run_id, canvas.name, canvas.inputs = fact.run_id, fact.name, fact.inputs
     canvas.definition, canvas.session = fact.definition, fact.session
+    canvas.continues, canvas.generation = fact.continues, fact.generation
     canvas.opened = canvas.last = fact.t
     canvas.changed.head = True
 
