@@ -146,8 +146,10 @@ function createTabs(parts, changed) {
   const buttons = {};
   const element = html("div", { class: "tabs", role: "tablist" });
   let chosen = "";
+  const id = `aether-${Math.random().toString(36).slice(2)}`; // a run may be shown twice on a page
   for (const name of Object.keys(parts)) {
-    const button = html("button", { type: "button", role: "tab" }, name);
+    const button = html("button", { type: "button", role: "tab", id: `${id}-${name}`, "aria-controls": `${id}-${name}-panel` }, name);
+    for (const [what, value] of Object.entries({ role: "tabpanel", id: `${id}-${name}-panel`, "aria-labelledby": `${id}-${name}` })) set(parts[name].element, what, value);
     button.addEventListener("click", () => select(name));
     buttons[name] = button;
     element.append(button);

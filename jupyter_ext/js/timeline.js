@@ -30,10 +30,13 @@ export function createTimeline({ store, open }) {
       row.element.remove();
       drawn.delete(key);
     }
+    let next = body.firstChild;
     for (const row of wanted) {
       if (!drawn.has(row.key)) drawn.set(row.key, create(row.key));
-      drawn.get(row.key).draw(row);
-      body.append(drawn.get(row.key).element);
+      const { element: there, draw: drawRow } = drawn.get(row.key);
+      drawRow(row);
+      if (there === next) next = next.nextSibling;
+      else body.insertBefore(there, next); // only what is in another place is moved: moving takes the focus away
     }
     scale.replaceChildren(...ticks(0, now, 5).map((t) => {
       const mark = html("span", {}, t < 60 ? `${t} s` : span(t));

@@ -655,6 +655,31 @@ def test_plots_draw_a_line_for_each_track_and_a_timeline_a_bar_for_each_box(page
     expect(page.locator(".graph")).to_be_hidden()
 
 
+def test_a_row_of_the_timeline_keeps_the_focus_while_the_run_goes_on(page: Page) -> None:
+    page.clock.install()
+    story = Story()
+    story.node("load")
+    view = View(page, story)
+    page.get_by_role("tab", name="Timeline").click()
+    row = page.get_by_role("button", name=re.compile("^load: running"))
+    row.focus()
+    page.clock.run_for(3_000)
+    story.tool("fit")
+    view.play()
+    expect(page.locator(".timeline .row")).to_have_count(2)
+    expect(row).to_be_focused()
+
+
+def test_each_tab_names_its_panel(page: Page) -> None:
+    story = Story()
+    story.tool("load")
+    View(page, story)
+    expect(page.get_by_role("tabpanel", name="Graph")).to_be_visible()
+    page.get_by_role("tab", name="Timeline").click()
+    expect(page.get_by_role("tabpanel", name="Timeline")).to_be_visible()
+    expect(page.get_by_role("tabpanel")).to_have_count(1)
+
+
 def test_pictures_are_asked_for_once_and_shown(page: Page) -> None:
     story = Story()
     no = story.node("plot")
