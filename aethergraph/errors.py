@@ -5,7 +5,9 @@ A message says what happened, to which run or node, what was expected, and what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+cell_name: Callable[[str], str] | None = None  # set by a notebook: how it calls the file that a cell is compiled as
 
 
 class AetherGraphError(Exception):
@@ -24,7 +26,15 @@ class GraphBuildError(AetherGraphError):
 
     def __init__(self, what: str, *, where: str = "") -> None:
         self.what, self.where = what, where
-        super().__init__(f"{where}: {what}" if where else what)
+        super().__init__(f"{_place(where)}: {what}" if where else what)
+
+
+def _place(where: str) -> str:
+    """`file:line`; for a cell as the notebook calls it."""
+    file, _, line = where.rpartition(":")
+    if cell_name is None or not line.isdigit() or (name := cell_name(file)) == file:
+        return where
+    return f"{name}, line {line}"
 
 
 class MissingInput(AetherGraphError):

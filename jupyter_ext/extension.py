@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from aethergraph import hooks
+from aethergraph import errors, hooks
 from aethergraph.lifecycle import hub
 from aethergraph.record import failures
 from aethergraph.storage.disk import find_store
@@ -65,8 +65,9 @@ class Extension:
         shell.input_transformers_cleanup.append(function_cells)
         undo.callback(shell.input_transformers_cleanup.remove, function_cells)
         undo.callback(tracebacks.install(shell))
-        failures.cell_name = partial(tracebacks.cell_name, shell)
-        undo.callback(setattr, failures, "cell_name", None)
+        errors.cell_name = failures.cell_name = partial(tracebacks.cell_name, shell)
+        for told in (errors, failures):
+            undo.callback(setattr, told, "cell_name", None)
         shell.register_magics(AetherMagics)
         undo.callback(_forget_magics, shell)
         for word in ("%aether", "aether"):

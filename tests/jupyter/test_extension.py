@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +65,13 @@ def test_what_nodes_print_draw_and_show_belongs_to_them(running: Kernel) -> None
     for part in ("1 out doubling 5\n | 1 out careful\n | ", "1 show ['text/html', 'text/plain']", "1 figure ['png']"):
         assert part in noted
     assert "0 out in the body\n" in noted
+
+
+def test_a_graph_that_cannot_be_built_names_the_cell_and_the_line_whoever_builds_it(running: Kernel) -> None:
+    running.run("from aethergraph import graphify, run\n@graphify\ndef bad(x):\n    return double(x).y + 1")
+    told = running.run("run(bad, x=1)", fails=True).text
+    found = re.search(r"GraphBuildError: (Cell In\[\d+\], line 4): <double.y> has no value while the graph is", told)
+    assert found and f"{found[1]}, in bad(x)" in told, told
 
 
 def test_without_anyone_to_ask_the_cell_fails_and_the_run_stays(running: Kernel) -> None:
