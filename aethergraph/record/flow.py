@@ -227,6 +227,7 @@ class Flow:
             self.effects.pop(key, None)
         else:
             node.cancelled, node.outcome, node.status = True, None, NodeStatus.CANCELLED
+            self._free_signals(node)  # where one was on its way, the body never had it
         self.positions.pop(key, None)
         return -1
 
@@ -449,10 +450,15 @@ class Flow:
         if node.kind == f.WAIT:
             node.round += 1  # an answer to the question of the failed try is not an answer to the next
             node.wait, node.token, node.answered = None, "", None
-            for numbers in self.taken.values():  # nobody has got its signal now
+            self._free_signals(node)
+        undone.append(node)
+
+    def _free_signals(self, node: Node) -> None:
+        """Nobody has got the signal of the wait `node` now."""
+        if node.kind == f.WAIT:
+            for numbers in self.taken.values():
                 for seq in [seq for seq, no in numbers.items() if no == node.no]:
                     del numbers[seq]
-        undone.append(node)
 
     def _undo_whole(self, node: Node) -> None:
         """Undo `node` with all that happened inside it; the bodies around it are entered again."""

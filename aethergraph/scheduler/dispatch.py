@@ -436,6 +436,7 @@ class Dispatch:
             return
         run.asking.withdraw(handle)
         run.fact(f.CallCancelled(handle.no, handle.key))
+        run.events.freed(handle.target.kind)
         run.journal.nudge()
 
 

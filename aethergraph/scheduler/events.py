@@ -48,7 +48,7 @@ class Events:
         if token in self._given:
             return None
         signal = self._next(name)
-        if signal is None or 0 < row.deadline < signal.t:
+        if signal is None or 0 < row.deadline <= signal.t:
             return None
         self._given[token] = signal
         return msgspec.structs.replace(
@@ -57,6 +57,7 @@ class Events:
 
     def missed(self) -> bool:
         """Whether there is a signal for a run that has left memory just now."""
+        self._given.clear()  # what was on its way to a wait when the run left has not reached it
         return any(self._next(name) is not None for name in self._run.left_for)
 
     def _next(self, name: str) -> Signal | None:
@@ -85,6 +86,12 @@ class Events:
     def give_up(self, token: Token) -> None:
         """The wait is over: what it was given is somebody else's."""
         if self._given.pop(token, None) is not None:
+            self._run.loop.call_soon(self.look, context=self._run.loop.empty)
+
+    def freed(self, kind: str) -> None:
+        """The body cancelled a call: a signal that was on its way to it, and on record as taken, is free again."""
+        if kind == f.WAIT:
+            self._floors.clear()
             self._run.loop.call_soon(self.look, context=self._run.loop.empty)
 
     def heard(self) -> dict[str, int]:

@@ -18,7 +18,8 @@ from aethergraph import Run
 from aethergraph.errors import JournalBroken, RunCancelled, RunPaused
 from aethergraph.record import facts as f
 from aethergraph.record.status import NodeStatus, RunStatus
-from aethergraph.storage import waiting
+from aethergraph.scheduler.execution import Execution
+from aethergraph.storage import signals, waiting
 from aethergraph.testing import FakeClock
 
 from .lab import LIMIT_S, Lab, laboratory
@@ -585,6 +586,21 @@ async def agent(*, context):
     for each in tokens:
         lab.runtime.answer(each, "yes")
     assert run.result(LIMIT_S) == {"said": list(order)}
+
+
+def test_25_a_signal_in_the_very_moment_of_parking_is_not_lost(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait is looked at when its run is already leaving, so that nobody takes what is found for it."""
+    lab.cell("@graph_fn\nasync def agent(*, context):\n    return {'got': await context.wait_event('go')}")
+    leave = Execution.park
+
+    def park(execution: Execution) -> None:
+        signals.send(lab.store, "go", 1, "", 0.0)
+        leave(execution)
+        execution.events.look()
+
+    monkeypatch.setattr(Execution, "park", park)
+    run = lab.start("agent")
+    assert run.result(LIMIT_S) == {"got": 1}
 
 
 @pytest.mark.parametrize("which", ["a?", "b"])

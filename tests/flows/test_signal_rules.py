@@ -207,7 +207,7 @@ def test_22_without_a_default_it_is_a_timeout(lab: Lab) -> None:
         lab.run("agent")
 
 
-@pytest.mark.parametrize(("sent_after_s", "got"), [(30, "signal"), (90, "nobody")])
+@pytest.mark.parametrize(("sent_after_s", "got"), [(30, "signal"), (60, "nobody"), (90, "nobody")])
 def test_22_a_signal_counts_by_its_own_time_and_not_by_when_it_is_found(
     timed: tuple[Lab, FakeClock], sent_after_s: float, got: str
 ) -> None:
@@ -242,6 +242,32 @@ async def agent(*, context):
     assert len(lab.runtime.waits()) == 1
     lab.runtime.signal("go", 1)
     assert run.result(LIMIT_S) == {"got": 1}
+
+
+def test_18_26_a_signal_on_its_way_to_a_wait_that_is_given_up_is_for_the_next(lab: Lab) -> None:
+    """Both are there when the run is taken up: the first wins, and what was on its way to the other is not lost."""
+    lab.cell("""
+@graph_fn
+async def agent(*, context):
+    a, b = [asyncio.create_task(context.wait_event(name)) for name in ("a", "b")]
+    done, rest = await asyncio.wait([a, b], return_when=asyncio.FIRST_COMPLETED)
+    for task in rest:
+        task.cancel()
+    first = [task.result() for task in done]
+    await context.channel().ask_text("go on?")
+    return {"got": [first, await context.wait_event("b"), await context.wait_event("b")]}
+""")
+    run = lab.start("agent")
+    lab.asked(run, "b")
+    lab.kill()
+    for name, payload in (("a", 1), ("b", 2), ("b", 3)):
+        lab.runtime.signal(name, payload)
+    run = lab.resume(run)
+    lab.asked(run, "go on?")
+    lab.kill()  # what is free is so on record
+    run = lab.resume(run)
+    lab.answer(run, "go on?", "yes")
+    assert run.result(LIMIT_S) == {"got": [[1], 2, 3]}
 
 
 def test_26_a_wait_that_the_edited_code_does_not_have_is_withdrawn(lab: Lab) -> None:

@@ -15,6 +15,7 @@ from hypothesis.stateful import invariant, precondition, rule
 from aethergraph import RunStatus, Runtime
 from aethergraph.errors import RunCancelled, RunEnded
 from aethergraph.record import facts as f
+from aethergraph.record.flow import Flow
 from aethergraph.storage import signals
 from aethergraph.testing import FakeClock
 from tests.flows.lab import LIMIT_S, Lab, laboratory
@@ -277,9 +278,9 @@ class Signals(Counted):
     @invariant()
     def each_signal_went_where_the_model_says(self) -> None:
         for model in self.models:
-            facts = self.lab.facts(model.run)
-            taken = [fact.seq for fact in facts if isinstance(fact, f.SignalTaken)]
-            assert sorted(taken) == sorted(model.taken), f"{model.name} took {taken}"
+            numbers = Flow.of(self.lab.facts(model.run)).taken.values()
+            taken = sorted(number for of_a_name in numbers for number in of_a_name)
+            assert taken == sorted(model.taken), f"{model.name} took {taken}"
             assert sorted(self._waits_of(model)) == sorted(_seen(model))
         assert signals.last(self.lab.store) == len(self.log)
 
