@@ -22,7 +22,7 @@ class Transaction(Protocol):
         """The row, or None."""
 
     def set(self, key: str, row: bytes) -> None:
-        """Write the row."""
+        """Write the row, which is copied. Raises TypeError where the key is no text or the row is no bytes."""
 
     def delete(self, key: str) -> None:
         """Remove the row if it is there."""
@@ -87,13 +87,16 @@ class Store(Protocol):
         """Its large contents."""
 
     def get(self, key: str) -> bytes | None:
-        """One committed row, from any thread."""
+        """One committed row, from any thread; where that has a transaction open, the row as that sees it."""
 
     def scan(self, prefix: str, *, after: str = "", limit: int | None = None) -> Iterator[tuple[str, bytes]]:
         """Committed rows whose key starts with `prefix`, in key order; of these, the `limit` first `after` a key."""
 
     def transact(self) -> AbstractContextManager[Transaction]:
-        """Write several rows or none, durably on leaving; one writer at a time over all processes."""
+        """Write several rows or none, durably on leaving; one writer at a time over all processes.
+
+        Readers do not wait for it. One that is opened inside another of the same thread is part of that.
+        """
 
     def compact(self) -> None:
         """Give the room of deleted rows back to the system, where nobody else uses the store at the moment."""
@@ -110,6 +113,8 @@ class _MemoryTransaction:
         return self.changed[key] if key in self.changed else self.rows.get(key)
 
     def set(self, key: str, row: bytes) -> None:
+        if not isinstance(key, str) or not isinstance(row, (bytes, bytearray, memoryview)):
+            raise TypeError(f"a row is bytes under a text key, not {type(row).__name__} under {type(key).__name__}")
         self.changed[key] = bytes(row)
 
     def delete(self, key: str) -> None:
@@ -124,30 +129,44 @@ class MemoryStore:
     def __init__(self, folder: Path, blobs: Blobs) -> None:
         self.folder, self.blobs = folder, blobs
         self._rows: dict[str, bytes] = {}
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()  # while the rows are read or changed
+        self._writing = threading.Lock()  # while a transaction is open
+        self._here = threading.local()  # `open`: the transaction of the thread
 
     def get(self, key: str) -> bytes | None:
         """One row."""
+        opened: Transaction | None = getattr(self._here, "open", None)
         with self._lock:
-            return self._rows.get(key)
+            return self._rows.get(key) if opened is None else opened.get(key)
 
     def scan(self, prefix: str, *, after: str = "", limit: int | None = None) -> Iterator[tuple[str, bytes]]:
         """Rows by prefix, as they were when the scan began."""
+        opened: _MemoryTransaction | None = getattr(self._here, "open", None)
         with self._lock:
-            found = sorted((k, v) for k, v in self._rows.items() if k.startswith(prefix) and k > after)
-        yield from found[:limit]
+            rows: dict[str, bytes | None] = {**self._rows, **opened.changed} if opened is not None else {**self._rows}
+        yield from sorted((k, v) for k, v in rows.items() if v is not None and k.startswith(prefix) and k > after)[
+            :limit
+        ]
 
     @contextmanager
     def transact(self) -> Iterator[Transaction]:
         """All or nothing."""
-        with self._lock:
-            transaction = _MemoryTransaction(self._rows)
-            yield transaction
-            for key, row in transaction.changed.items():
-                if row is None:
-                    self._rows.pop(key, None)
-                else:
-                    self._rows[key] = row
+        outer: Transaction | None = getattr(self._here, "open", None)
+        if outer is not None:
+            yield outer
+            return
+        with self._writing:
+            transaction = self._here.open = _MemoryTransaction(self._rows)
+            try:
+                yield transaction
+            finally:
+                self._here.open = None
+            with self._lock:
+                for key, row in transaction.changed.items():
+                    if row is None:
+                        self._rows.pop(key, None)
+                    else:
+                        self._rows[key] = row
 
     def compact(self) -> None:
         """Nothing to give back."""
