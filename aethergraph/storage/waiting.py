@@ -261,12 +261,16 @@ def open_waits(store: Store, now: float = 0.0) -> list[WaitRow]:
 
 
 def still_open(store: Store, rows: Iterable[WaitRow | None], now: float) -> list[WaitRow]:
-    """Those of `rows` that are open; those whose deadline is over at `now` are closed, as their owner would."""
+    """Those of `rows` that are open; those whose deadline is over at `now` are closed, as their owner would.
+
+    One for a signal is not: only its owner knows which signals came for it in time.
+    """
     found = [row for row in rows if row is not None and row.state == "open"]
-    late = {row.token for row in found if _is_late(row, now)}
-    if late:
+    late = {row.token: row for row in found if _is_late(row, now)}
+    closing = [token for token, row in late.items() if row.question.kind != schema.EVENT]
+    if closing:
         with store.transact() as transaction:
-            for token in late:
+            for token in closing:
                 _expire(transaction, token, now)
     return [row for row in found if row.token not in late]
 

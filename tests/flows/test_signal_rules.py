@@ -223,6 +223,7 @@ async def agent(*, context):
     clock.advance(sent_after_s)
     lab.runtime.signal("go", "signal")
     clock.advance(1000)
+    assert lab.runtime.waits() == []  # nor by who looks: only the run itself knows what came for it in time
     assert lab.resume(run).result(LIMIT_S) == {"got": got}
 
 

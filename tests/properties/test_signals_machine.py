@@ -281,7 +281,8 @@ class Signals(Counted):
             numbers = Flow.of(self.lab.facts(model.run)).taken.values()
             taken = sorted(number for of_a_name in numbers for number in of_a_name)
             assert taken == sorted(model.taken), f"{model.name} took {taken}"
-            assert sorted(self._waits_of(model)) == sorted(_seen(model))
+            seen = [one for one in _seen(model) if not 0 < one[2] <= self.clock.now()]  # over, if nobody runs it
+            assert sorted(self._waits_of(model)) == sorted(seen)
         assert signals.last(self.lab.store) == len(self.log)
 
 
@@ -298,4 +299,4 @@ class LeavesMemory(Signals):
 @pytest.mark.parametrize("machine", [Signals, LeavesMemory])
 def test_each_signal_goes_to_whom_the_model_says(machine: type[Signals], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AETHERGRAPH_CHANNEL", "inbox")
-    drive(machine, examples=25, long=400, steps=40, least=500)
+    drive(machine, examples=20, long=120, steps=40, least=500)
