@@ -86,7 +86,8 @@ class Conductor(logging.Handler):
     def on_loop(self, call: Callable[..., None], *args: Any) -> None:
         """Call it on the loop of the runs, for no run."""
         loop = self.runtime.thread.loop
-        loop.call_soon_threadsafe(call, *args, context=loop.empty)
+        soon = loop.call_soon if self.runtime.on_loop() else loop.call_soon_threadsafe  # which costs two system calls
+        soon(call, *args, context=loop.empty)
 
     def emit(self, record: logging.LogRecord) -> None:
         """A tool says that it waits at its gate; a body, where its log is."""
@@ -219,7 +220,8 @@ def stage(folder: Path) -> Iterator[Stage]:
             if not self.mailbox.replaying:
                 conductor.is_quiet(self.run_id)
 
-        patch.setattr(fingerprint, "code", functools.cache(fingerprint.code))  # no code is edited here: 3 times faster
+        for reading in ("code", "own_text"):  # no code is edited here: 3 times faster
+            patch.setattr(fingerprint, reading, functools.cache(getattr(fingerprint, reading)))
         patch.setattr(Journal, "append", appending)
         patch.setattr(Execution, "_quiet", quieting)
         patch.setattr(runs.runtime.inbox, "opened", conductor.asked)
