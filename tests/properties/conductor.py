@@ -117,7 +117,7 @@ class Conductor(logging.Handler):
             return
         if isinstance(fact, f.NodeStarted) and fact.key in going.keys:  # a pure tool that takes long
             going.calls[fact.no] = going.keys[fact.key]
-        elif isinstance(fact, f.NodeRan):
+        elif isinstance(fact, f.NodeRan) and fact.key in going.keys:  # not one without a gate
             going.ended(going.keys[fact.key])
         elif isinstance(fact, f.NodeDone) and fact.no in going.calls:
             going.ended(going.calls[fact.no])
