@@ -23,7 +23,7 @@ from aethergraph.record import facts as f
 from aethergraph.record import schema
 from aethergraph.record.flow import Flow
 from aethergraph.scheduler.execution import Execution
-from aethergraph.storage import roster, waiting
+from aethergraph.storage import waiting
 from aethergraph.storage.journal import Journal
 
 from .history import Ended, History, history
@@ -184,8 +184,9 @@ class Stage:
         self.conductor.going.pop(run_id, None)
         store = self.runs.store
         waits = [key for wait in waiting.everything(store) for key in waiting.row_keys(wait.token)]
-        with store.transact() as transaction:
-            for key in [*[key for key, _ in store.scan(f"j:{run_id}:")], *waits, roster.row_key(run_id)]:
+        own = [key for key, _ in store.scan("") if run_id in key.split(":")]
+        with store.transact() as transaction:  # all of it: each scan looks at every row that there is
+            for key in [*waits, *own]:
                 transaction.delete(key)
 
     def _going(self, run_id: str, ends: list[int], order: Order, late: bool) -> Going:
