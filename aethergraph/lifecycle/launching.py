@@ -273,6 +273,16 @@ class Launcher:
                 self._ended(run)
                 run.end(outputs)
 
+    def _about_to_begin(self, flow: Flow) -> Run | None:
+        """The live run that a run goes on from, if that will let it begin here in a moment; None if nobody will.
+
+        What says that it goes on is on disk some time before it does. Off the loops, this returns when it has.
+        """
+        before = self._runtime.parking.find(flow.started.continues) if flow.started and flow.started.continues else None
+        if before is not None and not self._runtime.on_loop():
+            concurrent.futures.wait([before.future], LETTING_GO_S)
+        return before
+
     def _go_on(self, run: Run, execution: Execution, started: f.RunStarted, inputs: dict[str, Any]) -> None:
         """Let the run begin that goes on from `run`, and that was written with its end."""
         later = Run(self._runtime, started.run_id, run.name)
@@ -360,6 +370,9 @@ class Launcher:
         run = Run(self._runtime, run_id, row.name)
         if flow.result is not None:
             return run
+        begins = self._about_to_begin(flow)
+        if begins is not None:
+            return self._runtime.parking.find(run_id) or begins
         agent = agent or agent_of(self._runtime, run_id, flow, namespace)
         host = self._host(loop or (flow.started.loop if flow.started else ""))
         with self._runtime.store.transact() as rows:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aethergraph import Runtime
 from aethergraph.lifecycle import hub
+from aethergraph.lifecycle.launching import Launcher
 from aethergraph.record import facts as f
 from aethergraph.record.status import RunStatus
 from aethergraph.storage import roster
@@ -245,3 +248,33 @@ def test_25_a_parent_that_is_killed_goes_on_with_the_run_that_goes_on_from_its_c
     assert run.result(LIMIT_S) == {"got": 2}
     assert lab.took() == ["agent 0 got 0", "agent 1 got 1", "agent 2 got 2"]
     assert len(lab.runtime.runs()) == 4
+
+
+@pytest.mark.parametrize("on_loop", [True, False])
+def test_30_a_run_that_is_about_to_go_on_from_another_is_not_begun_a_second_time(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, on_loop: bool
+) -> None:
+    """Found by the soak: that a run goes on is on disk before it does; who resumed it between ran it beside itself."""
+    lab.cell(COUNT)
+    found: list[str] = []
+    resumers = [threading.Thread(target=lambda: found.append(lab.runtime.resume("count.2").run_id)) for _ in range(2)]
+    begin = Launcher._go_on
+
+    def late(self: Launcher, *args: Any) -> None:
+        if not found and on_loop:
+            found.append(lab.runtime.resume("count.2").run_id)
+        elif not resumers[0].ident:
+            for resumer in resumers:
+                resumer.start()
+        begin(self, *args)
+
+    monkeypatch.setattr(Launcher, "_go_on", late)
+    run = lab.start("agent", run_id="count", top=2)
+    assert run.result(LIMIT_S) == {"n": 2}
+    for resumer in resumers:
+        if resumer.ident:
+            resumer.join(LIMIT_S)
+    assert found == (["count"] if on_loop else ["count.2", "count.2"])
+    opened = [fact for fact in lab.facts(lab.runtime.load("count.2")) if isinstance(fact, f.RunOpened)]
+    assert len(opened) == 1
+    assert lab.took() == ["step 0", "step 1"]
