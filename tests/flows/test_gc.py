@@ -295,8 +295,8 @@ def test_33_a_signal_for_a_run_goes_once_the_run_and_those_that_go_on_from_it_ar
     last = f"{run.run_id}.3"
     lab.until(run, lambda facts: isinstance(facts[-1], f.RunContinued))
     lab.until(run.successor, lambda facts: isinstance(facts[-1], f.RunContinued))  # type: ignore[arg-type]
-    lab.runtime.signal("go", "for the other", other.run_id)
     lab.kill()
+    lab.runtime.signal("go", "for the other", other.run_id)  # not before: it would be taken, or not
     assert not _collect(lab).signals and _signals(lab) == [1, 2, 3], "both can be resumed"
     assert lab.resume(lab.runtime.load(other.run_id)).result(LIMIT_S).result == ["for the other"]
     assert _collect(lab).signals == 1 and _signals(lab) == [1, 2]
