@@ -73,22 +73,3 @@ export function createOutbox(store, { wait = 2000, later = setTimeout, cancel = 
 function newId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
-
-// What somebody typed but has not sent survives a reload of the page.
-export const drafts = {
-  get(token) {
-    try {
-      return JSON.parse(sessionStorage.getItem(`aether:${token}`) ?? "null");
-    } catch {
-      return null; // storage may be forbidden; then a draft lives as long as its form
-    }
-  },
-  set(token, value) {
-    try {
-      if (value == null) sessionStorage.removeItem(`aether:${token}`);
-      else sessionStorage.setItem(`aether:${token}`, JSON.stringify(value));
-    } catch {
-      return;
-    }
-  },
-};

@@ -1,7 +1,7 @@
 // Open questions as forms. A form that is open is never touched again, so focus, caret and IME stay.
 
 import { html, set } from "./dom.js";
-import { drafts } from "./outbox.js";
+import { drafts } from "./drafts.js";
 
 const LONG = 280; // characters of a prompt that is read like a text, not like a title
 const MANY = 12; // options from which on they are searched
@@ -9,6 +9,7 @@ const BELOW = "asked in the input line below the cell";
 const CROWD = 3; // questions from which on their number is told
 
 export function createQuestions({ store, root }) {
+  drafts.prune();
   const count = html("p", { class: "num", hidden: true });
   const list = html("div", { class: "asklist", "aria-live": "polite" });
   const element = html("div", { class: "asks" }, count, list);

@@ -40,9 +40,9 @@ def window() -> Iterator[Page]:
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_context(viewport={"width": 1000, "height": 800}).new_page()
-        page.route("**/*", _serve)
-        yield page
+        context = browser.new_context(viewport={"width": 1000, "height": 800})
+        context.route("**/*", _serve)
+        yield context.new_page()
         browser.close()
 
 
@@ -56,7 +56,7 @@ def page(window: Page) -> Iterator[Page]:
 
     window.on("pageerror", note)
     window.goto(ORIGIN + "/")
-    window.evaluate("sessionStorage.clear()")
+    window.evaluate("localStorage.clear()")
     yield window
     window.remove_listener("pageerror", note)
     assert not errors

@@ -67,7 +67,7 @@ def test_a_text_answer_is_sent_by_enter_and_kept_until_it_is_acknowledged(page: 
     view.play()
     expect(page.locator("form.ask")).to_have_count(0)
     expect(page.get_by_role("log")).to_contain_text("Under which name?\u2192 digits".replace("\u2192 ", ""))
-    assert page.evaluate("sessionStorage.length") == 0
+    assert page.evaluate("localStorage.length") == 0
 
 
 def test_a_refused_answer_shows_why_and_keeps_the_text(page: Page) -> None:
@@ -113,7 +113,30 @@ def test_what_was_typed_is_there_again_after_a_reload(page: Page) -> None:
     View(page, story)
     expect(page.get_by_role("textbox", name="Under which name?")).to_have_value("half typ")
     expect(page.locator("input[type=password]")).to_have_value("")
-    assert "secret" not in page.evaluate("JSON.stringify(sessionStorage)")
+    assert "secret" not in page.evaluate("JSON.stringify(localStorage)")
+
+
+def test_what_was_typed_is_there_again_after_the_tab_was_closed(page: Page) -> None:
+    story = Story()
+    story.ask("Under which name?")
+    View(page, story)
+    page.get_by_role("textbox", name="Under which name?").fill("half typ")
+    later = page.context.new_page()
+    later.goto(page.url)
+    View(later, story)
+    expect(later.get_by_role("textbox", name="Under which name?")).to_have_value("half typ")
+    later.close()
+
+
+def test_a_draft_of_long_ago_is_let_go_of(page: Page) -> None:
+    page.evaluate("""() => {
+        localStorage.setItem("aether:old", JSON.stringify({ at: Date.now() - 31 * 24 * 3600e3, value: "a" }));
+        localStorage.setItem("aether:odd", "{");
+        localStorage.setItem("aether:new", JSON.stringify({ at: Date.now() - 29 * 24 * 3600e3, value: "b" }));
+        localStorage.setItem("theirs", "{");
+    }""")
+    View(page, Story())
+    assert sorted(page.evaluate("Object.keys(localStorage)")) == ["aether:new", "theirs"]
 
 
 LATE = "Nothing has come back yet: the kernel is busy or gone. The answer is kept and sent on"
@@ -803,7 +826,7 @@ def test_a_run_that_goes_on_in_a_new_one_goes_on_in_the_same_view(page: Page) ->
     page.get_by_role("textbox", name="And now?").press_sequentially("yes")
     page.keyboard.press("Enter")
     assert answers(view) == ["yes"]
-    assert page.evaluate("Object.keys(sessionStorage).length") == 1  # of the question that is open
+    assert page.evaluate("Object.keys(localStorage).length") == 1  # of the question that is open
     page.get_by_role("tab", name="Graph").click()
     after.tool("later")
     view.play()
