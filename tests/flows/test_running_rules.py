@@ -11,6 +11,7 @@ import pytest
 from aethergraph import RunStatus, graph_fn, run, tool
 from aethergraph.errors import RunCancelled, RunPaused, WouldBlock
 from aethergraph.record import facts as f
+from aethergraph.storage import waiting
 
 from .lab import LIMIT_S, Lab
 
@@ -34,7 +35,7 @@ async def agent(*, context):
     with pytest.raises(RunCancelled):
         started.result(LIMIT_S)
     assert started.status is RunStatus.CANCELLED
-    assert not lab.runtime.waits() and lab.runtime.store.get(f"w:{token}") is not None
+    assert not lab.runtime.waits() and waiting.read(lab.runtime.store, token) is not None
     for _ in range(2):
         with pytest.raises(RunCancelled, match="start a new run"):
             lab.resume(started)
