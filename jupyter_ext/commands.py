@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 import json
 import shlex
 from collections.abc import Callable
@@ -27,6 +28,25 @@ from .settings import CHOICES, settings
 from .table import Table, plan_table, run_table, short, wait_table
 
 LISTED = 50
+HELP = """
+    %aether                     the newest runs, each with the command that goes on (%aether runs)
+    %aether resume [RUN]        go on with this notebook's unfinished run, or with RUN (--wait: until it ends)
+    %aether show [RUN]          its view, here
+    %aether waits               all open questions
+    %aether answer TOKEN value  answer one (RUN instead of TOKEN where that run asks one thing)
+    %aether cancel RUN          end it for good
+    %aether retry [RUN]         try a failed run again
+    %aether fork RUN [at=NODE] [key=value ...]
+                                a run that shares what RUN has done, and goes on with other inputs; with
+                                outputs.key=value as if NODE had given that, with answer=value to the question NODE
+    %aether load RUN [names]    its outputs as variables
+    %aether gc [keep=N] [older_than=30d] [RUN ...]
+                                what the store can do without; --yes deletes it
+    %aether config [key=value]  settings of this kernel: echo, static
+    %aether trust RUN           show the code stored with a run that your key did not sign, and accept it
+    %aether doctor              versions, store, and how answers travel
+    %aether help                this
+"""
 AGES = {"h": 3600.0, "d": 86400.0, "w": 604800.0}  # seconds, by the letter after a number
 ROOMY = 1 << 30  # bytes of a store, above which it is said once how to make room
 TOLD = "told-size"  # a row that says that it was said
@@ -42,6 +62,7 @@ class Commands:
 
     def runs(self, rest: str) -> None:
         """The newest runs."""
+        _nothing(rest, "runs")
         table = run_table(hub.current().runs(limit=LISTED), _now())
         _show(dataclasses.replace(table, notes=[*table.notes, *_room()]))
 
@@ -76,6 +97,7 @@ class Commands:
 
     def waits(self, rest: str) -> None:
         """All open questions."""
+        _nothing(rest, "waits")
         _show(wait_table(hub.current().waits(), _now()))
 
     def answer(self, rest: str) -> None:
@@ -85,6 +107,9 @@ class Commands:
             raise UsageError("write `%aether answer TOKEN value`; `%aether waits` lists the tokens")
         wait = _wait(name)
         if wait is None:
+            if name in {info.run_id for info in hub.current().runs(limit=None)}:
+                status = hub.current().load(name).status
+                raise UsageError(f"{name} asks nothing now: it is {status.value}")
             hub.current().answer(name, text.strip())  # raises: it is unknown, or answered already
             return
         hub.current().answer(wait.token, meant(wait.schema, text.strip()))
@@ -105,7 +130,9 @@ class Commands:
         if run_id is None:
             return
         if (status := hub.current().load(run_id).status) is not RunStatus.FAILED:
-            raise UsageError(f"{run_id} is {status.value}, not failed; `%aether resume {run_id}` goes on with it")
+            what = "show" if status in ENDED else "resume"
+            then = "shows it" if status in ENDED else "goes on with it"
+            raise UsageError(f"{run_id} is {status.value}, not failed; `%aether {what} {run_id}` {then}")
         self.resume(run_id)
 
     def fork(self, rest: str) -> None:
@@ -114,7 +141,7 @@ class Commands:
         The values are inputs, of the node where one is named, else of the run; `outputs.key=value` are what the node is
         taken to have given, `answer=value` to a question. Values are JSON, or texts as they are.
         """
-        words = shlex.split(rest)
+        words = _words(rest)
         run_id = _one(" ".join(words[:1]), "fork")
         given = _given(words[1:])
         at = given.pop("at", None)
@@ -147,13 +174,13 @@ class Commands:
 
     def gc(self, rest: str) -> None:
         """Tell what the store can do without: `[keep=N] [older_than=30d] [RUN ...]`; `--yes` deletes it."""
-        words = shlex.split(rest)
+        words = _words(rest)
         yes = "--yes" in words
         keep, older_than, runs = None, None, []
         for word in (word for word in words if word != "--yes"):
             name, equals, value = word.partition("=")
             if not equals:
-                runs.append(word)
+                runs.append(_no_option(word, "gc"))
             elif name == "keep" and value.isdecimal():
                 keep = int(value)
             elif name == "older_than" and value[:-1].isdecimal() and value[-1] in AGES:
@@ -167,7 +194,7 @@ class Commands:
 
     def config(self, rest: str) -> None:
         """Set or show the settings of this kernel."""
-        for part in shlex.split(rest):
+        for part in _words(rest):
             name, equals, value = part.partition("=")
             if not equals:
                 raise UsageError(f"write `%aether config key=value`, got {part!r}")
@@ -182,7 +209,12 @@ class Commands:
 
     def doctor(self, rest: str) -> None:
         """What this kernel is and how answers reach it."""
+        _nothing(rest, "doctor")
         _show(doctor.report())
+
+    def help(self, rest: str) -> None:
+        """What there is."""
+        print(inspect.cleandoc(HELP))
 
     def _chosen(self, words: list[str], command: str) -> str | None:
         """The run that is meant. Where none is named and not exactly one fits: shows a table, gives None."""
@@ -198,6 +230,7 @@ class Commands:
 
 
 COMMANDS: dict[str, Callable[[Commands, str], None]] = {
+    "runs": Commands.runs,
     "resume": Commands.resume,
     "show": Commands.show,
     "waits": Commands.waits,
@@ -210,7 +243,9 @@ COMMANDS: dict[str, Callable[[Commands, str], None]] = {
     "config": Commands.config,
     "trust": Commands.trust,
     "doctor": Commands.doctor,
+    "help": Commands.help,
 }
+ASKS_FOR_HELP = ("?", "-h", "--help")
 TAKES_RUN = ("resume", "show", "cancel", "retry", "fork", "load", "trust")
 NONE = {"resume": "no unfinished run in this store", "retry": "no failed run in this store"}
 
@@ -225,6 +260,8 @@ def do(shell: Any, text: str) -> None:
     commands = Commands(shell)
     if not word:
         commands.runs("")
+    elif word in ASKS_FOR_HELP:
+        commands.help("")
     elif word in COMMANDS:
         COMMANDS[word](commands, rest.strip())
     else:
@@ -303,9 +340,29 @@ def _value(text: str) -> Any:
 
 def _one(rest: str, command: str) -> str:
     words = rest.split()
+    for word in words:
+        _no_option(word, command)
     if len(words) != 1:
         raise UsageError(f"write `%aether {command} RUN`, with one run; `%aether` lists them")
     return words[0]
+
+
+def _no_option(word: str, command: str) -> str:
+    if word.startswith("-"):
+        raise UsageError(f"`%aether {command}` has no option {word}; `%aether help` tells what there is")
+    return word
+
+
+def _nothing(rest: str, command: str) -> None:
+    if rest:
+        raise UsageError(f"`%aether {command}` takes nothing more, got {rest!r}")
+
+
+def _words(rest: str) -> list[str]:
+    try:
+        return shlex.split(rest)
+    except ValueError:
+        raise UsageError(f"a quotation mark is not closed in {rest}") from None
 
 
 def _wait(name: str) -> WaitInfo | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
@@ -13,6 +14,18 @@ from aethergraph.lifecycle import hub
 from . import commands
 from .header import parse
 
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _told(text: str) -> Callable[[_F], _F]:
+    """What `%aether?` shows."""
+
+    def set_on(fn: _F) -> _F:
+        fn.__doc__ = text
+        return fn
+
+    return set_on
+
 
 @magics_class
 class AetherMagics(Magics):
@@ -21,21 +34,8 @@ class AetherMagics(Magics):
     shell: Any
 
     @line_magic
+    @_told(f"Runs of this store, and what can be done with them.\n{commands.HELP}")
     def aether(self, line: str) -> None:
-        """Runs of this store, and what can be done with them.
-
-        %aether                     the newest runs, each with the command that goes on
-        %aether resume [RUN]        go on with this notebook's unfinished run, or with RUN (--wait: until it ends)
-        %aether show [RUN]          its view, here
-        %aether waits               all open questions
-        %aether answer TOKEN value  answer one (RUN instead of TOKEN where that run asks one thing)
-        %aether cancel RUN          end it for good
-        %aether retry [RUN]         try a failed run again
-        %aether load RUN [names]    its outputs as variables
-        %aether config [key=value]  settings of this kernel: echo, static
-        %aether trust RUN           show the code stored with a run that your key did not sign, and accept it
-        %aether doctor              versions, store, and how answers travel
-        """
         try:
             commands.do(self.shell, line)
         except (AetherGraphError, ValueError) as error:

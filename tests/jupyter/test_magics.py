@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -239,7 +240,7 @@ def test_retry_is_for_failed_runs(ip: InteractiveShell, runtime: Runtime, monkey
     ip.user_ns["broken"] = broken
     do(ip, "retry")
     assert runtime.load(run_id).flow().opened.epoch == 2  # type: ignore[union-attr]
-    with pytest.raises(UsageError, match=f"{other} is done, not failed"):
+    with pytest.raises(UsageError, match=f"{other} is done, not failed; `%aether show {other}` shows it"):
         do(ip, f"retry {other}")
 
 
@@ -299,7 +300,7 @@ def test_trust_shows_the_code_and_signs_it(
 
 
 def test_what_it_does_not_know_names_what_it_knows(ip: InteractiveShell) -> None:
-    with pytest.raises(UsageError, match="no 'resme'; did you mean `%aether resume`\\? It knows: resume, show"):
+    with pytest.raises(UsageError, match="no 'resme'; did you mean `%aether resume`\\? It knows: runs, resume, show"):
         do(ip, "resme")
     for line in ("cancel", "load", "trust", "show a b", "resume a b"):
         with pytest.raises(UsageError, match="write `%aether"):
@@ -307,6 +308,46 @@ def test_what_it_does_not_know_names_what_it_knows(ip: InteractiveShell) -> None
     with pytest.raises(UsageError, match="no run 'nosuch'") as caught:
         do(ip, "show nosuch")
     assert isinstance(caught.value.__cause__, UnknownRun)
+
+
+@pytest.mark.parametrize("line", ['fork "study', 'gc "study', "config 'static"])
+def test_a_quotation_mark_that_is_not_closed_is_shown(ip: InteractiveShell, line: str) -> None:
+    with pytest.raises(UsageError, match=f"a quotation mark is not closed in {line.split()[1]}"):
+        do(ip, line)
+
+
+@pytest.mark.parametrize("line", ["waits study", "doctor study", "runs 3"])
+def test_words_that_a_command_does_not_know_are_not_passed_over(ip: InteractiveShell, line: str) -> None:
+    word, rest = line.split()
+    with pytest.raises(UsageError, match=f"`%aether {word}` takes nothing more, got '{rest}'"):
+        do(ip, line)
+
+
+@pytest.mark.parametrize("line", ["resume --wiat", "show --all", "gc --y", "load --all", "fork --at", "trust -y"])
+def test_an_option_that_does_not_exist_is_not_taken_for_a_run(ip: InteractiveShell, line: str) -> None:
+    word, option = line.split()
+    with pytest.raises(UsageError, match=f"`%aether {word}` has no option {option}"):
+        do(ip, line)
+
+
+@pytest.mark.parametrize("word", ["help", "--help", "-h", "?"])
+def test_help_tells_of_every_command(ip: InteractiveShell, capsys: pytest.CaptureFixture[str], word: str) -> None:
+    do(ip, word)
+    told = capsys.readouterr().out
+    assert [name for name in commands.COMMANDS if f"%aether {name}" not in told] == []
+    assert told.strip() in inspect.cleandoc(ip.find_line_magic("aether").__doc__), "so does `%aether?`"
+
+
+def test_the_table_has_a_name_too(ip: InteractiveShell, runtime: Runtime, capsys: pytest.CaptureFixture[str]) -> None:
+    run_id = done(runtime)
+    do(ip, "runs")
+    assert run_id in capsys.readouterr().out
+
+
+def test_an_answer_to_a_run_that_asks_nothing_says_so(ip: InteractiveShell, runtime: Runtime) -> None:
+    run_id = done(runtime)
+    with pytest.raises(UsageError, match=f"{run_id} asks nothing now: it is done"):
+        do(ip, f"answer {run_id} svm")
 
 
 def test_an_error_is_one_line_and_fails_the_cell(ip: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
