@@ -147,13 +147,16 @@ class RunSuspended(AetherGraphError):
         super().__init__(f"run {run_id} takes no more calls: {why}")
 
 
-class UnknownRun(AetherGraphError, LookupError):
-    """No run of this id is in the store."""
+_LISTED = "`aethergraph.runs()`, or `%aether` in a notebook, lists the runs of this store"
 
-    def __init__(self, run_id: str, near: Sequence[str] = ()) -> None:
-        self.run_id, self.near = run_id, tuple(near)
-        hint = f"; did you mean {', '.join(near)}?" if near else "; `%aether` lists the runs of this store"
-        super().__init__(f"no run {run_id!r}{hint}")
+
+class UnknownRun(AetherGraphError, LookupError):
+    """No run of this id is in the store, or it cannot be gone on with: `why`."""
+
+    def __init__(self, run_id: str, near: Sequence[str] = (), *, why: str = "") -> None:
+        self.run_id, self.near, self.why = run_id, tuple(near), why
+        hint = f"; did you mean {', '.join(near)}?" if near else f"; {_LISTED}"
+        super().__init__(why or f"no run {run_id!r}{hint}")
 
 
 class UnknownWait(AetherGraphError, LookupError):

@@ -142,6 +142,9 @@ def runs(
         tags: that it has, all of them.
         session: where it was started from: the path of a notebook, or what `start(session_id=)` said.
         parent: the run that it was forked from, or that started it.
+
+    Raises:
+        ValueError: there is no such status, or `limit` is no number.
     """
     return hub.current().runs(status, name, limit, tags=tags, session=session, parent=parent)
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from aethergraph import errors, hooks
 from aethergraph.lifecycle import hub
-from aethergraph.record import failures
 from aethergraph.storage.disk import find_store
 
 from . import cells, lane, notebook, run_view, tracebacks, turning
@@ -65,9 +64,8 @@ class Extension:
         shell.input_transformers_cleanup.append(function_cells)
         undo.callback(shell.input_transformers_cleanup.remove, function_cells)
         undo.callback(tracebacks.install(shell))
-        errors.cell_name = failures.cell_name = partial(tracebacks.cell_name, shell)
-        for told in (errors, failures):
-            undo.callback(setattr, told, "cell_name", None)
+        errors.cell_name = partial(tracebacks.cell_name, shell)
+        undo.callback(setattr, errors, "cell_name", None)
         shell.register_magics(AetherMagics)
         undo.callback(_forget_magics, shell)
         for word in ("%aether", "aether"):

@@ -34,5 +34,5 @@ def test_a_row_is_read_as_it_was_written(store: MemoryStore) -> None:
 def test_an_unknown_run_is_told_with_those_that_are_near(store: MemoryStore) -> None:
     with pytest.raises(UnknownRun, match="no run 'study-abd'; did you mean study-abc"):
         roster.read(store, "study-abd")
-    with pytest.raises(UnknownRun, match="no run 'q'; `%aether` lists"):
+    with pytest.raises(UnknownRun, match=r"no run 'q'; `aethergraph.runs\(\)`, or `%aether` in a notebook, lists"):
         roster.read(store, "q")

@@ -20,6 +20,7 @@ from ..values.arguments import Check, checks
 from ..values.outputs import Outputs
 from ..values.shapes import declared, location, named
 from .building import BUILDING
+from .options import known
 from .tooling import context_parameter
 
 
@@ -46,7 +47,9 @@ class Agent:
         max_concurrency: int | None = None,
         tags: Sequence[str] | None = None,
         description: str | None = None,
-        **metadata: Any,
+        as_agent: Any = None,
+        as_app: Any = None,
+        entrypoint: bool = False,
     ) -> None:
         if not callable(fn):
             raise TypeError(f"@graph_fn decorates a function, got {type(fn).__name__}")
@@ -59,7 +62,8 @@ class Agent:
         self.context_name = context_parameter(self.signature)
         self.inputs = tuple(inputs) if inputs else tuple(p for p in self.signature.parameters if p != self.context_name)
         self.max_concurrency = checked_cap(max_concurrency)
-        self.tags, self.metadata = tuple(tags or ()), metadata
+        self.tags = tuple(tags or ())
+        self.metadata = {"as_agent": as_agent, "as_app": as_app, "entrypoint": entrypoint}
         self.description = description or inspect.getdoc(fn) or ""
         self.last_run: Run | None = None
         self.missing: list[
@@ -209,7 +213,9 @@ def graph_fn(
 
     Raises:
         GraphBuildError: an output name cannot be one, or the function is a generator; names file and line.
+        TypeError: there is no such option.
     """
     if callable(name) and inputs is None and outputs is None and not options:
         return Agent(name)
+    known("graph_fn", Agent, options)
     return lambda fn: Agent(fn, name=name, inputs=inputs, outputs=outputs, version=version, **options)

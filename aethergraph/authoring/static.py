@@ -15,6 +15,7 @@ from ..values.arguments import checks
 from ..values.shapes import location
 from .building import BUILDING, build
 from .keeping import Kept
+from .options import known
 from .reactive import Agent
 from .walking import walk
 
@@ -169,4 +170,5 @@ def graphify(
     """
     if callable(name):
         return StaticGraph(name)
+    known("graphify", StaticGraph, options)
     return lambda fn: StaticGraph(fn, name=name, inputs=inputs, outputs=outputs, version=version, **options)

@@ -21,6 +21,7 @@ from ..values.outputs import Outputs
 from ..values.shapes import awaited, declared, location, named, shape
 from .building import BUILDING
 from .mapping import Map
+from .options import known, number
 
 KINDS: list[tuple[Callable[[Any], bool], Any]] = []  # other classes of tool: what each is for, and the class
 _HOMES = (LOOP, THREAD, PROCESS, DASK)
@@ -59,8 +60,10 @@ class Tool:
     ) -> None:
         if not callable(fn):
             raise TypeError(f"@tool decorates a function, got {type(fn).__name__}")
-        if retries is not None and retries < 0:
-            raise ValueError(f"retries={retries}: how often to try again after a failure cannot be negative")
+        number("retries", retries, whole=True)
+        number("backoff_s", backoff_s)
+        number("backoff_cap_s", backoff_cap_s)
+        number("timeout_s", timeout_s, above=True)
         if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
             raise GraphBuildError(f"{named(fn)} is a generator; a tool returns its outputs", where=location(fn))
         if cache and not store:
@@ -227,6 +230,7 @@ def tool(outputs: Any = None, inputs: Sequence[str] | None = None, **options: An
     """
     if callable(outputs) and inputs is None and not options:
         return _made(outputs)
+    known("tool", Tool, options)
     return lambda fn: _made(fn, outputs=outputs, inputs=inputs, **options)
 
 

@@ -410,7 +410,7 @@ class Launcher:
         for row in roster.everything(self._runtime.store):
             if self._is_unfinished(row):
                 return self._who_started(row).run_id
-        raise UnknownRun("unfinished")
+        raise UnknownRun("", why="no run of this store is unfinished: each is done, or was cancelled")
 
     def _who_started(self, row: roster.RunRow) -> roster.RunRow:
         """The unfinished run that this one is part of, which takes it up when it is resumed; mostly it is itself."""

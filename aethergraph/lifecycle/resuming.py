@@ -138,7 +138,7 @@ def agent_of(runtime: Runtime, run_id: str, flow: Flow, namespace: Mapping[str, 
         return here
     if not started.definition:
         how = "run the cell or import the module that defines it"
-        raise UnknownRun(f"{run_id} (its agent {started.name!r} is not stored: {how})")
+        raise UnknownRun(run_id, why=f"{run_id}: the source of its agent {started.name!r} is not stored; {how}")
     stored = definitions.load_definition(runtime.store, runtime.keyring, started.definition)
     whole, values = merging.merged(stored, names)
     made = definitions.materialise(whole, f"{MADE}{run_id.replace('-', '_').replace('.', '_')}", values)
@@ -147,7 +147,7 @@ def agent_of(runtime: Runtime, run_id: str, flow: Flow, namespace: Mapping[str, 
             value.names = lambda: made
             value.missing = [(one.name, one.why) for one in whole.missing if one.name not in values]
             return value
-    raise UnknownRun(f"{run_id} (its stored source does not define the agent {started.name!r})")
+    raise UnknownRun(run_id, why=f"{run_id}: its stored source does not define the agent {started.name!r}")
 
 
 def callees(agent: Agent) -> dict[str, Any]:

@@ -69,8 +69,8 @@ class RunList:
         known = [str(one) for one in RunStatus]
         if status is not None and status not in known:
             raise ValueError(f"status={status!r}: a run is {', '.join(known[:-1])} or {known[-1]}")
-        if limit is not None and limit < 0:
-            raise ValueError(f"limit={limit}: how many runs at most, or None for all")
+        if limit is not None and (type(limit) is not int or limit < 0):
+            raise ValueError(f"limit={limit!r}: how many runs at most, or None for all")
         wanted = {tags} if isinstance(tags, str) else set(tags)
         rows = (
             row

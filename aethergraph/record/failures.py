@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .. import errors
 from ..errors import NotStorable
 from . import facts as f
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 _MARK = "__aethergraph_nodes__"
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
-cell_name: Callable[[str], str] | None = None  # set by a notebook: how it calls the file that a cell is compiled as
 _HIDDEN = (_OURS, f"{_LIBRARY}asyncio{os.sep}", f"{_LIBRARY}concurrent{os.sep}")
 MAX_TRACEBACK = 8_000  # characters
 _ANOTHER_LOOP = (  # as asyncio's tasks, locks and queues, futures, and transports say it
@@ -183,7 +183,7 @@ def user_traceback(error: BaseException) -> str:
 
 def _named(frame: traceback.FrameSummary) -> traceback.FrameSummary:
     """`frame` with a cell's file called as the notebook calls it."""
-    if cell_name is not None and (name := cell_name(frame.filename)) != frame.filename:
+    if errors.cell_name is not None and (name := errors.cell_name(frame.filename)) != frame.filename:
         _ = frame.line  # looked up by the file's name, and kept
         frame.filename = name
     return frame

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from .. import errors
 from ..code.source import is_users_file
 from ..engine import HERE
 from ..record import facts as f
-from ..record import failures
 from ..storage import journal
 from .places import LOOP, AttemptPlace, BodyPlace
 
@@ -116,7 +116,7 @@ def _loop(run: Execution) -> str:
 
 
 def _where(blocking: Blocking) -> str:
-    name = failures.cell_name(blocking.file) if failures.cell_name is not None else blocking.file
+    name = errors.cell_name(blocking.file) if errors.cell_name is not None else blocking.file
     code = linecache.getline(blocking.file, blocking.line).strip()
     return f"at {name}, line {blocking.line}" + (f": `{code}`" if code else "")
 

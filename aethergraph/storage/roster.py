@@ -91,7 +91,11 @@ def read(store: Store, run_id: str) -> RunRow:
 
     Raises:
         UnknownRun: there is none; names those with a similar id.
+        TypeError: `run_id` is no text.
     """
+    if not isinstance(run_id, str):
+        hint = ": write `.run_id`" if hasattr(run_id, "run_id") else ""
+        raise TypeError(f"a run is named by its id, which is a text; got {type(run_id).__name__} {run_id!r}{hint}")
     data = store.get(row_key(run_id))
     if data is None:
         from difflib import get_close_matches

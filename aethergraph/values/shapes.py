@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import CoroutineType
 from typing import Any, get_type_hints, is_typeddict
 
@@ -24,7 +24,9 @@ def declared(function: Callable[..., Any], outputs: Sequence[str] | None) -> tup
     if outputs is None:
         names = _fields(_annotation(function))
     else:
-        names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+        names = (outputs,) if isinstance(outputs, str) else tuple(outputs) if isinstance(outputs, Iterable) else None
+        if names is None:
+            raise GraphBuildError(f"outputs={outputs!r}: it is a list of names", where=location(function))
     for name in names or ():
         if not isinstance(name, str) or not name.isidentifier():
             raise GraphBuildError(f"{name!r} cannot be an output name: it is no identifier", where=location(function))

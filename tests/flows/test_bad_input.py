@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from aethergraph import Runtime, graph_fn, tool
+from aethergraph import Runtime, graph_fn, graphify, tool
 from aethergraph.errors import (
     GraphBuildError,
     MissingInput,
@@ -20,7 +22,9 @@ from aethergraph.errors import (
     UnknownRun,
     Untrusted,
 )
+from aethergraph.lifecycle.resuming import agent_of
 from aethergraph.record import facts as f
+from aethergraph.record.flow import Flow
 from aethergraph.record.status import RunStatus
 from aethergraph.storage.disk import DiskStore
 from aethergraph.storage.keyring import Keyring
@@ -70,8 +74,73 @@ def test_an_unknown_run_is_named_with_those_that_are_near(lab: Lab) -> None:
 def test_there_may_be_nothing_to_resume(lab: Lab) -> None:
     lab.cell(ADDING)
     lab.run("agent", x=1)
-    with pytest.raises(UnknownRun, match="no run 'unfinished'"):
+    with pytest.raises(UnknownRun, match="^no run of this store is unfinished: each is done, or was cancelled$"):
         lab.runtime.resume()
+
+
+def test_a_run_whose_agent_is_not_there_says_what_to_do(lab: Lab) -> None:
+    lab.cell(ADDING)
+    run = lab.start("agent", x=1)
+    run.result(LIMIT_S)
+    started = run.flow().started
+    assert started is not None
+    gone = Flow.of([msgspec.structs.replace(started, definition="")])
+    with pytest.raises(UnknownRun, match=f"^{run.run_id}: the source of its agent 'agent' is not stored; run the cell"):
+        agent_of(lab.runtime, run.run_id, gone, {})
+
+
+@pytest.mark.parametrize("name", [3, None, b"study"])
+def test_a_run_or_question_that_is_named_by_no_text_says_what_names_it(lab: Lab, name: object) -> None:
+    for look in (lab.runtime.load, lab.runtime.plan, lab.runtime.cancel):
+        with pytest.raises(TypeError, match="a run is named by its id, which is a text; got"):
+            look(name)  # type: ignore[operator]
+    with pytest.raises(TypeError, match="what is answered is named by its token, a text, got"):
+        lab.runtime.answer(name, "yes")  # type: ignore[arg-type]
+
+
+def test_a_run_that_is_given_instead_of_its_id_is_told_so(lab: Lab) -> None:
+    lab.cell(ADDING)
+    run = lab.start("agent", x=1)
+    run.result(LIMIT_S)
+    with pytest.raises(TypeError, match=r"got Run <.*: write `\.run_id`"):
+        lab.runtime.resume(run)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("decorator", "option", "said"),
+    [
+        (tool, {"retrys": 3}, "@tool has no option 'retrys'; did you mean 'retries'. It has: outputs, inputs"),
+        (tool, {"colour": 3}, "@tool has no option 'colour'; It has: outputs, inputs"),
+        (graph_fn, {"retries": 3}, "@graph_fn has no option 'retries'"),
+        (graph_fn, {"max_concurency": 3}, "did you mean 'max_concurrency'"),
+        (graphify, {"on_errors": "stop"}, "@graphify has no option 'on_errors'; did you mean 'on_error'"),
+    ],
+)
+def test_an_option_that_a_decorator_does_not_have_is_refused(decorator: Any, option: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        decorator(**option)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"retries": "3"}, "retries='3': it is a whole number from 0"),
+        ({"retries": -1}, "retries=-1: it is a whole number from 0"),
+        ({"retries": True}, "retries=True: it is a whole number"),
+        ({"backoff_s": -0.5}, "backoff_s=-0.5: it is a number from 0"),
+        ({"timeout_s": 0}, "timeout_s=0: it is a number above 0"),
+        ({"timeout_s": "1 s"}, "timeout_s='1 s': it is a number above 0"),
+        ({"timeout_s": float("nan")}, "timeout_s=nan: it is a number above 0"),
+    ],
+)
+def test_a_value_that_an_option_cannot_have_is_refused(option: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        tool(**option)(lambda: 1)
+
+
+def test_outputs_that_are_no_list_of_names_are_refused() -> None:
+    with pytest.raises(GraphBuildError, match="outputs=3: it is a list of names"):
+        tool(3)(lambda: 1)  # type: ignore[call-overload]
 
 
 def test_a_cancelled_run_cannot_be_resumed(lab: Lab) -> None:

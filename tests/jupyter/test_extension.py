@@ -74,6 +74,18 @@ def test_a_graph_that_cannot_be_built_names_the_cell_and_the_line_whoever_builds
     assert found and f"{found[1]}, in bad(x)" in told, told
 
 
+def test_a_mistake_is_named_by_its_cell(running: Kernel) -> None:
+    ran = running.run(
+        "from aethergraph import graph_fn, tool\n@tool(outputs=['items'])\ndef bad(): return 1", fails=True
+    )
+    assert re.search(r"GraphBuildError: Cell In\[\d+\], line 2: 'items' cannot be an output name", ran.text)
+    cell = "@graph_fn\nasync def mute(*, context):\n    context.channel().send_text('x')\nawait mute()"
+    ran = running.run(cell, fails=True)
+    assert re.search(r"GraphBuildError: Cell In\[\d+\], line 3: `context.channel\(\).send_text\(...\)` was", ran.text)
+    # what follows resumes the only run that is left
+    running.run("import aethergraph\naethergraph.gc(runs=[mute.last_run.run_id], dry_run=False)")
+
+
 def test_without_anyone_to_ask_the_cell_fails_and_the_run_stays(running: Kernel) -> None:
     ran = running.run("answers = {}\nawait study(6)", fails=True)
     assert "NoOneToAsk: nobody can be asked what: 'What name?'" in ran.text

@@ -9,8 +9,7 @@ from types import ModuleType
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from aethergraph import Runtime
-from aethergraph.record import failures
+from aethergraph import Runtime, errors
 from aethergraph.storage.keyring import Keyring
 from jupyter_ext import tracebacks
 
@@ -91,7 +90,7 @@ def test_unloaded_it_hides_nothing(shell: InteractiveShell, capsys: pytest.Captu
 def test_a_stored_traceback_names_the_cell(
     ip: InteractiveShell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(failures, "cell_name", lambda filename: tracebacks.cell_name(ip, filename))
+    monkeypatch.setattr(errors, "cell_name", lambda filename: tracebacks.cell_name(ip, filename))
     shown(ip, "outer_run = run(outer, x='n')", capsys)
     ip.run_cell("from aethergraph import runs, load_run\nstored = load_run(runs()[0].run_id)").raise_error()
     failed = ip.user_ns["stored"].picture().nodes[1].error.traceback
