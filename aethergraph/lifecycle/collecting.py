@@ -109,6 +109,8 @@ class Collector:
         self._now = runtime.clock.now()
         self._keep = keep
         age = older_than.total_seconds() if isinstance(older_than, timedelta) else older_than
+        if not isinstance(keep, int | None) or not isinstance(age, int | float | None):
+            raise TypeError(f"keep={keep!r} and older_than={older_than!r}: a number of runs; a timedelta, or seconds")
         if (keep is not None and keep < 0) or (age is not None and age < 0):
             raise ValueError(f"keep={keep} and older_than={older_than}: neither can be negative")
         self._before = None if age is None else self._now - age

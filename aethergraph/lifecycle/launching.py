@@ -91,9 +91,9 @@ class Launcher:
             NoLoop: `loop` is "kernel", and there is no such loop here.
             RunExists: `run_id` is taken by another agent's run, or by one with other inputs.
             NotStorable: an input cannot be stored, so the run could not be resumed.
+            TypeError: `run_id`, `retry` or `tags` is of another type.
         """
-        if run_id is not None and not isinstance(run_id, str):
-            raise TypeError(f"run_id is a text, got {type(run_id).__name__}: {run_id!r:.80}")
+        _plain(run_id, retry, tags)
         if run_id is not None and self._runtime.store.get(roster.row_key(run_id)) is not None:
             return self.resume(run_id, agent=agent) if derived else self._again(agent, inputs, run_id, loop)
         if run_id is not None and (not run_id.strip() or set(run_id) & set(":/\\\0")):
@@ -438,6 +438,16 @@ def _checked(agent: Agent, on_error: str) -> None:
 def _here() -> str:
     """Which execution of which cell this is."""
     return hooks.origin() if hooks.origin is not None else ""
+
+
+def _plain(run_id: Any, retry: Any, tags: Any) -> None:
+    """Raises TypeError: an option of a run is of a wrong type; nothing was written."""
+    if not isinstance(run_id, str | None):
+        raise TypeError(f"run_id is a text, got {type(run_id).__name__}: {run_id!r:.80}")
+    if not isinstance(retry, RetryPolicy | None):
+        raise TypeError(f"retry={retry!r}: it is a RetryPolicy, as in retry=RetryPolicy(max_attempts=3)")
+    if not isinstance(tags, Iterable):
+        raise TypeError(f"tags={tags!r}: they are a text, or a list of texts")
 
 
 def _tags(tags: Iterable[str]) -> list[str]:

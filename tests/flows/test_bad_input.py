@@ -107,6 +107,37 @@ def test_a_run_that_is_given_instead_of_its_id_is_told_so(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"run_id": 3}, "run_id is a text, got int: 3"),
+        ({"retry": 3}, r"retry=3: it is a RetryPolicy, as in retry=RetryPolicy\(max_attempts=3\)"),
+        ({"tags": 3}, "tags=3: they are a text, or a list of texts"),
+    ],
+)
+def test_an_option_of_a_run_that_is_of_another_type_starts_nothing(lab: Lab, option: Any, said: str) -> None:
+    lab.cell(ADDING)
+    with pytest.raises(TypeError, match=said):
+        lab.runtime.start(lab.cells["agent"], {"x": 1, "y": 1}, **option)
+    assert lab.runtime.runs() == []
+
+
+@pytest.mark.parametrize("option", [{"keep": "all"}, {"older_than": "30d"}])
+def test_what_gc_is_told_in_another_form_deletes_nothing(lab: Lab, option: Any) -> None:
+    lab.cell(ADDING)
+    lab.run("agent", x=1)
+    with pytest.raises(TypeError, match="a number of runs; a timedelta, or seconds"):
+        lab.runtime.gc(dry_run=False, **option)
+    assert len(lab.runtime.runs()) == 1
+
+
+def test_runs_are_listed_by_a_status_that_there_is(lab: Lab) -> None:
+    with pytest.raises(ValueError, match="status='finished': a run is running, waiting, paused, done"):
+        lab.runtime.runs("finished")
+    with pytest.raises(ValueError, match="limit='all': how many runs at most, or None for all"):
+        lab.runtime.runs(limit="all")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
     ("decorator", "option", "said"),
     [
         (tool, {"retrys": 3}, "@tool has no option 'retrys'; did you mean 'retries'. It has: outputs, inputs"),
