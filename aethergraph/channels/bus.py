@@ -171,6 +171,8 @@ class Bus:
         adapter = route.adapter
         if isinstance(adapter, ScriptedChannel):
             return _nobody(run_id, "the ScriptedChannel has no answer to it")
+        if (adapter is None or route.key == "notebook") and self.notebook is None and _in_kernel():
+            return _nobody(run_id, "this notebook shows questions once `%load_ext aethergraph` has been run in it")
         if adapter is None:
             return _nobody(run_id, "there is neither a notebook nor a terminal nor a scripted answer")
         if route.key == "notebook" and not self._has_notebook():
@@ -181,6 +183,12 @@ class Bus:
     def _has_notebook(self) -> bool:
         forced = self._environ.get(INTERACTIVE, "")
         return forced != "0" and self.notebook is not None and (forced == "1" or self.notebook())
+
+
+def _in_kernel() -> bool:
+    """Whether this process is a Jupyter kernel: asked of what is loaded, so that nothing of it is needed."""
+    app = getattr(sys.modules.get("ipykernel.kernelapp"), "IPKernelApp", None)
+    return app is not None and bool(app.initialized())
 
 
 def _nobody(run_id: str, why: str) -> Asker:

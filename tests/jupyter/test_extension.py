@@ -52,6 +52,23 @@ def running(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
         yield running
 
 
+ASKS = """
+from aethergraph import graph_fn
+@graph_fn
+async def asks(*, context):
+    return await context.channel().ask_text("What name?")
+await asks()
+"""
+
+
+def test_a_notebook_that_has_not_loaded_it_is_told_to(tmp_path: Path) -> None:
+    with kernel(tmp_path) as fresh:
+        ran = fresh.run(ASKS, fails=True)
+        assert (
+            "nobody can be asked 'What name?' (this notebook shows questions once `%load_ext aethergraph`" in ran.text
+        )
+
+
 def test_loading_again_does_nothing(running: Kernel) -> None:
     assert running.run("%load_ext jupyter_ext\n%reload_ext jupyter_ext").text == ""
 
