@@ -55,7 +55,8 @@ def find(thread: int) -> Blocking | None:
     if place is None or not stack:
         return None
     at = next((frame for frame in stack if is_users_file(frame.f_code.co_filename)), stack[0])
-    return Blocking(place, at.f_code.co_filename, at.f_lineno)
+    line = at.f_lineno or at.f_code.co_firstlineno  # None between two lines
+    return Blocking(place, at.f_code.co_filename, line)
 
 
 def _stack(top: FrameType) -> Iterator[FrameType]:
