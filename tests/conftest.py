@@ -28,8 +28,11 @@ hypothesis.settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what takes minutes, unless asked for."""
+    """Leave out what takes minutes, unless asked for; many tests try more then, and may take longer."""
     if os.environ.get("AETHERGRAPH_LONG") == "1":
+        for item in items:
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(900))
         return
     skip = pytest.mark.skip(reason="takes minutes: set AETHERGRAPH_LONG=1")
     for item in items:
