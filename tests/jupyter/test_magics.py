@@ -19,6 +19,8 @@ from aethergraph.errors import AlreadyAnswered, UnknownRun
 from aethergraph.record.facts import WaitOpened
 from aethergraph.storage.keyring import Keyring
 from jupyter_ext import cells, commands, notebook, run_view
+from jupyter_ext.commands import keeping
+from jupyter_ext.commands import runs as running
 from jupyter_ext.magics import AetherMagics
 from jupyter_ext.settings import Settings
 
@@ -45,7 +47,7 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime
 
 @pytest.fixture
 def ip(shell: InteractiveShell, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
-    monkeypatch.setattr(commands, "settings", Settings())
+    monkeypatch.setattr(keeping, "settings", Settings())
     shell.register_magics(AetherMagics)
     return shell
 
@@ -178,7 +180,7 @@ def test_but_not_for_answers_that_come_from_elsewhere(
     ip: InteractiveShell, runtime: Runtime, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notebook, "live", lambda: False)
-    monkeypatch.setattr(commands, "PARKED_S", 0.01)
+    monkeypatch.setattr(running, "PARKED_S", 0.01)
     run_id = paused(runtime)
     do(ip, f"resume {run_id}")
     assert f"{run_id} waits for: Which one?" in capsys.readouterr().out
@@ -434,7 +436,7 @@ def test_the_table_of_runs_tells_how_large_the_store_is_and_once_that_it_is_too_
     ip.run_line_magic("aether", "")
     told = capsys.readouterr().out
     assert f"store: {runtime.store.folder} (" in told and "grown large" not in told
-    monkeypatch.setattr(commands, "ROOMY", 1000)
+    monkeypatch.setattr(running, "ROOMY", 1000)
     for expected in (1, 0):
         ip.run_line_magic("aether", "")
         assert capsys.readouterr().out.count("`%aether gc older_than=30d` tells") == expected

@@ -1,0 +1,99 @@
+"""What `%aether` can do: each subcommand is a function `(shell, the rest of its line)`, in `COMMANDS`."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from IPython.core.error import UsageError
+
+from aethergraph.lifecycle import hub
+
+from ..settings import CHOICES
+from . import answering, forking, keeping, runs
+from .choosing import LISTED, fits
+
+__all__ = ["COMMANDS", "complete", "do"]
+
+HELP = """
+    %aether                     the newest runs, each with the command that goes on (%aether runs)
+    %aether resume [RUN]        go on with this notebook's unfinished run, or with RUN (--wait: until it ends)
+    %aether show [RUN]          its view, here
+    %aether waits               all open questions
+    %aether answer TOKEN value  answer one (RUN instead of TOKEN where that run asks one thing)
+    %aether cancel RUN          end it for good
+    %aether retry [RUN]         try a failed run again
+    %aether fork RUN [at=NODE] [key=value ...]
+                                a run that shares what RUN has done, and goes on with other inputs; with
+                                outputs.key=value as if NODE had given that, with answer=value to the question NODE
+    %aether load RUN [names]    its outputs as variables
+    %aether gc [keep=N] [older_than=30d] [RUN ...]
+                                what the store can do without; --yes deletes it
+    %aether config [key=value]  settings of this kernel: echo, static
+    %aether trust RUN           show the code stored with a run that your key did not sign, and accept it
+    %aether doctor              versions, store, and how answers travel
+    %aether help                this
+"""
+ASKS_FOR_HELP = ("?", "-h", "--help")
+TAKES_RUN = ("resume", "show", "cancel", "retry", "fork", "load", "trust")
+
+
+def show_help(shell: Any, rest: str) -> None:
+    """What there is."""
+    print(inspect.cleandoc(HELP))
+
+
+COMMANDS: dict[str, Callable[[Any, str], None]] = {
+    "runs": runs.runs,
+    "resume": runs.resume,
+    "show": runs.show,
+    "waits": answering.waits,
+    "answer": answering.answer,
+    "cancel": runs.cancel,
+    "retry": runs.retry,
+    "fork": forking.fork,
+    "load": runs.load,
+    "gc": keeping.gc,
+    "config": keeping.config,
+    "trust": keeping.trust_run,
+    "doctor": keeping.show_doctor,
+    "help": show_help,
+}
+
+
+def do(shell: Any, text: str) -> None:
+    """Do what `text` says, the line after `%aether`.
+
+    Raises:
+        UsageError: it knows no such thing; names what it knows.
+    """
+    word, _, rest = text.strip().partition(" ")
+    if not word:
+        runs.runs(shell, "")
+    elif word in ASKS_FOR_HELP:
+        show_help(shell, "")
+    elif word in COMMANDS:
+        COMMANDS[word](shell, rest.strip())
+    else:
+        near = difflib.get_close_matches(word, COMMANDS, 1)
+        hint = f"; did you mean `%aether {near[0]}`?" if near else "."
+        raise UsageError(f"%aether has no {word!r}{hint} It knows: {', '.join(COMMANDS)}")
+
+
+def complete(shell: Any, event: Any) -> list[str]:
+    """Tab after `%aether`: subcommands, then run ids, tokens or settings."""
+    before = event.line[: len(event.line) - len(event.symbol)].split()
+    if len(before) == 1:
+        return sorted(COMMANDS)
+    if len(before) > 2:
+        return []
+    match before[1]:
+        case "answer":
+            return [wait.token for wait in hub.current().waits() if wait.schema.by_person]
+        case "config":
+            return [f"{name}={value}" for name, values in CHOICES.items() for value in values]
+        case word if word in TAKES_RUN:
+            return [info.run_id for info in hub.current().runs(limit=LISTED) if fits(info, word)]
+    return []

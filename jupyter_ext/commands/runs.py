@@ -1,0 +1,125 @@
+"""`%aether runs`, `resume`, `show`, `cancel`, `retry` and `load`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from IPython.core.error import UsageError
+
+from aethergraph.lifecycle import hub
+from aethergraph.lifecycle.running import Run
+from aethergraph.record.status import ENDED, RunStatus
+from aethergraph.services.artifact import readable
+from aethergraph.views.labels import line
+
+from .. import doctor, notebook, run_view
+from ..table import plan_table, run_table
+from . import words
+from .choosing import LISTED, chosen, now, show_table
+
+ROOMY = 1 << 30  # bytes of a store, above which it is said once how to make room
+TOLD = "told-size"  # a row that says that it was said
+PARKED_S = 1.0  # a run that has only waited for so long is left alone
+
+
+def runs(shell: Any, rest: str) -> None:
+    """The newest runs."""
+    words.nothing(rest, "runs")
+    table = run_table(hub.current().runs(limit=LISTED), now())
+    show_table(dataclasses.replace(table, notes=[*table.notes, *_room()]))
+
+
+def resume(shell: Any, rest: str) -> None:
+    """Go on with a run; shows first what will run again and why. Returns at once, unless told to wait."""
+    parts = rest.split()
+    run_id = chosen([part for part in parts if part != "--wait"], "resume")
+    if run_id is None:
+        return
+    runtime = hub.current()
+    run = runtime.load(run_id)
+    if run.live:
+        print(f"{run_id} is running in this kernel already")
+        run_view.open_view(run)
+    elif run.status is RunStatus.DONE:
+        raise UsageError(
+            f"{run_id} is done already; `%aether show {run_id}` shows it, `%aether load {run_id}` its outputs"
+        )
+    else:
+        show_table(plan_table(run_id, runtime.plan(run_id, shell.user_ns)))
+        run = runtime.resume(run_id, namespace=shell.user_ns)
+    if "--wait" in parts:
+        run.result()
+    elif not notebook.live():  # the kernel may be gone after this cell, and the run with it
+        finish(run)
+
+
+def show(shell: Any, rest: str) -> None:
+    """The view of a run, with a static copy beside it."""
+    run_id = chosen(rest.split(), "show")
+    if run_id is not None:
+        run_view.open_view(hub.current().load(run_id))
+
+
+def cancel(shell: Any, rest: str) -> None:
+    """End a run for good."""
+    run_id = words.one_run(rest, "cancel")
+    run = hub.current().load(run_id)
+    if run.status in ENDED:
+        raise UsageError(f"{run_id} is {run.status.value} already")
+    run.cancel("%aether cancel")
+    print(f"cancelled {run_id}")
+
+
+def retry(shell: Any, rest: str) -> None:
+    """Resume a run that failed."""
+    run_id = chosen(rest.split(), "retry")
+    if run_id is None:
+        return
+    if (status := hub.current().load(run_id).status) is not RunStatus.FAILED:
+        what = "show" if status in ENDED else "resume"
+        then = "shows it" if status in ENDED else "goes on with it"
+        raise UsageError(f"{run_id} is {status.value}, not failed; `%aether {what} {run_id}` {then}")
+    resume(shell, run_id)
+
+
+def load(shell: Any, rest: str) -> None:
+    """Bind a run's outputs, all or the named ones, to variables."""
+    parts = rest.split()
+    run_id, names = words.one_run(" ".join(parts[:1]), "load"), parts[1:]
+    run = hub.current().load(run_id)
+    if run.status is not RunStatus.DONE:
+        raise UsageError(f"{run_id} is {run.status.value} and has no outputs yet")
+    outputs = run.outputs
+    if unknown := [name for name in names if name not in outputs]:
+        raise UsageError(f"{run_id} has no output {', '.join(unknown)}; it has: {', '.join(outputs) or 'none'}")
+    bound = {name: outputs[name] for name in names or outputs}
+    shell.user_ns.update(bound)
+    print(f"{', '.join(bound) or 'nothing'} from {run_id}")
+
+
+def finish(run: Run) -> None:
+    """Wait for the end of a run, or until it waits for nothing but answers that will come from elsewhere."""
+    while True:
+        try:
+            run.result(PARKED_S)
+            return
+        except TimeoutError:
+            if not run.live:
+                raise  # the run's own
+            asked = run.waits if run.status is RunStatus.WAITING else []
+            if asked and all(wait.schema.channel == "inbox" for wait in asked):
+                print(f"{run.run_id} waits for: {', '.join(line(wait.prompt) for wait in asked)}")
+                return
+
+
+def _room() -> list[str]:
+    """Where the store is and how large; once, where it has grown large, how to make room."""
+    store = hub.current().store
+    taken = doctor.taken(store.folder)
+    notes = [f"store: {store.folder} ({readable(taken)})"]
+    if taken >= ROOMY and store.get(TOLD) is None:
+        with store.transact() as rows:
+            rows.set(TOLD, b"1")
+        notes.append("it has grown large: `%aether gc older_than=30d` tells what it could do without")
+    return notes
