@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DamagedRecord, UnknownRun
 from ..record import facts as f
+from ..record.files import amount
 from ..record.status import ENDED, RunStatus
 from ..scheduler import caching
 from ..services import artifact
@@ -86,8 +87,8 @@ class Garbage:
             )
             if count
         ]
-        lines = [f"{verb} {', '.join(parts)}: {artifact.readable(self.size)}" if parts else f"{verb} nothing"]
-        lines += _told([f"  {one.run_id}: {one.why}, {artifact.readable(one.size)}" for one in self.runs])
+        lines = [f"{verb} {', '.join(parts)}: {amount(self.size)}" if parts else f"{verb} nothing"]
+        lines += _told([f"  {one.run_id}: {one.why}, {amount(one.size)}" for one in self.runs])
         lines += _told([f"  kept {one.run_id}: {one.why}" for one in self.kept])
         if self.young:
             lines.append(f"  kept {self.young} contents that were stored lately, or by a process that still runs")

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ..errors import AetherGraphError, DamagedRecord
+from ..record.files import amount
 from ..storage.store import Blobs, Store
 
 PREFIX = "a:"
@@ -47,7 +48,7 @@ class Artifact:
     preview: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.kind}, {readable(self.size)}) {self.uri}"
+        return f"{self.name} ({self.kind}, {amount(self.size)}) {self.uri}"
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the store: a copy that travels is the record alone."""
@@ -129,13 +130,3 @@ def get(store: Store, artifact_id: str, run_id: str, fresh: Mapping[str, bytes])
         if where.endswith(f":{artifact_id}"):
             return decode(row, where, store.blobs)
     return None
-
-
-def readable(size: int) -> str:
-    """`12.3 kB`."""
-    amount, unit = float(size), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if amount < 1000 or unit == "TB":
-            break
-        amount /= 1000
-    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"

@@ -7,7 +7,6 @@ import datetime
 import hashlib
 import io
 import json
-import mimetypes
 import numbers
 import threading
 from collections.abc import Iterable, Mapping
@@ -15,19 +14,11 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from .. import ids
+from ..record.files import mime as mime
 from ..storage.codec import canonical
 from .artifact import HEAD, SCHEME, Artifact
 
-BINARY = "application/octet-stream"
-MIMES = {".md": "text/markdown", ".jsonl": "application/jsonl", ".parquet": "application/vnd.apache.parquet"}
-
 _drawing = threading.Lock()  # matplotlib renders one figure at a time: its font and text caches are not thread-safe
-
-
-def mime(name: str, otherwise: str = BINARY) -> str:
-    """The type that the ending of `name` stands for."""
-    ending = PurePath(name).suffix.lower()
-    return MIMES.get(ending) or mimetypes.guess_type(name, strict=False)[0] or otherwise
 
 
 def file_head(path: Path, kind: str) -> str:

@@ -9,8 +9,8 @@ from IPython.core.error import UsageError
 
 from aethergraph.lifecycle import hub
 from aethergraph.lifecycle.running import Run
+from aethergraph.record.files import amount
 from aethergraph.record.status import ENDED, RunStatus
-from aethergraph.services.artifact import readable
 from aethergraph.views.labels import line
 
 from .. import doctor, notebook, run_view
@@ -117,7 +117,7 @@ def _room() -> list[str]:
     """Where the store is and how large; once, where it has grown large, how to make room."""
     store = hub.current().store
     taken = doctor.taken(store.folder)
-    notes = [f"store: {store.folder} ({readable(taken)})"]
+    notes = [f"store: {store.folder} ({amount(taken)})"]
     if taken >= ROOMY and store.get(TOLD) is None:
         with store.transact() as rows:
             rows.set(TOLD, b"1")

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from aethergraph.errors import DamagedRecord, NotStorable, Untrusted
-from aethergraph.services.artifact import Artifact, find, readable
+from aethergraph.record.files import amount
+from aethergraph.services.artifact import Artifact, find
 from aethergraph.services.artifacts import Artifacts
 from aethergraph.storage.keyring import Keyring
 from tests.services.fake_desk import FakeDesk, Room, room
@@ -352,7 +353,7 @@ def test_large_content_is_saved_and_loaded_whole(place: Room) -> None:
 
 @pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (12_300, "12.3 kB"), (5_000_000, "5.0 MB")])
 def test_sizes_are_readable(size: int, text: str) -> None:
-    assert readable(size) == text
+    assert amount(size) == text
 
 
 def test_a_real_figure_is_saved_from_several_threads(place: Room) -> None:
