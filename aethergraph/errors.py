@@ -214,6 +214,17 @@ class ServiceUnavailable(AetherGraphError):
         super().__init__(f"context.{service}() is not available: {how}")
 
 
+class NotDelivered(AetherGraphError):
+    """A channel did not take a message. Nothing is recorded as sent, so a resumed run sends it again."""
+
+    def __init__(self, channel: str, why: str) -> None:
+        self.channel, self.why = channel, why
+        super().__init__(
+            f"{channel} did not take the message: {why}. Once that is mended, resume the run (`%aether resume` or "
+            f"`resume(run_id)`): what is done stays done, and the message is sent again under the same id"
+        )
+
+
 class NotStorable(AetherGraphError):
     """A value cannot be written to the store; the run goes on and makes it again when it is resumed."""
 

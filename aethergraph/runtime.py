@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .channels.adapter import Adapter
+from .channels.adapter import Adapter, Factory
 from .lifecycle import hub
 
 __all__ = [
@@ -30,17 +30,34 @@ def get_default_channel() -> str:
 
 
 def set_channel_alias(alias: str, channel_key: str) -> None:
-    """Let `alias` stand for a channel."""
+    """Let `alias` stand for a channel, or for another alias: what is secret in a key stays out of code and records.
+
+    Raises:
+        ValueError: it would stand for itself.
+    """
     hub.current().bus.set_alias(alias, channel_key)
 
 
-def register_channel_adapter(name: str, adapter: Adapter) -> None:
-    """Let channel keys `name` and `name:...` lead to `adapter`.
+def register_channel_adapter(prefix: str, factory: Factory | Adapter) -> None:
+    """Let channel keys `prefix` and `prefix:...` lead to what `factory` makes, or to one adapter for all of them.
+
+    factory: called with what stands behind the colon ("" where there is none), once for each key. A class of adapters
+        is one: `register_channel_adapter("chat", Chat)` makes `Chat("example.org:7000")` of "chat:example.org:7000".
 
     Raises:
-        ValueError: the name is empty or has a colon.
+        ValueError: the prefix is empty or has a colon.
+        TypeError: this is neither a factory nor an adapter.
     """
-    hub.current().bus.register(name, adapter)
+    bus = hub.current().bus
+    if callable(factory):
+        bus.register_factory(prefix, factory)
+    elif hasattr(factory, "send"):
+        bus.register(prefix, factory)
+    else:
+        raise TypeError(
+            f"register_channel_adapter({prefix!r}, ...) takes a class or function that makes an adapter of an address, "
+            f"or an adapter (capabilities, ask, send), not {type(factory).__name__}"
+        )
 
 
 def register_context_service(name: str, service: Any) -> None:

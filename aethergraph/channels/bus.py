@@ -15,9 +15,11 @@ from ..record import schema
 from ..record.schema import Question
 from ..storage.store import Store
 from . import scripted
-from .adapter import Adapter, Recorded
+from .adapter import Adapter, Factory, Recorded
 from .console import Console
+from .files import TextFile
 from .scripted import Asked, Script, ScriptedChannel
+from .webhook import SECRET, Webhook
 
 DEFAULT, INTERACTIVE = "AETHERGRAPH_CHANNEL", "AETHERGRAPH_INTERACTIVE"
 
@@ -30,7 +32,10 @@ def at_terminal() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a key leads. `adapter` is None where nobody is there: messages are recorded and nobody can be asked."""
+    """Where a key leads. `adapter` is None where nobody is there: messages are recorded and nobody can be asked.
+
+    key: as it is recorded and told; without what is secret in it.
+    """
 
     key: str
     adapter: Adapter | None
@@ -38,7 +43,7 @@ class Route:
     @property
     def stores(self) -> bool:
         """Whether a message is only its record."""
-        return self.adapter is None or self.adapter.stores
+        return self.adapter is None or bool(getattr(self.adapter, "stores", False))
 
 
 class Bus:
@@ -63,6 +68,11 @@ class Bus:
             "console": Console(),
             **adapters,
         }
+        self._factories: dict[str, Factory] = {
+            "file": TextFile,
+            "webhook": lambda url: Webhook(url, secret=environ.get(SECRET, "")),
+        }
+        self._made: dict[str, Adapter] = {}  # by factories, by full key
 
     # ------------------------------------------------------------------ keys
 
@@ -76,14 +86,33 @@ class Bus:
         self._default = key
 
     def set_alias(self, alias: str, key: str) -> None:
-        """Let `alias` stand for `key`."""
+        """Let `alias` stand for `key`, which may be an alias itself.
+
+        Raises:
+            ValueError: it would stand for itself.
+        """
+        if not alias or alias == self._meant(key, alias):
+            raise ValueError(f"the alias {alias!r} for {key!r} would stand for itself, or has no name")
         self._aliases[alias] = key
+
+    def _meant(self, key: str, until: str = "") -> str:
+        """What `key` stands for; with `until`, no further than that."""
+        while key in self._aliases and key != until:
+            key = self._aliases[key]
+        return key
 
     def register(self, name: str, adapter: Adapter) -> None:
         """Let `name`, and keys of the form `name:...`, lead to `adapter`."""
-        if not name or ":" in name:
+        self.register_factory(name, lambda _: adapter)
+
+    def register_factory(self, name: str, factory: Factory) -> None:
+        """Let `name`, and keys of the form `name:...`, lead to what `factory` makes: one adapter for each key."""
+        if not isinstance(name, str) or not name or ":" in name:
             raise ValueError(f"a channel's name has no colon and is not empty, got {name!r}")
-        self._adapters[name] = adapter
+        self._adapters.pop(name, None)
+        for key in [key for key in self._made if key.partition(":")[0] == name]:
+            del self._made[key]
+        self._factories[name] = factory
 
     def route(self, key: str = "") -> Route:
         """Where `key` leads; "" is the default.
@@ -95,16 +124,24 @@ class Bus:
         if script is not None and key in ("", "scripted"):
             return Route("scripted", script)
         wanted = key or self.default or self._detected()
-        wanted = self._aliases.get(wanted, wanted)
+        wanted = self._meant(wanted)
         if wanted in ("", "scripted"):
             return Route(wanted, None)
-        adapter = self._adapters.get(wanted) or self._adapters.get(wanted.partition(":")[0])
-        if adapter is None:
-            names = known([*self._adapters, *self._aliases, "scripted"])
+        adapter = self._adapter(wanted)
+        return Route(getattr(adapter, "shown", wanted), adapter)
+
+    def _adapter(self, key: str) -> Adapter:
+        name, _, address = key.partition(":")
+        found = self._adapters.get(name) or self._made.get(key)
+        if found is not None:
+            return found
+        factory = self._factories.get(name)
+        if factory is None:
+            names = known([*self._adapters, *self._factories, *self._aliases, "scripted"])
             raise ServiceUnavailable(
-                "channel", f"there is no channel {wanted!r} (there are: {names}); `register_channel_adapter` adds one"
+                "channel", f"there is no channel {key!r} (there are: {names}); `register_channel_adapter` adds one"
             )
-        return Route(wanted, adapter)
+        return self._made.setdefault(key, factory(address))
 
     def _detected(self) -> str:
         forced = self._environ.get(INTERACTIVE, "")

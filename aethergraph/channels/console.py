@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from ..engine import Asker
 from ..record.schema import Question
-from .adapter import Message, Progress
+from .adapter import PLAIN, Message, Progress
 
 WIDTH = 24  # characters of a progress bar
 Read = Callable[[str], str]
@@ -26,7 +26,7 @@ class Console:
     being read belongs to the next question, or to nobody.
     """
 
-    stores = False
+    capabilities = PLAIN
 
     def __init__(
         self,
@@ -47,8 +47,9 @@ class Console:
         return self._ask
 
     async def send(self, message: Message, id: str) -> None:
-        """Print the message as a line."""
-        print(message.text, file=self._out or sys.stdout, flush=True)
+        """Print the message as text; of a picture or file also where it lies."""
+        where = f"\n  {message.path}" if message.path is not None else ""
+        print(f"{message.text}{where}", file=self._out or sys.stdout, flush=True)
 
     def progress(self, state: Progress) -> None:
         """Draw the bar over the last one on the error stream, if that is a terminal."""

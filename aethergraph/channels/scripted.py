@@ -14,7 +14,7 @@ from ..engine import Asker
 from ..record.schema import Question
 from ..storage import waiting
 from ..storage.store import Store
-from .adapter import Message
+from .adapter import KINDS, Message
 
 VARIABLE = "AETHERGRAPH_ANSWERS"
 
@@ -154,7 +154,7 @@ class ScriptedChannel:
             asks, or a function of `Asked`.
     """
 
-    stores = False
+    capabilities = KINDS
     ask: Asker | None = None  # the bus asks the script itself, which needs to know the run
 
     def __init__(self, answers: Answers = ()) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, cast, overload
 
-from ..channels.adapter import Message
+from ..channels.adapter import Message, fitting
 from ..engine import Outcome
 from ..record import schema
 from ..record.schema import Question
@@ -56,7 +56,8 @@ class Channel:
 
         async def send() -> Outcome:
             if adapter is not None and outside:
-                await adapter.send(Message(kind, text, route.key, desk.run_id, desk.node_id, data), id)
+                message = Message(kind, text, route.key, desk.run_id, desk.node_id, data)
+                await adapter.send(fitting(message, adapter), id)
             return Outcome()
 
         # Not `record` for what only goes on record: a run that is resumed where messages do go outside has to find it.

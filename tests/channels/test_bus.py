@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aethergraph.channels.adapter import Message, Recorded
+from aethergraph.channels.adapter import PLAIN, Message, Recorded
 from aethergraph.channels.bus import Bus
 from aethergraph.channels.scripted import ScriptedChannel
 from aethergraph.errors import BadAnswer, NoOneToAsk, ServiceUnavailable
@@ -23,7 +23,7 @@ PICK = Question("choice", "Which?", options=["svm", "forest"])
 class Person:
     """Somebody at a channel, who says what was laid down."""
 
-    stores = False
+    capabilities = PLAIN
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
@@ -96,8 +96,68 @@ def test_a_key_may_name_a_place_within_a_channel_or_be_an_alias() -> None:
 
 
 def test_an_unknown_channel_is_an_error_that_lists_the_known() -> None:
-    with pytest.raises(ServiceUnavailable, match="no channel 'smoke' .*console, inbox, notebook, scripted"):
+    with pytest.raises(ServiceUnavailable, match="no channel 'smoke' .*console, file, inbox, notebook, scripted"):
         bus().route("smoke")
+
+
+def test_an_alias_may_stand_for_another_but_never_for_itself() -> None:
+    made, chat = bus(), Person()
+    made.register("chat", chat)
+    made.set_alias("team", "chat:#team")
+    made.set_alias("urgent", "team")
+    made.set_default_channel("urgent")
+    assert made.route().key == "chat:#team"
+    for alias, key in (("chat:#team", "urgent"), ("a", "a"), ("", "a")):
+        with pytest.raises(ValueError, match="would stand for itself"):
+            made.set_alias(alias, key)
+    made.set_alias("team", "inbox")  # but it may stand for something else later
+    assert made.route().key == "inbox"
+
+
+def test_a_factory_makes_one_adapter_for_each_key() -> None:
+    asked: list[str] = []
+
+    def chat(address: str) -> Person:
+        asked.append(address)
+        return Person(address)
+
+    made = bus()
+    made.register_factory("chat", chat)
+    one, other = made.route("chat:#a:b"), made.route("chat")
+    assert made.route("chat:#a:b").adapter is one.adapter is not other.adapter
+    assert asked == ["#a:b", ""]
+    made.register_factory("chat", chat)  # its cell ran again
+    assert made.route("chat").adapter is not other.adapter
+
+
+def test_what_a_factory_refuses_reaches_whoever_named_the_key() -> None:
+    for key, why in (("file:", "names the file"), ("webhook:nowhere", "http or https URL")):
+        with pytest.raises(ValueError, match=why):
+            bus().route(key)
+
+
+def test_a_file_and_a_webhook_are_there_and_nobody_answers_in_them(store: Store, tmp_path: Path) -> None:
+    for key in (f"file:{tmp_path / 'x.txt'}", "webhook:http://localhost/x"):
+        assert not bus().route(key).stores
+        assert ask(bus(), store, key=key) == "from the store"
+
+
+def test_what_lets_one_into_a_webhook_is_not_in_the_key_that_is_told() -> None:
+    made = bus()
+    made.set_alias("ops", "webhook:https://example.org/S3CRET")
+    assert made.route("ops").key == "webhook:https://example.org/..."
+
+
+def test_each_question_reaches_the_one_who_was_asked(store: Store) -> None:
+    made = bus()
+    people = {name: Person(f"from {name}") for name in ("ada", "bob", "cyd")}
+    made.register_factory("person", people.__getitem__)
+
+    async def all_at_once() -> list[Any]:
+        askers = [made.asker(NAME, f"person:{name}", "run-1", store) for name in people]
+        return await asyncio.gather(*[asker(NAME, f"tok-{i}", "") for i, asker in enumerate(askers) if asker])
+
+    assert asyncio.run(all_at_once()) == ["from ada", "from bob", "from cyd"]
 
 
 @pytest.mark.parametrize("name", ["", "a:b"])
