@@ -44,6 +44,7 @@ _HOME = {
     "graph_fn": "authoring.reactive",
     "graphify": "authoring.static",
     "load_run": "runner",
+    "open_session": "runtime",
     "resume": "runner",
     "run": "runner",
     "run_async": "runner",
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from .runner import signal as signal
     from .runner import start as start
     from .runner import waits as waits
+    from .runtime import open_session as open_session
     from .scheduler.retries import RetryPolicy as RetryPolicy
     from .services.artifact import Artifact as Artifact
     from .services.service import Service as Service

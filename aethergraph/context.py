@@ -59,7 +59,7 @@ class NodeContext(_OfRuns):
         services: dict[str, Any] | None = None,
     ) -> None:
         self._scope = Scope(desk, bus, codec, clock or SystemClock())
-        self._services = services or {}
+        self._services = {} if services is None else services  # looked at when asked: cells register more
         self._randoms: dict[bytes, random.Random] = {}
         self._logger: RunLogger | None = None
         self.run_id, self.graph_id, self.node_id = desk.run_id, desk.graph_id, desk.node_id

@@ -106,6 +106,17 @@ class RunEnded(AetherGraphError):
         super().__init__(f"run {run_id} is {status}: nothing of it will take {what}")
 
 
+class NotResumable(AetherGraphError):
+    """A session was to be gone on with, tried again, forked or planned: nobody has its code but who opened it."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(
+            f"{run_id} is a session: what it ran was in the block of its `async with open_session()`, so nobody can go "
+            f"on with it. Open another; with the same session_id it finds what this one has remembered"
+        )
+
+
 class RunExists(AetherGraphError):
     """A run id is taken by a run of another agent or with other inputs."""
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from .channels.adapter import Adapter, Factory
 from .lifecycle import hub
+from .lifecycle.sessions import Session
 
 __all__ = [
     "current_services",
     "get_default_channel",
     "get_ext_context_service",
     "list_ext_context_services",
+    "open_session",
     "register_channel_adapter",
     "register_context_service",
     "set_channel_alias",
@@ -82,3 +85,23 @@ def list_ext_context_services() -> list[str]:
 def current_services() -> dict[str, Any]:
     """All registered services by name."""
     return dict(hub.current().services)
+
+
+def open_session(session_id: str | None = None, *, tags: str | Iterable[str] = ()) -> Session:
+    """`async with open_session() as context:` a context outside any graph, with all services.
+
+    What is done through it is recorded in a run of its own kind, which `runs()` and `%aether` list as "session", and
+    is on disk when the `await` returns. It ends with its block and cannot be resumed: what has to survive a kill, or
+    is not to be done twice, belongs into an agent.
+
+    Args:
+        session_id: what it belongs to: sessions and runs of one id share what they remember. The path of the notebook
+            where left out, as for runs.
+        tags: by which `runs(tags=...)` finds it.
+
+    Raises:
+        TypeError: in an agent or tool, which have a context of their own.
+    """
+    if session_id is not None and not isinstance(session_id, str):
+        raise TypeError(f"session_id is a text, got {type(session_id).__name__}: {session_id!r:.80}")
+    return Session(hub.current(), session_id, [tags] if isinstance(tags, str) else list(tags))

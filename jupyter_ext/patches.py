@@ -121,6 +121,7 @@ def head(picture: Picture, now: float, *, live: bool) -> Json:
         "failed": picture.counts[NodeStatus.FAILED],
         "elapsed": round(picture.elapsed(now), 2),
         "now": round(now, 2),
+        "session": picture.is_session,  # of nobody's but its block's, so there is nothing to resume
         "ticking": status in (RunStatus.RUNNING, RunStatus.WAITING),
         "bar": None if bar is None else [line(bar.title)[:60], line(bar.sub)[:60], bar.fraction],
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aethergraph.record.facts import SESSION
 from aethergraph.record.schema import ASKED
 from aethergraph.record.status import RunStatus
 from aethergraph.views.labels import cut, line
@@ -115,6 +116,8 @@ def _run(info: Any, now: float) -> list[Cell]:
 def command(info: Any) -> str:
     """What to type to go on with this run, or to look at it."""
     status = RunStatus(info.status)
+    if info.kind == SESSION:
+        return f"%aether show {line(info.run_id)}"
     if status in (RunStatus.PAUSED, RunStatus.FAILED) or (status is RunStatus.WAITING and not info.live_elsewhere):
         return f"%aether resume {line(info.run_id)}"
     return f"%aether show {line(info.run_id)}"

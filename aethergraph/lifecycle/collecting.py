@@ -178,6 +178,8 @@ class Collector:
             return "it is running"
         if row.run_id in self._asked:
             return ""
+        if row.kind == f.SESSION:  # its process is gone, and nobody can go on with it
+            return ""
         if row.waiting and row.status not in (RunStatus.DONE, RunStatus.CANCELLED):
             return "it waits for an answer"
         if row.status in (RunStatus.PAUSED, RunStatus.RUNNING, RunStatus.WAITING):

@@ -64,6 +64,7 @@ class Runtime:
         park_after_s: a run that only waits for so many seconds leaves memory until what it waits for is there.
         strict: for tests: every value that a run hands on has been stored and loaded, so that what does not survive
             that is found at once; an output that cannot be stored fails its node. Slower.
+        services: objects of the user's own by name, as `register_context_service` takes them.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Runtime:
         process_concurrency: int | None = None,
         park_after_s: float = 60.0,
         strict: bool = False,
+        services: Mapping[str, Any] | None = None,
     ) -> None:
         if durability not in ("power", "process"):
             raise ValueError(f'durability is "power" or "process", got {durability!r}')
@@ -105,6 +107,8 @@ class Runtime:
         self._closed = False
         self._pid = os.getpid()
         _close_at_exit(self)
+        for name, service in (services or {}).items():
+            self.register_service(name, service)
 
     # ------------------------------------------------------------------ parts made when needed
 
@@ -295,14 +299,21 @@ class Runtime:
             raise ValueError(f"a service is reached as context.NAME(), so {name!r} cannot be its name")
         if hasattr(NodeContext, name) or name in SERVICES or name in NodeContext.__annotations__:
             raise ValueError(f"a context has its own {name!r}; take another name for the service")
-        if isinstance(service, Service):
-            if self.on_loop():
-                raise WouldBlock(f"register_context_service({name!r})", "a cell or script, before the run starts")
-            service.bind(self.make_context, self.answer)
-            self.thread.submit(service.start()).result()
+        if isinstance(service, Service) and not any(service is one for one in self.services.values()):
+            self._start_service(name, service)
         before, self.services[name] = self.services.get(name), service
-        if before is not service:
+        if not any(before is one for one in self.services.values()):
             self._close_service(before)
+
+    def _start_service(self, name: str, service: Service) -> None:
+        if self.on_loop():
+            raise WouldBlock(f"register_context_service({name!r})", "a cell or script, before the run starts")
+        service.bind(self.make_context, self.answer)
+        try:
+            self.thread.submit(service.start()).result()
+        except BaseException as error:
+            error.add_note(f"in start() of {type(service).__name__}: context.{name}() was not registered")
+            raise
 
     def _close_service(self, service: Any) -> None:
         if isinstance(service, Service) and not self.on_loop():
@@ -340,7 +351,7 @@ class Runtime:
             run.pause("its process ended")
             concurrent.futures.wait([run.future], timeout=5)
         self.parking.close()
-        for service in self.services.values():
+        for service in {id(one): one for one in self.services.values()}.values():
             self._close_service(service)
         self.inbox.close()
         self.journal.close()

@@ -156,7 +156,7 @@ class Launcher:
                     epoch = self._runtime.owner.take(rows, run_id)
                     row = roster.RunRow(
                         run_id, agent.name, RunStatus.RUNNING, fact.t, session=fact.session, parent=fact.parent,
-                        tags=fact.tags, tied=fact.tied,
+                        tags=fact.tags, tied=fact.tied, kind=fact.kind,
                     )  # fmt: skip
                     roster.write_op(row)(rows)
                     rows.set(roster.index_key(row.created, run_id), b"")
@@ -422,7 +422,8 @@ class Launcher:
         return row
 
     def _is_unfinished(self, row: roster.RunRow) -> bool:
-        return self._runtime.runlist.info(row).status not in (RunStatus.DONE, RunStatus.CANCELLED)
+        ended = self._runtime.runlist.info(row).status in (RunStatus.DONE, RunStatus.CANCELLED)
+        return not ended and row.kind != f.SESSION
 
 
 def _checked(agent: Agent, on_error: str) -> None:

@@ -7,10 +7,11 @@ import os
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ..code import definitions, gathering, merging, source
-from ..errors import UnknownRun
+from ..errors import NotResumable, UnknownRun
 from ..graphs.graph import TaskGraph
 from ..record import facts as f
 from ..record.flow import Flow, Node, is_younger
@@ -82,8 +83,10 @@ def named(name: str, names: Mapping[str, Any]) -> Agent:
     own = [value for value in names.values() if _is_agent(value) and value.name == name]
     found = own or [agent for (known, _), agent in _agents.items() if known == name]
     if not found:
-        known = ", ".join(sorted({known for known, _ in _agents})) or "none"
-        raise LookupError(f"no agent {name!r} is defined in this process; there are: {known}")
+        known = sorted({value.name for value in names.values() if _is_agent(value)} | {known for known, _ in _agents})
+        near = get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are: {', '.join(known) or 'none'}"
+        raise LookupError(f"no agent {name!r} is defined in this process; {hint}")
     return found[-1]
 
 
@@ -124,12 +127,15 @@ def agent_of(runtime: Runtime, run_id: str, flow: Flow, namespace: Mapping[str, 
     What this process has defined wins, name by name, over the definitions that were stored when the run started.
 
     Raises:
+        NotResumable: it is a session, which has no agent.
         UnknownRun: its beginning is not on disk, or its agent is neither stored nor defined here.
         Untrusted: the stored source is not signed with this user's key.
     """
     started = flow.started
     if started is None:
         raise UnknownRun(run_id)
+    if started.kind == f.SESSION:
+        raise NotResumable(run_id)
     names = namespace or {}
     here = next((v for v in names.values() if _is_agent(v) and v.name == started.name), None)
     if here is None and namespace is None:

@@ -49,10 +49,12 @@ class RunList:
                 alive[epoch.owner] = elsewhere
             if not elsewhere:
                 status = RunStatus.PAUSED
+        if status is RunStatus.PAUSED and row.kind == f.SESSION:
+            status = RunStatus.CANCELLED  # its block is gone with its process
         end = row.ended or self._runtime.clock.now()
         return roster.RunInfo(
             row.run_id, row.name, status, row.created, end - row.created, nodes, done, waits, row.session,
-            row.error, elsewhere, tuple(row.tags), row.parent,
+            row.error, elsewhere, tuple(row.tags), row.parent, row.kind,
         )  # fmt: skip
 
     def runs(
@@ -148,6 +150,7 @@ class RunList:
             execution.run_id, execution.agent.name, status, started.t if started else 0.0,
             session=started.session if started else "", parent=started.parent if started else "", error=error,
             tags=started.tags if started else [], tied=started.tied if started else False,
+            kind=started.kind if started else "",
         )  # fmt: skip
         ended = self._runtime.clock.now() if status in (RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED) else 0.0
         return roster.write_op(_row_of(base, status, flow, ended))
@@ -189,4 +192,5 @@ def _row_of(row: roster.RunRow, status: RunStatus, flow: Flow, ended: float) -> 
         tied=row.tied,
         chain=flow.started.chain if flow.started else "",
         successor=flow.successor,
+        kind=row.kind,
     )

@@ -17,6 +17,7 @@ import msgspec
 FORMAT = 1  # of the store; raised when an older version could no longer read what we write
 
 TOOL, GRAPH, WAIT = "tool", "graph", "wait"  # kinds of node
+SESSION = "session"  # a kind of run: its body is a block of the caller's, so it ends with that and is never resumed
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -60,6 +61,7 @@ class RunStarted(Fact, frozen=True, array_like=True, gc=False, tag=0):
     retry: bytes = b""  # payload of the policy of tools that say nothing of retries; empty where there is none
     on_error: str = ""  # "finish" or "stop", in place of what a static graph says
     generation: int = 1  # 2 for the run that goes on from the first of a chain, 3 for the next
+    kind: str = ""  # SESSION, or "" for a run of an agent
 
 
 class RunOpened(Fact, frozen=True, array_like=True, gc=False, tag=1):

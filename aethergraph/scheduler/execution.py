@@ -380,8 +380,10 @@ class Execution:
         self.closed = why
 
     def suspend(self, why: str) -> None:
-        """Let go of the run: facts flushed, further calls refused, status paused."""
-        if not self.closed:
+        """Let go of the run: facts flushed, further calls refused, status paused; a session is over with that."""
+        if self.flow.started is not None and self.flow.started.kind == f.SESSION:
+            self.cancel(why)
+        elif not self.closed:
             self._suspend(why)
             self._cancel_tasks()
 

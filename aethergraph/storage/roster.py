@@ -40,6 +40,7 @@ class RunRow(msgspec.Struct, frozen=True, array_like=True):
     tied: bool = False  # to its parent: cancelled with it
     chain: str = ""  # the first of the runs that it goes on from
     successor: str = ""  # the run that goes on from it
+    kind: str = ""  # as in `RunStarted`
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class RunInfo:
     live_elsewhere: bool
     tags: tuple[str, ...] = ()
     parent: str = ""  # the run that it was forked from, or that started it
+    kind: str = ""  # "session" for one of `open_session`, which is never resumed; "" for one of an agent
 
 
 def row_key(run_id: str) -> str:

@@ -252,7 +252,7 @@ function createBar(store, tabs) {
 
   // What to type, where somebody has to act; a press on the button does the same while the kernel lives.
   function advise(head, lost) {
-    const why = LOST[lost] ?? { paused: `Paused${head.why ? `: ${head.why}` : ""}. Go on with`, failed: "Change what is wrong, then go on with" }[head.status];
+    const why = head.session ? "" : LOST[lost] ?? { paused: `Paused${head.why ? `: ${head.why}` : ""}. Go on with`, failed: "Change what is wrong, then go on with" }[head.status];
     note.hidden = !why;
     const key = `${why}${lost}${head.status}`;
     if (key === advised) return;

@@ -247,7 +247,7 @@ async def parent(*, context):
     return told
 """)
     no_name, no_agent = family.run("parent")["result"]
-    assert no_name.startswith("LookupError: no agent 'chidl' is defined") and "child" in no_name
+    assert no_name == "LookupError: no agent 'chidl' is defined in this process; did you mean 'child'?"
     assert no_agent.startswith("TypeError: an agent made with @graph_fn or @graphify can be run, got Tool")
 
 

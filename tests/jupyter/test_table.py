@@ -26,6 +26,7 @@ def info(status: str = "done", **other: Any) -> SimpleNamespace:
         "session": "",
         "error": "",
         "live_elsewhere": False,
+        "kind": "",
     }
     return SimpleNamespace(**{**facts, **other})
 
@@ -43,6 +44,7 @@ def test_runs_as_text() -> None:
 @pytest.mark.parametrize(
     ("run", "typed"),
     [
+        (info("failed", kind="session"), "%aether show study-7f3ka"),
         (info("paused"), "%aether resume study-7f3ka"),
         (info("failed"), "%aether resume study-7f3ka"),
         (info("running"), "%aether show study-7f3ka"),

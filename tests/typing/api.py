@@ -123,6 +123,19 @@ def names() -> None:
         assert_type(runtime, Runtime)
 
 
+class Counter(ag.Service):
+    async def count(self) -> int:
+        async with self.critical():
+            return await self.run_blocking(len, "abc")
+
+
+async def session() -> None:
+    async with ag.open_session("the project", tags=["mine"]) as context:
+        assert_type(context, NodeContext)
+        assert_type(await context.clock().now(), float)
+    Runtime("store", services={"counter": Counter()}).close()
+
+
 async def handle(run: Run) -> None:
     assert_type(await run, Outputs)
     assert_type(await ag.run_async(agent, x=1), Outputs)

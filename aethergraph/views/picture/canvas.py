@@ -37,6 +37,7 @@ class Canvas:
         self.parent = self.forked_at = ""  # of a fork: whose, and at which node
         self.continues = ""  # the run that this one goes on from
         self.generation = 1
+        self.is_session = False  # it is one of `open_session`: nobody can resume it
         self.epoch = 0
         self.changed = Changes()
         self.numbers: dict[bytes, int] = {}  # of nodes, by key

@@ -25,6 +25,7 @@ def _run_started(canvas: Canvas, fact: f.RunStarted) -> None:
     canvas.run_id, canvas.name, canvas.inputs = fact.run_id, fact.name, fact.inputs
     canvas.definition, canvas.session = fact.definition, fact.session
     canvas.continues, canvas.generation = fact.continues, fact.generation
+    canvas.is_session = fact.kind == f.SESSION
     canvas.opened = canvas.last = fact.t
     canvas.changed.head = True
 
