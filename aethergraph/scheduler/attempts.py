@@ -171,6 +171,8 @@ class Attempts:
         except asyncio.CancelledError as error:
             if not handle.future.done() and not run.closed:
                 run.delivery.failed(handle, error, started=started)
+        except GeneratorExit:
+            raise  # it was given up, and is collected: nobody waits any more
         except BaseException as error:  # noqa: BLE001 (an exit, or what could not be recorded: it goes to who waits)
             handle.pass_on(error)
         finally:

@@ -193,6 +193,8 @@ class Execution:
             else:
                 handle.inner = place.rerun
                 self.delivery.done(handle, outputs)
+        except GeneratorExit:
+            raise  # it was given up, and is collected: see `main`
         except BaseException as error:  # noqa: BLE001 (an exit, or what could not be recorded: it goes to who waits)
             handle.pass_on(error)
         finally:
@@ -207,19 +209,24 @@ class Execution:
         context = self.runtime.make_context(self.body_desk(place)) if agent.context_name else None
         if agent.context_name:
             kwargs = {**kwargs, agent.context_name: context}
+        collected = False
         try:
             value = agent.fn(*args, **kwargs)
             if inspect.isawaitable(value) and not isinstance(value, (CallHandle, Call, Reference, Outputs)):
                 value = await value
             await self._join_loose(place, value)
+        except GeneratorExit:
+            collected = True
+            raise
         except BaseException:
             for loose in list(place.loose):
                 if not loose.future.done() and not self.closed:
                     loose.future.cancel()
             raise
         finally:
-            await self._end_tasks(place.scope)
-            self.runtime.scope_ended(self._desks.pop(place.no, None))
+            if not collected:
+                await self._end_tasks(place.scope)
+                self.runtime.scope_ended(self._desks.pop(place.no, None))
         if context is not None:
             context.close()
         outputs: dict[str, Any] = resolve(
@@ -299,7 +306,7 @@ class Execution:
             asyncio.CancelledError: the run was cancelled or suspended; `closed` says which.
         """
         HERE.set(self.root)
-        self._begun = True
+        self._begun, collected = True, False
         try:
             if self.closed:  # before it began
                 raise asyncio.CancelledError
@@ -335,13 +342,19 @@ class Execution:
                 raise asyncio.CancelledError from error
             self._failed(error)
             raise
+        except GeneratorExit:
+            # It was given up while it waited, with its runtime, and is collected: in whatever thread, in the context of
+            # whatever body runs there. That one's place is not ours to clear, and nobody is left to write for.
+            collected = True
+            raise
         except BaseException as error:
             if not self.closed:
                 self._suspend(f"its code raised {type(error).__name__}")
             raise
         finally:
-            HERE.set(None)
-            await self._close()
+            if not collected:
+                HERE.set(None)
+                await self._close()
         return Outputs(outputs)
 
     def _settle(self) -> None:
