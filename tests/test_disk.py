@@ -193,3 +193,21 @@ def test_the_store_is_found_walking_up(tmp_path: Path, monkeypatch: pytest.Monke
 def test_without_a_store_it_is_beside_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AETHERGRAPH_HOME", raising=False)
     assert find_store(tmp_path) == tmp_path / ".aethergraph"
+
+
+def test_a_page_costs_what_is_in_it_wherever_it_begins(store: DiskStore) -> None:
+    with store.transact() as rows:
+        for number in range(100_000):
+            rows.set(f"p:{number:06d}", b"")
+    steps: list[None] = []
+    connection = store._cache._con
+    connection.set_progress_handler(lambda: steps.append(None), 1)  # called for each instruction of SQLite's machine
+    try:
+        page = [key for key, _ in store.scan("p:", after="p:099989", limit=5)]
+        late = len(steps)
+        first = [key for key, _ in store.scan("p:", limit=5)]
+        early = len(steps) - late
+    finally:
+        connection.set_progress_handler(None, 0)
+    assert (page[0], first[0]) == ("p:099990", "p:000000")
+    assert late <= early + 10, "it walks over what comes before"

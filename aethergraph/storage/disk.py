@@ -173,11 +173,13 @@ class DiskStore:
     def scan(self, prefix: str, *, after: str = "", limit: int | None = None) -> Iterator[tuple[str, bytes]]:
         """Committed rows whose key starts with `prefix`, in key order, as they were at one instant."""
         # diskcache can only walk all keys: this asks its table directly, by its own connection, as `_SET` writes to it.
+        # One lower bound: of two, SQLite would enter its index at the first and step over all that the second excludes.
         bound, most = _beyond(prefix), -1 if limit is None else limit
+        begins, first = ("key > ?", after) if after >= prefix else ("key >= ?", prefix)
         within, ends = ("AND key < ?", (bound,)) if bound else ("", ())
-        query = f"SELECT key, value FROM Cache WHERE raw = 1 AND key >= ? {within} AND key > ? ORDER BY key LIMIT ?"
+        query = f"SELECT key, value FROM Cache WHERE raw = 1 AND {begins} {within} ORDER BY key LIMIT ?"
         try:
-            found = self._cache._sql(query, (prefix, *ends, after, most)).fetchall()
+            found = self._cache._sql(query, (first, *ends, most)).fetchall()
         except sqlite3.DatabaseError as error:
             raise _story(self.folder, error, prefix + "*") from error
         for key, sealed in found:
