@@ -45,6 +45,7 @@ _HOME = {
     "graphify": "authoring.static",
     "load_run": "runner",
     "open_session": "runtime",
+    "plot_runs": "runner",
     "resume": "runner",
     "run": "runner",
     "run_async": "runner",
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from .runner import answer as answer
     from .runner import gc as gc
     from .runner import load_run as load_run
+    from .runner import plot_runs as plot_runs
     from .runner import resume as resume
     from .runner import run as run
     from .runner import run_async as run_async

@@ -114,6 +114,10 @@ class Desk(Protocol):
     def block(self, awaitable: Awaitable[Any]) -> Any:
         """From the worker thread of a sync tool: run `awaitable` on the loop and wait for it."""
 
+    @property
+    def unseen(self) -> bool:
+        """Whether notes go nowhere: what is costly to draw need not be drawn."""
+
     def note(self, kind: str, data: dict[str, Any]) -> None:
         """Write a cosmetic `Noted` fact; from any thread, never waits."""
 

@@ -18,9 +18,11 @@ from .storage.roster import RunInfo
 from .values.outputs import Outputs
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from .lifecycle.collecting import Garbage
 
-__all__ = ["answer", "gc", "load_run", "resume", "run", "run_async", "runs", "signal", "start", "waits"]
+__all__ = ["answer", "gc", "load_run", "plot_runs", "resume", "run", "run_async", "runs", "signal", "start", "waits"]
 
 
 def _bound(target: Any, inputs: Mapping[str, Any] | None, named: dict[str, Any]) -> tuple[Agent, dict[str, Any]]:
@@ -156,6 +158,29 @@ def load_run(run_id: str) -> Run:
         UnknownRun: there is none of this id.
     """
     return hub.current().load(run_id)
+
+
+def plot_runs(*runs: Run | str, track: str | None = None, step: float | None = None) -> Figure:
+    """The plots of several runs side by side: lines of all of them in one chart, pictures beside each other.
+
+    Args:
+        runs: runs, or their ids.
+        track: only this track, or those whose name begins with it and `/`.
+        step: of pictures per step the one nearest to it; left out, the latest.
+
+    Raises:
+        UnknownRun: there is none of this id.
+        LookupError: none of them has such a track.
+    """
+    from .lifecycle import plotting
+
+    if not runs:
+        raise TypeError("plot_runs takes runs or their ids: `plot_runs(one, other)`")
+    for one in runs:
+        if not isinstance(one, (Run, str)):
+            raise TypeError(f"plot_runs takes runs or their ids, got {type(one).__name__}")
+    found = [hub.current().load(one) if isinstance(one, str) else one for one in runs]
+    return plotting.figure([one.plotted() for one in {one.run_id: one for one in found}.values()], track, step)
 
 
 def waits() -> list[WaitInfo]:

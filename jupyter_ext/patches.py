@@ -53,7 +53,7 @@ class Teller:
             "faces": {str(key): self._face(key) for key in placed.boxes},
             "asks": [ask(one) for one in picture.asks.values()],
             "talk": [entry(picture, one) for one in list(picture.transcript)[-TALK:]],
-            "tracks": {clean(name): [0, _points(thin(track.points, POINTS))] for name, track in picture.tracks.items()},
+            "tracks": {clean(name): self._track(name, 0) for name in picture.tracks},
             "artifacts": artifacts(picture),
             "icons": {status.value: path for status, path in ICONS.items()},
         }
@@ -84,8 +84,9 @@ class Teller:
         return patch
 
     def _track(self, name: str, start: int) -> Json:
-        points = self.picture.tracks[name].points
-        return [start, _points(points[start:] if start else thin(points, POINTS))]
+        track = self.picture.tracks[name]
+        steps, values = thin(track.steps[start:], track.values[start:], POINTS)
+        return [start, _points(zip(steps, values, strict=True))]
 
     def _face(self, key: int) -> Json:
         box = self.scene.boxes[key]
@@ -218,4 +219,4 @@ def _points(points: Iterable[tuple[float, float]]) -> list[list[float | None]]:
 
 
 def _number(value: float) -> float | None:
-    return float(f"{value:.6g}") if math.isfinite(value) else None  # JSON has no NaN
+    return float(f"{float(value):.6g}") if math.isfinite(value) else None  # JSON has no NaN

@@ -22,9 +22,10 @@ def charts(tracks: dict[str, Track]) -> dict[str, list[Line]]:
     found: dict[str, list[Line]] = {}
     for name, track in tracks.items():
         chart, _, series = name.partition("/")
-        points = [(step, value) for step, value in track.points if math.isfinite(step) and math.isfinite(value)]
+        steps, values = (column.tolist() for column in thin(track.steps, track.values, _POINTS))
+        points = [(step, value) for step, value in zip(steps, values, strict=True) if math.isfinite(value)]
         if points:
-            found.setdefault(chart, []).append((series or chart, thin(points, _POINTS)))
+            found.setdefault(chart, []).append((series or chart, points))
     return found
 
 

@@ -90,6 +90,10 @@ class Story:
     def point(self, no: int, track: str, step: float, value: float) -> None:
         self.note(no, "point", track=track, step=step, value=value)
 
+    def frame(self, no: int, track: str, step: float, kind: str, data: bytes, blob: str = "", **about: Any) -> None:
+        note = {"track": track, "step": step, "kind": kind, "data": data, "blob": blob, "about": about}
+        self.put(f.Noted(no, "frame", msgspec.msgpack.encode(note), self.t))
+
     def effect(self, name: str, args: Any, value: Any = None, *, scope: int = 0, execution: int = 1) -> None:
         self._effects += 1
         key = b"e%d" % self._effects

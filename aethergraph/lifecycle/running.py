@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ..scheduler.execution import Execution
     from ..views.picture import Picture
-    from . import ancestry, telling
+    from . import ancestry, plotting, telling
     from .hub import Runtime
 
 
@@ -329,11 +329,37 @@ class Run:
 
         return ancestry.lineage(self.flow(), self.picture(), thing)
 
-    def plot(self, track: str | None = None) -> Figure:
-        """Its live plots as a matplotlib figure; of one track, or of those whose name begins with `track` and `/`."""
-        from . import telling
+    def plot(self, track: str | None = None, *, step: float | None = None) -> Figure:
+        """What it plotted as a matplotlib figure; of one track, or of those whose name begins with `track` and `/`.
 
-        return telling.plot(self.picture(), track)
+        Args:
+            step: of pictures per step the one nearest to it; left out, the latest.
+
+        Raises:
+            LookupError: it has no such track, or has plotted nothing.
+        """
+        from . import plotting
+
+        return plotting.figure([self.plotted()], track, step)
+
+    def points(self, track: str | None = None) -> dict[str, list[Any]]:
+        """What it plotted as columns `track`, `step` and `value`, every point: `pandas.DataFrame(run.points())`.
+
+        Of a track of vectors or matrices the values are numpy arrays, of images the bytes of the file, of tables dicts
+        of columns; without `track` there are only numbers.
+
+        Raises:
+            LookupError: it has no such track, or has plotted nothing.
+        """
+        from . import plotting
+
+        return plotting.columns(self.plotted(), track)
+
+    def plotted(self) -> plotting.Plotted:
+        """What it plotted, for those who draw it."""
+        from . import plotting
+
+        return plotting.Plotted(self.run_id, self.picture(), self.runtime.store.blobs.get)
 
     def picture(self) -> Picture:
         """All there is to see of it, as it is on disk."""

@@ -1,20 +1,15 @@
-"""A run told afterwards, from its facts alone: what was said, when what ran, what came from what, and its plots."""
+"""A run told afterwards, from its facts alone: what was said, and when what ran."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from ..errors import known
 from ..record import facts as f
 from ..record.status import NodeStatus
 from ..views.picture import Picture, error_text
 
-__all__ = ["Span", "error_text", "picture_of", "plot", "timeline", "transcript"]
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+__all__ = ["Span", "error_text", "picture_of", "timeline", "transcript"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +47,3 @@ def timeline(picture: Picture) -> list[Span]:
     """When each node ran, in the order in which they began."""
     spans = [Span(n.node_id, n.callee, n.status, n.began, n.ended) for n in picture.nodes.values()]
     return sorted(spans, key=lambda span: span.began)
-
-
-def plot(picture: Picture, track: str | None = None) -> Figure:
-    """A matplotlib figure with a line per track; tracks that share the part before `/` share an axis.
-
-    Raises:
-        LookupError: the run has no such track, or none at all.
-    """
-    from matplotlib.figure import Figure
-
-    tracks = {name: line.points for name, line in picture.tracks.items()}
-    chosen = {n: p for n, p in tracks.items() if track is None or n == track or n.partition("/")[0] == track}
-    if not chosen:
-        raise LookupError(f"run {picture.run_id} has no track {track or ''!r}; there are: {known(tracks)}")
-    groups = list(dict.fromkeys(name.partition("/")[0] for name in chosen))
-    figure = Figure(figsize=(6.4, 2.6 * len(groups) + 0.6), layout="constrained")
-    axes = figure.subplots(len(groups), 1, squeeze=False)[:, 0]
-    for axis, group in zip(axes, groups, strict=True):
-        for name, points in chosen.items():
-            if name.partition("/")[0] == group:
-                axis.plot([x for x, _ in points], [y for _, y in points], label=name.partition("/")[2] or name)
-        axis.set_title(group, loc="left", fontsize=10)
-        axis.legend(frameon=False)
-    return figure

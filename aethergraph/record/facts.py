@@ -226,12 +226,16 @@ class WaitWithdrawn(Fact, frozen=True, array_like=True, gc=False, tag=12):
     why: str = ""
 
 
+PLOTTED = frozenset({"point", "points", "frame"})  # kinds of notes that are drawn as plots
+
+
 class Noted(Fact, frozen=True, array_like=True, gc=False, tag=13):
     """Cosmetic: output, log lines, progress, plot points. No barrier; superseded when node `no` runs again.
 
     kind "out": {"s": text, "err": bool}; "show": {"mime": data}; "figure": {"png": digest};
     "log": {"level", "text"}; "progress": {"id", "title", "now", "total", "sub", "end"};
-    "point": {"track", "step", "value"}; `data` is msgpack.
+    "point": {"track", "step", "value"}, on disk gathered into "points" (see `points`);
+    "frame": {"track", "step", "kind", "data", "blob", "about"} (see `views.frames`); `data` is msgpack.
     """
 
     no: int

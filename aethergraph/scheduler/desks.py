@@ -76,12 +76,20 @@ class _Desk:
         """Runs that this scope starts."""
         return DeskRuns(self)
 
+    @property
+    def unseen(self) -> bool:
+        """Whether notes go nowhere, so that what is costly to draw need not be drawn."""
+        return False
+
     def note(self, kind: str, data: dict[str, Any]) -> None:
         """Write a cosmetic fact; from any thread."""
         run = self.run
         if not run.closed:
             run.journal.append(run.run_id, f.Noted(self._no, kind, _pack(data), run.clock()))
-            run.journal.nudge()
+            if kind in f.PLOTTED:
+                run.journal.soon()
+            else:
+                run.journal.nudge()
 
     def idempotency_key(self, name: str = "") -> str:
         """Stable over attempts, kills, resumes and edits."""
@@ -104,9 +112,14 @@ class BodyDesk(_Desk):
         super().__init__(run, place.no, node_id, 1)
         self._home = place
 
+    @property
+    def unseen(self) -> bool:
+        """Whether this is a replay that nobody is to see: what it notes was written before."""
+        return self.run.woken
+
     def note(self, kind: str, data: dict[str, Any]) -> None:
-        """Write a cosmetic fact, unless it is a replay that nobody is to see: then it was written before."""
-        if not self.run.woken:
+        """Write a cosmetic fact, if anybody is to see it."""
+        if not self.unseen:
             super().note(kind, data)
 
     def now_at(self) -> BodyPlace:
@@ -199,6 +212,12 @@ class AttemptDesk(_Desk):
             digest.update(b"%d %d\0" % (handle.execution, self.attempt))
         digest.update(what)
         return Key(digest.digest())
+
+    def note(self, kind: str, data: dict[str, Any]) -> None:
+        """Write a cosmetic fact. What a late thread prints is still shown; what it plots would mix with the retry's."""
+        if kind in f.PLOTTED:
+            self.check()
+        super().note(kind, data)
 
     def check(self) -> None:
         """Raises RunSuspended once the attempt is over: a late thread must not act any more."""

@@ -5,6 +5,8 @@ does, else a chain would pay two commits a step. With nobody waiting the writer 
 Where the disk is fast and the writer sleeps, a barrier commits on the caller's own thread, which saves two thread
 hops a step; it never waits there for a busy database.
 
+What is only for the eye (`soon`) gathers ten times as long, so that a plot costs a few commits a second.
+
 A run's batches are rows `j:RUN:NNNNNNNNN`. Each batch checks, in its own transaction, that the run's epoch row is still
 the one this process wrote: that fences a process that was taken for dead.
 """
@@ -20,9 +22,11 @@ from dataclasses import dataclass, field
 from ..engine import Op
 from ..errors import DamagedRecord, JournalBroken
 from ..record import facts as f
+from ..record import points
 from .store import Store, Transaction
 
 LINGER_S = 0.010  # how long an unhurried group may gather
+CALM_S = 0.100  # how long one may in which there is nothing but notes
 INLINE_BELOW_S = 0.001  # commits on the caller's thread only while they take less than this on average
 BATCH_BYTES = 1 << 20  # larger batches are split over rows
 
@@ -96,6 +100,7 @@ class Journal:
         self._followers: dict[str, list[_Follower]] = {}
         self._appended = self._committed = 0
         self._idle, self._stop = True, False
+        self._pressed = self._resting = False  # something else than notes was appended; the writer lets notes gather
         self._average_s = 0.0
         self._broken: BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -166,6 +171,17 @@ class Journal:
 
     def nudge(self) -> None:
         """Nothing more will come for now: let the writer begin."""
+        self._pressed = True
+        if self._resting:
+            self._resting = False
+            self._hurry.set()
+        self._wake_up()
+
+    def soon(self) -> None:
+        """What was appended is only for people to see: it may gather for a while, unless something else comes."""
+        self._wake_up()
+
+    def _wake_up(self) -> None:
         if self._idle and self._buffer:
             with self._lock:
                 idle, self._idle = self._idle, False
@@ -219,18 +235,27 @@ class Journal:
                     if not self._buffer:
                         self._idle = True
                         break
-                if not self._waiters and not self._stop:
-                    self._hurry.wait(LINGER_S)
-                self._hurry.clear()
+                self._gather()
                 self._commit()
                 if self._broken is not None:
                     break
             if self._stop or self._broken is not None:
                 return
 
+    def _gather(self) -> None:
+        """Let a group gather; whoever waits for it, or hurries, ends this."""
+        self._resting = True  # before the look at `_pressed`: a nudge sets that first
+        if not self._pressed and not self._waiters and not self._stop and self._hurry.wait(CALM_S - LINGER_S):
+            self._hurry.clear()
+        self._resting = False
+        if not self._waiters and not self._stop:
+            self._hurry.wait(LINGER_S)
+        self._hurry.clear()
+
     def _commit(self) -> None:
         """Write all that was appended. Only the one who set `_idle` to False may be here."""
         with self._lock:
+            self._pressed = False
             buffer, self._buffer = self._buffer, []
             number = self._appended
         written: list[tuple[str, int, list[f.AnyFact]]] = []
@@ -270,7 +295,7 @@ class Journal:
             track = self._tracks.get(run_id)
             if not batch or track is None or run_id in out:
                 continue
-            first = track.batches
+            batch, first = points.gather(batch), track.batches
             for part in parts(batch):
                 rows.set(row_key(run_id, track.batches), part)
                 track.batches += 1

@@ -2,57 +2,92 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
+from array import array
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-KEPT = 20_000  # points of one track; beyond that every other one goes
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
 
 
 class Track:
-    """One line of a plot: points (step, value) in order of arrival. `owners`: how many points each node gave."""
+    """One line of a plot: steps and values, all of them, in order of arrival."""
 
-    __slots__ = ("_by", "name", "owners", "points")
+    __slots__ = ("_stretches", "name", "steps", "values")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.points: list[tuple[float, float]] = []
-        self.owners: Counter[int] = Counter()
-        self._by: list[int] = []
+        self.steps, self.values = array("d"), array("d")
+        self._stretches: list[list[int]] = []  # [node, how many points in a row it gave]
 
-    def add(self, no: int, step: float, value: float) -> int:
-        """Take a point of node `no`; return the index of the first point that is new or moved."""
-        self.points.append((step, value))
-        self._by.append(no)
-        self.owners[no] += 1
-        if len(self.points) <= KEPT:
-            return len(self.points) - 1
-        self.points, self._by = self.points[::2], self._by[::2]
-        self.owners = Counter(self._by)
-        return 0
+    def __len__(self) -> int:
+        return len(self.steps)
 
-    def drop(self, no: int) -> None:
-        """Forget the points of node `no`: it runs again."""
-        kept = [(point, by) for point, by in zip(self.points, self._by, strict=True) if by != no]
-        self.points, self._by = [point for point, _ in kept], [by for _, by in kept]
-        del self.owners[no]
+    @property
+    def points(self) -> list[tuple[float, float]]:
+        """(step, value) of each."""
+        return list(zip(self.steps, self.values, strict=True))
+
+    def add(self, no: int, steps: Iterable[float], values: Iterable[float]) -> int:
+        """Take points of node `no`; return the index of the first."""
+        first = len(self.steps)
+        self.steps.extend(steps)
+        self.values.extend(values)
+        count = len(self.steps) - first
+        if self._stretches and self._stretches[-1][0] == no:
+            self._stretches[-1][1] += count
+        elif count:
+            self._stretches.append([no, count])
+        return first
+
+    def owns(self, no: int) -> int:
+        """How many points node `no` gave."""
+        return sum(count for by, count in self._stretches if by == no)
+
+    def drop(self, no: int) -> bool:
+        """Forget the points of node `no`, which runs again; whether there were any."""
+        if not self.owns(no):
+            return False
+        steps, values, stretches, at = array("d"), array("d"), list[list[int]](), 0
+        for by, count in self._stretches:
+            if by != no:
+                steps += self.steps[at : at + count]
+                values += self.values[at : at + count]
+                stretches.append([by, count])
+            at += count
+        self.steps, self.values, self._stretches = steps, values, stretches
+        return True
 
 
-def thin(points: list[tuple[float, float]], count: int) -> list[tuple[float, float]]:
-    """At most about `count` points that look the same: of each stretch of steps the lowest and the highest value."""
-    points = sorted(points, key=lambda point: point[0])
-    if len(points) <= count:
-        return points
-    steps = [step for step, _ in points]
-    low, high = steps[0], steps[-1]
-    edges = [bisect_left(steps, low + (high - low) * i / (count // 2)) for i in range(count // 2)] + [len(points)]
-    kept: list[tuple[float, float]] = []
-    for start, end in zip(edges, edges[1:], strict=False):
-        stretch = points[start:end]
-        if stretch:
-            pair = {min(stretch, key=_value), max(stretch, key=_value)}
-            kept += sorted(pair)
-    return kept
+def thin(
+    steps: array[float], values: array[float], count: int, low: float | None = None, high: float | None = None
+) -> tuple[Array, Array]:
+    """About `count` points at most, by step, that look the same: of each stretch of steps the lowest and the highest.
 
+    What is no finite number counts as a gap; a stretch that is nothing else stays one. With `low` and `high` only the
+    points of that range, and the next one on each side.
+    """
+    import numpy as np
 
-def _value(point: tuple[float, float]) -> float:
-    return point[1]
+    x, y = np.frombuffer(steps, np.float64), np.frombuffer(values, np.float64)
+    if len(x) > 1 and not (x[1:] >= x[:-1]).all():
+        order = np.argsort(x, kind="stable")
+        x, y = x[order], y[order]
+    if low is not None and high is not None:
+        first, last = np.searchsorted(x, low, "left"), np.searchsorted(x, high, "right")
+        x, y = x[max(0, first - 1) : last + 1], y[max(0, first - 1) : last + 1]
+    if len(x) <= count:
+        return x.copy(), y.copy()
+    span = (x[-1] - x[0]) or 1.0
+    bucket = np.minimum(((x - x[0]) / span * (count // 2)).astype(np.int64), count // 2 - 1)
+    finite = np.isfinite(y)
+    real = np.flatnonzero(finite)
+    by_value = real[np.lexsort((y[real], bucket[real]))]
+    edges = np.flatnonzero(np.diff(bucket[by_value], prepend=-1)) if len(by_value) else by_value
+    least, most = by_value[edges], by_value[np.append(edges[1:], len(by_value)) - 1] if len(edges) else by_value
+    empty = np.setdiff1d(bucket[~finite], bucket[real])
+    gaps = np.searchsorted(bucket, empty)
+    kept = np.unique(np.concatenate([least, most, gaps]).astype(np.int64))
+    return x[kept], y[kept]

@@ -154,6 +154,10 @@ class FakeDesk:
 
         return asyncio.run_coroutine_threadsafe(wait(), self._loop).result(30)
 
+    @property
+    def unseen(self) -> bool:
+        return False
+
     def note(self, kind: str, data: dict[str, Any]) -> None:
         msgspec.msgpack.encode(data)
         self.notes.append((kind, data))

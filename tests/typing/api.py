@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, assert_type
 
+from matplotlib.figure import Figure
+
 import aethergraph as ag
 from aethergraph import (
     DualStageTool,
@@ -70,7 +72,14 @@ async def agent(x: int = 3, *, context: NodeContext) -> dict[str, Any]:
         await bar.update(inc=1)
     artifact = await context.artifacts().save_text("text", name="report.md")
     assert_type(artifact, ag.Artifact)
-    await context.viz().scalar("loss", 1, 0.5)
+    viz = context.viz()
+    await viz.scalar("loss", 1, 0.5)
+    await viz.vector("spectrum", 1, [0.5, 1.0])
+    await viz.matrix("attention", 1, [[0.5, 1.0]])
+    await viz.image_from_bytes("photo", 1, b"...")
+    await viz.image_from_artifact("photo", 2, artifact)
+    await viz.figure("fit", 1, Figure())
+    await viz.table("scores", {"model": ["svm"]})
     context.logger().info("done")
     assert_type(await context.clock().now(), float)
     assert_type(context.random().random(), float)
@@ -146,6 +155,9 @@ async def handle(run: Run) -> None:
     assert_type(run.why_in_memory, str)
     assert_type(run.outputs, Outputs)
     assert_type(run.transcript(), list[str])
+    assert_type(run.plot("loss", step=3), Figure)
+    assert_type(run.points("loss"), dict[str, list[Any]])
+    assert_type(ag.plot_runs(run, "study-7f3ka", track="loss"), Figure)
     assert_type(run.lineage("double"), list[Origin])
     run.answer("Ada")
     run.cancel()

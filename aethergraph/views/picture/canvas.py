@@ -7,6 +7,7 @@ from typing import Any
 
 from ...record import facts as f
 from ...record.status import NodeStatus, RunStatus
+from ..frames import Frames
 from ..groups import Groups
 from ..notes import Notes
 from ..plots import Track
@@ -30,6 +31,7 @@ class Canvas:
         self.asks: dict[int, Ask] = {}  # what people are asked
         self.awaited: dict[int, Ask] = {}  # what comes from elsewhere: answers of other systems, signals
         self.tracks: dict[str, Track] = {}
+        self.frames: dict[str, Frames] = {}
         self.artifacts: dict[bytes, Saved] = {}
         self.body = Notes()  # what the run's own body printed and showed
         self.inputs = self.outputs = b""
@@ -96,6 +98,11 @@ class Canvas:
         notes = [self.body, *(node.notes for node in self.nodes.values() if node.notes is not None)]
         return any(digest in one.figures for one in notes)
 
+    def framed(self, digest: str) -> str | None:
+        """The mime type of the image of this digest that some node, or the body, plotted; None for any other."""
+        shown = (frame for one in self.frames.values() for frame in one.frames if frame.blob == digest)
+        return next((str(frame.about["mime"]) for frame in shown if "mime" in frame.about), None)
+
     def owner(self, scope: int) -> str:
         """What to call the one who said something: a node's id, or "" for the run's own body."""
         node = self.nodes.get(scope)
@@ -137,6 +144,13 @@ class Canvas:
         else:
             node.notes = None
         self.transcript.supersede(no, NOTED)
-        for track in [track for track in self.tracks.values() if no in track.owners]:
-            track.drop(no)
-            self.changed.tracks[track.name] = 0
+        self.undraw(no)
+
+    def undraw(self, no: int) -> None:
+        """Drop what node `no` (0: the body) plotted."""
+        for track in self.tracks.values():
+            if track.drop(no):
+                self.changed.tracks[track.name] = 0
+        for one in self.frames.values():
+            if one.drop(no):
+                self.changed.frames[one.name] = 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from ...record import facts as f
+from ...record import points
+from ..frames import Frames
 from ..notes import KEPT, Bar
 from ..plots import Track
 from .canvas import Canvas
@@ -39,23 +41,39 @@ def _superseded(canvas: Canvas, fact: f.EffectsSuperseded) -> None:
 
 
 def _noted(canvas: Canvas, fact: f.Noted) -> None:
-    data = _decode(fact.data)
-    if fact.kind == "point":
-        _point(canvas, fact.no, data)
+    if fact.kind in f.PLOTTED:
+        _plotted(canvas, fact)
     elif (note := _NOTES.get(fact.kind)) is not None:  # a later version may note what this one does not show
-        note(canvas, fact.no, data, canvas.clock(fact.t))
+        note(canvas, fact.no, _decode(fact.data), canvas.clock(fact.t))
     if fact.no:
         canvas.changed.nodes.add(fact.no)
 
 
-def _point(canvas: Canvas, no: int, data: dict[str, Any]) -> None:
+def _plotted(canvas: Canvas, fact: f.Noted) -> None:
+    if fact.kind == "points":
+        for name, steps, values in points.unpack(fact.data):
+            _points(canvas, fact.no, name, steps, values)
+        return
+    data = _decode(fact.data)
     name = str(data["track"])
+    if fact.kind == "point":
+        _points(canvas, fact.no, name, [float(data["step"])], [float(data["value"])])
+    else:
+        known = canvas.frames.get(name)
+        if known is None:
+            known = canvas.frames[name] = Frames(name)
+        _changed(canvas.changed.frames, name, known.add(fact.no, data))
+
+
+def _points(canvas: Canvas, no: int, name: str, steps: Iterable[float], values: Iterable[float]) -> None:
     track = canvas.tracks.get(name)
     if track is None:
         track = canvas.tracks[name] = Track(name)
-    index = track.add(no, float(data["step"]), float(data["value"]))
-    known = canvas.changed.tracks.get(name)
-    canvas.changed.tracks[name] = index if known is None else min(index, known)
+    _changed(canvas.changed.tracks, name, track.add(no, steps, values))
+
+
+def _changed(changes: dict[str, int], name: str, index: int) -> None:
+    changes[name] = min(index, changes.get(name, index))
 
 
 def _out(canvas: Canvas, no: int, data: dict[str, Any], t: float) -> None:

@@ -107,9 +107,7 @@ def _attempt_failed(canvas: Canvas, fact: f.AttemptFailed) -> None:
     notes = node.notes
     if notes is not None:
         notes.bars.clear()
-    for track in [track for track in canvas.tracks.values() if fact.no in track.owners]:
-        track.drop(fact.no)
-        canvas.changed.tracks[track.name] = 0
+    canvas.undraw(fact.no)
     canvas.changed.nodes.add(fact.no)
 
 

@@ -82,13 +82,15 @@ class Changes:
 
     nodes: set[int] = field(default_factory=set)
     tracks: dict[str, int] = field(default_factory=dict)  # track -> index of the first point that is new
+    frames: dict[str, int] = field(default_factory=dict)  # track -> index of the first picture that is new
     shape: bool = False
     asks: bool = False
     artifacts: bool = False
     head: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.nodes or self.tracks or self.shape or self.asks or self.artifacts or self.head)
+        parts = (self.nodes, self.tracks, self.frames, self.shape, self.asks, self.artifacts, self.head)
+        return any(bool(part) for part in parts)
 
 
 def error_text(error: f.Error) -> str:
