@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from aethergraph.errors import DamagedRecord, JournalBroken
 from aethergraph.record import facts as f
+from aethergraph.record import points
 from aethergraph.storage import journal
 from aethergraph.storage.blobs import DiskBlobs
 from aethergraph.storage.journal import Journal, row_key
@@ -254,3 +257,32 @@ def test_the_end_of_a_run_is_told_before_anyone_who_waits_for_it_goes_on(written
     assert done.wait(LIMIT_S)
     written.flush()
     assert order == ["shown", "waited"]
+
+
+def test_notes_alone_gather_longer_and_whatever_else_comes_ends_that(
+    written: Journal, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule 14: appending does not wake the writer; what is for the eye only (rule 16) may wait, nothing else does."""
+    monkeypatch.setattr(journal, "CALM_S", 3600.0)
+    for number in range(100):
+        written.append("r", noted(str(number)))
+        written.soon()
+    assert written.commits == 0
+    written.append("r", paused("now"))
+    written.nudge()  # nobody waits, and yet it is on its way
+    end = time.monotonic() + LIMIT_S
+    while not list(store.scan("j:r:")):
+        assert time.monotonic() < end
+    assert len(texts(store)) == 100 and written.commits <= 1
+
+
+def test_points_are_gathered_on_their_way_to_the_disk(written: Journal, store: MemoryStore) -> None:
+    told: list[f.AnyFact] = []
+    undo = written.follow("r", told.extend)
+    for step in range(100):
+        written.append("r", f.Noted(1, "point", msgspec.msgpack.encode({"track": "a", "step": step, "value": 1}), 0.0))
+    written.flush(LIMIT_S)
+    undo()
+    rows = [fact for batch in journal.read(store, "r") for fact in batch]
+    assert rows == told and len(rows) <= 2
+    assert sum(len(steps) for fact in rows for _, steps, _ in points.unpack(fact.data)) == 100  # type: ignore[union-attr]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..record.files import amount
 from ..views import frames
 from . import content as contents
 from . import plottable
-from .artifact import Artifact, readable
+from .artifact import Artifact
 from .scope import Scope, clean, never_waits
 
 IMAGE = 16 << 20  # bytes of the largest image
@@ -152,7 +153,7 @@ class Viz:
     def _image(self, track: str, step: float, where: str, data: bytes) -> None:
         if len(data) > IMAGE:
             raise ValueError(
-                f"{where}: an image of {readable(len(data))}, and a plot takes at most {readable(IMAGE)}: make it "
+                f"{where}: an image of {amount(len(data))}, and a plot takes at most {amount(IMAGE)}: make it "
                 "smaller, or keep it with `context.artifacts().save_bytes(data, name)`"
             )
         mime = frames.image_type(data)
