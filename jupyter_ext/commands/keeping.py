@@ -6,9 +6,9 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
-from aethergraph.lifecycle import hub
+from aethergraph.lifecycle import hub, trusting
 
-from .. import doctor, trust
+from .. import doctor
 from ..settings import settings
 from . import words
 from .choosing import show_table
@@ -51,7 +51,7 @@ def trust_run(shell: Any, rest: str) -> None:
     """Show the stored code of a run, and sign it; `--yes` signs without asking."""
     parts = rest.split()
     run_id = words.one_run(" ".join(part for part in parts if part != "--yes"), "trust")
-    trust.accept(run_id, ask=None if "--yes" in parts else input)
+    trusting.accept(run_id, ask=None if "--yes" in parts else input)
 
 
 def show_doctor(shell: Any, rest: str) -> None:

@@ -290,7 +290,7 @@ def test_trust_shows_the_code_and_signs_it(
     runtime.keyring, own = Keyring(tmp_path / "foreign"), runtime.keyring
     digest = definitions.save(runtime.store, stored, runtime.keyring)
     runtime.keyring = own
-    monkeypatch.setattr("jupyter_ext.trust._definition_digest", lambda run_id: digest)
+    monkeypatch.setattr("aethergraph.lifecycle.trusting._definition_digest", lambda run_id: digest)
     monkeypatch.setattr("builtins.input", lambda prompt: "n")
     do(ip, f"trust {run_id}")
     assert capsys.readouterr().out == "import os\nprint(1)\n\nnothing was changed\n"

@@ -1,4 +1,4 @@
-"""`%aether trust RUN`: accept the code that is stored with a run and that this user's key did not sign."""
+"""Accepting the code that is stored with a run and that this user's key did not sign."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from aethergraph.code import definitions
-from aethergraph.errors import DamagedRecord, Untrusted
-from aethergraph.lifecycle import hub
-from aethergraph.storage.keyring import MAC_SIZE
-from aethergraph.views.labels import clean
+from ..code import definitions
+from ..errors import DamagedRecord, Untrusted
+from ..storage.keyring import MAC_SIZE
+from ..views.labels import clean
+from . import hub
 
 
 def accept(run_id: str, ask: Callable[[str], str] | None) -> None:

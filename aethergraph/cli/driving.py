@@ -1,0 +1,125 @@
+"""One run brought to its end, or to where it waits for somebody who is not here; and what is printed of it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from ..channels import scripted
+from ..channels.bus import at_terminal
+from ..channels.console import Console
+from ..lifecycle import hub
+from ..lifecycle.running import Run
+from ..record.status import RunStatus
+from ..storage.disk import HOME
+from .codes import Exit, code_of
+from .output import clipped, complain, here, say, show_json
+from .watching import Watch
+
+CLOSING_S = 5.0
+PARKED_S = 0.5  # a run that has only waited for so long is left to whoever answers
+
+
+def prepare(answers: str | None, *, watch: bool, as_json: bool) -> Watch | None:
+    """Say who is asked: the answers of a file, the person at the terminal, else whoever answers it in the store.
+
+    To be called before the run starts, for which it may ask at once. What draws it, where it is to be watched.
+    """
+
+    if answers is not None:
+        os.environ[scripted.VARIABLE] = answers
+        scripted.from_environment(answers)  # raises where it is neither JSON nor a file of it
+    bus = hub.current().bus
+    if as_json:
+        bus.register("console", Console(out=sys.stderr))  # the standard output is one JSON document
+    if not bus.default and not at_terminal():
+        bus.set_default_channel("inbox")
+    return Watch(bus) if watch and not as_json else None
+
+
+def drive(run: Run, watch: Watch | None, *, as_json: bool) -> Exit:
+    """Stay with a run until it ends or waits for somebody who is not here; Ctrl-C pauses it. The exit code."""
+    say(f"run {run.run_id}")
+    try:
+        with watch.of(run) if watch is not None else nullcontext():
+            error = _end_of(run)
+    except KeyboardInterrupt:
+        if run.live:
+            run.pause("it was interrupted")
+        say(f"\npaused: `aether resume {run.run_id}` goes on with it")
+        return Exit.INTERRUPTED
+    code = tell(run, error, as_json=as_json)
+    if run.live:  # the process ends with this command
+        run.pause("nobody was there to answer")
+        concurrent.futures.wait([run.future], CLOSING_S)
+    return code
+
+
+def _end_of(run: Run) -> BaseException | None:
+    """What the run ended with; None too where it only waits for answers that come from elsewhere."""
+    while True:
+        try:
+            run.result(PARKED_S)
+            return None
+        except TimeoutError as error:
+            if not run.live:
+                return error  # the run's own
+            if _is_left(run):
+                return None
+        except Exception as error:  # noqa: BLE001 (whatever the body raised is told)
+            return error
+
+
+def _is_left(run: Run) -> bool:
+    asked = run.waits if run.status is RunStatus.WAITING else []
+    return bool(asked) and all(wait.schema.by_person and wait.schema.channel == "inbox" for wait in asked)
+
+
+def tell(run: Run, error: BaseException | None, *, as_json: bool) -> Exit:
+    """Print what became of a run; the exit code."""
+    while (after := run.successor) is not None:
+        run = after
+    code = code_of(error) if error is not None else (Exit.WAITING if run.live else Exit.DONE)
+    if as_json:
+        show_json(_summary(run, error, code))
+    elif error is not None:
+        complain(error)
+        say(_go_on(run, code))
+    elif code is Exit.WAITING:
+        for wait in run.waits:
+            say(f"waits: {clipped(wait.prompt)}\n  aether answer {wait.token} VALUE")
+        say(f"then: aether resume {run.run_id}")
+    else:
+        for name, value in run.outputs.items():
+            print(f"{name} = {clipped(repr(value), 2000)}")
+    return code
+
+
+def _go_on(run: Run, code: Exit) -> str:
+    if code is Exit.CANCELLED:
+        return here(f"run {run.run_id} was cancelled; `%aether fork {run.run_id}` goes on from what it has done")
+    return f"run {run.run_id} can be gone on with: aether resume {run.run_id}"
+
+
+def _summary(run: Run, error: BaseException | None, code: Exit) -> dict[str, Any]:
+    waits = [
+        {"token": w.token, "prompt": w.prompt, "kind": w.kind, "name": w.schema.name, "options": w.schema.options}
+        for w in (run.waits if code is Exit.WAITING else [])
+    ]
+    status = RunStatus.WAITING if run.live else run.status
+    said = "" if error is None else f"{type(error).__name__}: {error}"
+    outputs = dict(run.outputs) if code is Exit.DONE else {}
+    return {
+        "run_id": run.run_id, "name": run.name, "status": str(status), "outputs": outputs, "error": here(said),
+        "waits": waits,
+    }  # fmt: skip
+
+
+def store_at(folder: Path | None) -> None:
+    """Use the store in `folder`, where it is given, for this process."""
+    if folder is not None:
+        os.environ[HOME] = str(folder.expanduser().absolute())

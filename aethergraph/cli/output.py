@@ -1,0 +1,115 @@
+"""What `aether` prints: tables, errors and JSON; colour only where a terminal shows it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ..record.status import NodeStatus, RunStatus
+from ..views.labels import line
+from .values import plain
+
+SHAPES: dict[str, tuple[str, str]] = {  # status: its shape, its colour
+    RunStatus.RUNNING: ("▶", "blue"),
+    RunStatus.WAITING: ("◆", "yellow"),
+    RunStatus.PAUSED: ("‖", "magenta"),
+    RunStatus.DONE: ("✓", "green"),
+    RunStatus.FAILED: ("✗", "red"),
+    RunStatus.CANCELLED: ("⊘", "bright_black"),
+    NodeStatus.READY: ("·", "bright_black"),
+    NodeStatus.PENDING: ("·", "bright_black"),
+    NodeStatus.SKIPPED: ("-", "bright_black"),
+    NodeStatus.REUSED: ("↺", "green"),
+}
+_STEPS = ((90, "s", 1), (5400, "min", 60), (129_600, "h", 3600), (float("inf"), "d", 86_400))
+
+
+def shape(status: str) -> str:
+    """`✓`: the shape that stands for a status, the same as in notebooks."""
+    return SHAPES[status][0]
+
+
+def colour(status: str) -> str:
+    """The name of the colour of a status."""
+    return SHAPES[status][1]
+
+
+def show_json(thing: Any) -> None:
+    """One JSON document on the standard output."""
+    print(json.dumps(plain(thing), indent=2, ensure_ascii=False))
+
+
+def say(text: str) -> None:
+    """A line for the person, on the standard error: the standard output is for what was asked for."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def complain(error: BaseException | str) -> None:
+    """An error as a person at a terminal wants it: no traceback, and the commands as they are typed here."""
+    if isinstance(error, str):
+        text = error
+    else:
+        from ..errors import AetherGraphError
+        from .codes import Wrong
+
+        own = isinstance(error, (AetherGraphError, Wrong))
+        text = str(error) if own else f"{type(error).__name__}: {error}"
+        text = "\n".join([text, *getattr(error, "__notes__", ())])
+    say(f"aether: {here(text)}")
+
+
+def here(text: str) -> str:
+    """`text` with the commands of a notebook as they are typed in a terminal: both have the same names."""
+    for written, meant in _HERE:
+        text = text.replace(written, meant)
+    return text
+
+
+_HERE = (
+    ("`aethergraph.runs()`, or `%aether` in a notebook, lists", "`aether runs` lists"),
+    ("`%aether waits` or `aethergraph.waits()` lists", "`aether waits` lists"),
+    ("%aether ", "aether "),
+    ("`%aether`", "`aether runs`"),
+)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], colours: Sequence[str] = ()) -> None:
+    """Aligned columns; on a terminal the rows have `colours`, and a long last column is wrapped."""
+    if sys.stdout.isatty():
+        _rich_table(head, rows, colours)
+        return
+    texts = [list(head), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    for row in texts:
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _rich_table(head: Sequence[str], rows: Sequence[Sequence[str]], colours: Sequence[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for number, name in enumerate(head):
+        shown.add_column(name, no_wrap=number == 0, overflow="fold")
+    for row, style in zip(rows, colours or [""] * len(rows), strict=True):
+        shown.add_row(*(Text(text, style=style if text[:1] in _MARKS else "") for text in row))
+    Console(highlight=False).print(shown)
+
+
+_MARKS = {mark for mark, _ in SHAPES.values()}
+
+
+def age(seconds: float) -> str:
+    """`42 s`, `7 min`, `3 h`, `12 d`."""
+    seconds = max(seconds, 0.0)
+    unit, size = next((unit, size) for below, unit, size in _STEPS if seconds < below)
+    return f"{round(seconds / size)} {unit}"
+
+
+def clipped(text: str, most: int = 100) -> str:
+    """`text` on one line of at most so many characters."""
+    text = line(text)
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,126 @@
+"""`aether run`, `resume`, `retry` and `fork`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import AetherGraphError
+from ..lifecycle import hub
+from ..record.status import ENDED, RunStatus
+from ..storage import roster
+from . import driving, targets, values
+from .codes import Wrong
+from .output import say
+
+Input = Annotated[
+    list[str] | None, typer.Option("--input", "-i", metavar="KEY=VALUE", help="An input: JSON, or a text. Repeatable.")
+]
+Inputs = Annotated[Path | None, typer.Option(metavar="FILE", help="A JSON file of inputs; - for standard input.")]
+WatchIt = Annotated[bool, typer.Option("--watch", "-w", help="Draw the run while it runs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on the standard output.")]
+Answers = Annotated[str | None, typer.Option(metavar="FILE", help="Answers by name or prompt: JSON, or a file of it.")]
+
+
+def run(
+    target: Annotated[str, typer.Argument(metavar="MODULE.PY:NAME", help="What to run, or package.module:NAME.")],
+    input: Input = None,
+    inputs: Inputs = None,
+    watch: WatchIt = False,
+    as_json: AsJson = False,
+    answers: Answers = None,
+    run_id: Annotated[str | None, typer.Option(help="A name for the run; one that exists is gone on with.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="By which the run is found. Repeatable.")] = None,
+) -> int:
+    """Run an agent. Questions are asked at the terminal; where there is none, they wait in the store.
+
+    Ctrl-C pauses the run and says how to go on with it.
+    """
+    from ..runner import start
+
+    agent = targets.load(target)
+    shown = driving.prepare(answers, watch=watch, as_json=as_json)
+    try:
+        bound = values.inputs(agent, input or (), inputs)
+        started = start(agent, bound, run_id=run_id, tags=tag or (), session_id=targets.file_of(agent))
+    except TypeError as error:  # an input that does not fit
+        raise Wrong(str(error)) from error
+    return driving.drive(started, shown, as_json=as_json)
+
+
+def resume(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The latest unfinished one, if left out.")] = None,
+    module: Annotated[
+        str | None, typer.Option(metavar="MODULE.PY", help="Where its code is now; else the code stored with it.")
+    ] = None,
+    watch: WatchIt = False,
+    as_json: AsJson = False,
+    answers: Answers = None,
+) -> int:
+    """Go on with a run, without doing again what it has done."""
+    runtime = hub.current()
+    run = run if run is not None else _latest()
+    status = runtime.load(run).status
+    if status in ENDED and status is not RunStatus.FAILED:
+        raise Wrong(f"{run} is {status.value} already; `aether show {run}` shows it")
+    names = vars(targets.module(module)) if module else None
+    if module is None:
+        targets.reload(roster.read(runtime.store, run).session)
+    shown = driving.prepare(answers, watch=watch, as_json=as_json)
+    going = runtime.resume(run, namespace=names)
+    return driving.drive(going, shown, as_json=as_json)
+
+
+def _latest() -> str:
+    """The newest run that is not over, and that no other process runs."""
+    runtime = hub.current()
+    open_runs = [info for info in runtime.runs(limit=None) if info.status not in ENDED and not info.live_elsewhere]
+    if not open_runs:
+        raise Wrong(f"no unfinished run in {runtime.store.folder}")
+    return open_runs[0].run_id
+
+
+def retry(
+    run: Annotated[str, typer.Argument(metavar="RUN")],
+    watch: WatchIt = False,
+    as_json: AsJson = False,
+    answers: Answers = None,
+) -> int:
+    """Try a failed run again: what failed runs again, what was finished is reused."""
+    status = hub.current().load(run).status
+    if status is not RunStatus.FAILED:
+        raise Wrong(f"{run} is {status.value}, not failed; `aether resume {run}` goes on with one that is not over")
+    return resume(run, watch=watch, as_json=as_json, answers=answers)
+
+
+def fork(
+    run: Annotated[str, typer.Argument(metavar="RUN")],
+    at: Annotated[str | None, typer.Option(metavar="NODE", help="The node that runs again.")] = None,
+    input: Input = None,
+    inputs: Inputs = None,
+    output: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="What NODE is taken to have given. Repeatable.")
+    ] = None,
+    answer: Annotated[str | None, typer.Option(help="The answer to the question NODE.")] = None,
+    watch: WatchIt = False,
+    as_json: AsJson = False,
+    answers: Answers = None,
+) -> int:
+    """Start a run that shares what RUN has done and goes on differently."""
+    given = values.from_file(inputs) if inputs is not None else {}
+    given |= {key: values.value(text) for key, text in values.pairs(input or (), "--input")}
+    outputs: Any = {key: values.value(text) for key, text in values.pairs(output or (), "--output")} or answer
+    shown = driving.prepare(answers, watch=watch, as_json=as_json)
+    try:
+        forked = hub.current().fork(run, at=at, inputs=given or None, outputs=outputs)
+    except (TypeError, ValueError, LookupError) as error:
+        if isinstance(error, AetherGraphError):
+            raise
+        raise Wrong(str(error)) from error
+    say(f"a fork of {run}{f' at {at}' if at else ''}")
+    return driving.drive(forked, shown, as_json=as_json)
+
+
+COMMANDS = (run, resume, retry, fork)

@@ -1,0 +1,48 @@
+"""Agents that the tests of the command line run."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from aethergraph import graph_fn, graphify, tool
+
+
+@tool(outputs=["y"])
+async def double(x: int) -> dict[str, int]:
+    return {"y": 2 * x}
+
+
+@graph_fn(outputs=["total", "name"])
+async def study(n: int = 3, label: str = "", *, context: Any) -> dict[str, Any]:
+    """Double some numbers and ask for a name."""
+    doubled = await asyncio.gather(*(double(i) for i in range(n)))
+    await context.channel().send_text(f"doubled {n} numbers")
+    name = await context.channel().ask_text("What shall I call it?", name="name")
+    return {"total": sum(one.y for one in doubled), "name": f"{name}{label}"}
+
+
+@graph_fn
+async def saver(*, context: Any) -> dict[str, Any]:
+    await context.artifacts().save_text("all is well", name="note.txt")
+    return {"saved": 1}
+
+
+@graph_fn
+async def broken() -> dict[str, Any]:
+    raise ValueError("no good")
+
+
+@graph_fn
+async def sleeper(flag: str, *, context: Any) -> dict[str, Any]:
+    """Stands still in a tool until somebody interrupts it; touches `flag` when it has come there."""
+    await double(1)
+    Path(flag).touch()
+    await context.clock().sleep(3600)
+    return {"slept": True}
+
+
+@graphify(outputs=["y"])
+def twice(x: int = 2) -> dict[str, Any]:
+    return {"y": double(double(x).y).y}
