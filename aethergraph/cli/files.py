@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..lifecycle import hub
+from ..record.files import amount
 from ..services import artifact
 from ..services.artifact import Artifact
 from .codes import Exit, Wrong
@@ -36,8 +37,7 @@ def artifacts(
         print("no artifacts")
         return 0
     rows = [
-        (one.artifact_id, clipped(one.name, 40), one.kind, artifact.readable(one.size), one.run_id, one.node_id)
-        for one in found
+        (one.artifact_id, clipped(one.name, 40), one.kind, amount(one.size), one.run_id, one.node_id) for one in found
     ]
     table(("artifact", "name", "kind", "size", "run", "node"), rows)
     return 0
