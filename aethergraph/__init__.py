@@ -25,6 +25,7 @@ __version__ = "0.1.0"
 _HOME = {
     "AetherGraphError": "errors",
     "Artifact": "services.artifact",
+    "FileRef": "record.uploads",
     "DualStageTool": "authoring.staging",
     "NodeContext": "context",
     "NodeStatus": "record.status",
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from .lifecycle.running import Run as Run
     from .record.status import NodeStatus as NodeStatus
     from .record.status import RunStatus as RunStatus
+    from .record.uploads import FileRef as FileRef
     from .runner import answer as answer
     from .runner import gc as gc
     from .runner import load_run as load_run

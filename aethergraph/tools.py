@@ -1,8 +1,8 @@
 """Tools that ask and tell, for static graphs and anywhere a tool is called: each is one node.
 
 They are dual-stage: while a question is open, nothing of it is in memory but the record of it. What they ask is shown
-and answered as what `context.channel()` asks. Questions for files, and messages with images, files and buttons, come
-with the channels that can carry them.
+and answered as what `context.channel()` asks. Messages with images, files and buttons come with the channels that can
+carry them.
 
 @graphify
 def plan(topic):
@@ -19,8 +19,19 @@ from typing import Any
 from .authoring.staging import WaitSpec
 from .authoring.tooling import tool
 from .context import NodeContext
+from .record.uploads import FileRef
 
-__all__ = ["ask_approval", "ask_choice", "ask_number", "ask_text", "send_phase", "send_text", "wait_text"]
+__all__ = [
+    "ask_approval",
+    "ask_choice",
+    "ask_files",
+    "ask_number",
+    "ask_text",
+    "get_latest_uploads",
+    "send_phase",
+    "send_text",
+    "wait_text",
+]
 
 
 @tool(outputs=["text"])
@@ -101,6 +112,39 @@ async def ask_number(
     return WaitSpec(
         prompt, "number", min=min, max=max, step=step, name=name, timeout_s=timeout_s, default=default, channel=channel
     )
+
+
+@tool(outputs=["text", "files"])
+async def ask_files(
+    prompt: str,
+    accept: str | Sequence[str] | None = None,
+    multiple: bool = True,
+    *,
+    max_size: int | None = None,
+    max_files: int | None = None,
+    name: str = "",
+    timeout_s: float | None = None,
+    default: Any = None,
+    channel: str = "",
+) -> WaitSpec:
+    """Ask for files; `files` is a list of `FileRef`, `text` what was said along with them. See `Channel.ask_files`."""
+    return WaitSpec(
+        prompt, "files", accept=accept, multiple=multiple, max_size=max_size, max_files=max_files, name=name,
+        timeout_s=timeout_s, default=default, channel=channel,
+    )  # fmt: skip
+
+
+@ask_files.on_resume
+async def _files(payload: dict[str, Any], *, context: NodeContext) -> dict[str, Any]:
+    return await context.channel().files_of(payload)
+
+
+@tool(outputs=["files"])
+async def get_latest_uploads(
+    *, clear: bool = True, channel: str = "", context: NodeContext
+) -> dict[str, list[FileRef]]:
+    """The files that came with answers of this run and were not fetched before. See `Channel.get_latest_uploads`."""
+    return {"files": await context.channel(channel or None).get_latest_uploads(clear=clear)}
 
 
 @tool(outputs=["ok"])

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from aethergraph.channels.typed import files_hint, option, paths
 from aethergraph.engine import here
 from aethergraph.errors import BadAnswer
 from aethergraph.lifecycle import hub
-from aethergraph.record.schema import Question, check
-from aethergraph.storage import waiting
+from aethergraph.record.schema import FILES, Question, check
+from aethergraph.storage import uploads, waiting
 
 from .below import asked_below
 
@@ -131,7 +132,7 @@ def ask_by_stdin(question: Question, token: str, refused: str = "", *, read: Cal
     """
     ask = read or (_secret if question.silent else input)
     print(_asked(question), flush=True)
-    sure = bool(question.options) or question.kind == "number"  # an empty line is then refused anyway
+    sure = bool(question.options) or question.kind in ("number", "files")  # an empty line is then refused anyway
     while True:
         if refused:
             print(f"That does not fit: {refused}", flush=True)
@@ -142,6 +143,8 @@ def ask_by_stdin(question: Question, token: str, refused: str = "", *, read: Cal
             continue
         answer = typed(question, line)
         try:
+            if question.kind == FILES:
+                answer = uploads.take_in(hub.current().store, question, answer)
             check(question, answer)
         except BadAnswer as error:
             refused = error.why
@@ -166,6 +169,8 @@ def _prompt(question: Question) -> str:
             f"{low} {bound:g}" for low, bound in (("from", question.min), ("to", question.max)) if bound is not None
         ]
         return " ".join(["number", *bounds]) + ": "
+    if question.kind == "files":
+        return f"{files_hint(question)}: "
     if not question.options:
         return "> "
     many = ", several with commas" if question.multiple else ""
@@ -174,15 +179,10 @@ def _prompt(question: Question) -> str:
 
 def typed(question: Question, text: str) -> Any:
     """What was meant by `text`: an option may be given by its number, unless a number is itself an option."""
+    if question.kind == "files":
+        return paths(question, text)
     if not question.options:
         return text
     if question.multiple:
-        return [_option(question.options, part) for part in text.split(",") if part.strip()]
-    return _option(question.options, text)
-
-
-def _option(options: list[str], text: str) -> str:
-    text = text.strip()
-    if text not in options and text.isascii() and text.isdigit() and 1 <= int(text) <= len(options):
-        return options[int(text) - 1]
-    return text
+        return [option(question.options, part) for part in text.split(",") if part.strip()]
+    return option(question.options, text)

@@ -20,6 +20,7 @@ from ..code import fingerprint, source
 from ..errors import GraphBuildError
 from ..record import facts as f
 from ..record import schema
+from ..services import uploads
 from ..services.scope import clean
 from ..values.canonical import canonical
 from ..values.outputs import Outputs
@@ -32,10 +33,10 @@ class WaitSpec:
     """What a dual-stage tool waits for.
 
     prompt: what is asked, or what is waited for, for a person to read.
-    kind: "text", "approval", "choice" or "number" asks a person; "external" waits for an answer from outside
+    kind: "text", "approval", "choice", "number" or "files" asks a person; "external" waits for an answer from outside
         (`aethergraph.answer(token, payload)` with the token that `setup` took from its context), any plain value.
     name: how scripts and the inbox know it.
-    options, multiple, min, max, step, silent: as for the questions of a channel.
+    options, multiple, min, max, step, silent, accept, max_size, max_files: as for the questions of a channel.
     default: the answer when nobody gave one within `timeout_s` seconds; without one that is a WaitTimeout.
     channel: where a person is asked.
     poll_s: seconds between two calls of the tool's `poll`, which gives the payload, or None while there is none.
@@ -51,6 +52,9 @@ class WaitSpec:
     max: float | None = None
     step: float | None = None
     silent: bool = False
+    accept: str | Sequence[str] | None = None
+    max_size: int | None = None
+    max_files: int | None = None
     default: Any = None
     timeout_s: float | None = None
     channel: str = ""
@@ -74,7 +78,10 @@ class WaitSpec:
             max=self.max,
             step=self.step,
             silent=self.silent,
-            default=self.default,
+            accept=self.accept,
+            max_size=self.max_size,
+            max_files=self.max_files,
+            default=uploads.default(self.default) if self.kind == schema.FILES else self.default,
             timeout_s=self.timeout_s,
             channel=self.channel,
         )

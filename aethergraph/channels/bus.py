@@ -13,6 +13,7 @@ from ..engine import Asker
 from ..errors import BadAnswer, NoOneToAsk, ServiceUnavailable, known
 from ..record import schema
 from ..record.schema import Question
+from ..storage import uploads
 from ..storage.store import Store
 from . import scripted
 from .adapter import Adapter, Factory, Recorded
@@ -183,7 +184,7 @@ class Bus:
             for script in () if refused else sources:
                 answer = script.answer(asked, store)
                 if answer is not None:
-                    return _fitting(question, answer, token)
+                    return await _fitting(question, answer, token, store)
             if last is not None:
                 return await last(question, token, refused)
             # A list in a script ran out and the channel's answers come through the store: leave it to them. The
@@ -247,8 +248,10 @@ def _until_closed(ask: Asker, key: str, run_id: str) -> Asker:
     return asking
 
 
-def _fitting(question: Question, answer: Any, token: str) -> Any:
+async def _fitting(question: Question, answer: Any, token: str, store: Store) -> Any:
     try:
+        if question.kind in (schema.FILES, schema.FORM):  # files are read, and may be large
+            answer = await asyncio.to_thread(uploads.take_in, store, question, answer)
         schema.check(question, answer)
     except BadAnswer as error:
         raise BadAnswer(f"the scripted answer to {question.prompt!r} does not fit: {error.why}", token=token) from None

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from ..engine import Asker
+from ..record import uploads
 from ..record.schema import Question
 from .adapter import PLAIN, Message, Progress
+from .typed import files_hint, option, paths
 
 WIDTH = 24  # characters of a progress bar
 Read = Callable[[str], str]
@@ -136,14 +138,17 @@ def prompt(question: Question, refused: str = "") -> str:
 
 def _hint(question: Question) -> str:
     parts = []
-    if question.multiple:
+    if question.multiple and question.options:
         parts.append("several, separated by commas")
+    if question.kind == "files":
+        parts = [files_hint(question)]
     if question.kind == "number" and (question.min is not None or question.max is not None):
         low = "" if question.min is None else f"from {question.min:g}"
         high = "" if question.max is None else f"to {question.max:g}"
         parts.append(f"{low} {high}".strip())
     if question.has_default and not question.silent:
         default = question.default["choice"] if question.kind == "approval" else question.default
+        default = uploads.told(default) if question.kind == "files" else default
         parts.append(f"Enter for {', '.join(default) if isinstance(default, list) else default}")
     return "; ".join(parts)
 
@@ -154,15 +159,11 @@ def understand(question: Question, line: str) -> Any:
     if not line.strip() and question.has_default:
         return question.default
     if question.kind == "choice" and question.multiple:
-        return [_option(question.options, part.strip()) for part in text.split(",") if part.strip()]
+        return [option(question.options, part) for part in text.split(",") if part.strip()]
     if question.kind in ("choice", "approval"):
-        return _option(question.options, text)
-    return text
-
-
-def _option(options: list[str], text: str) -> str:
-    if text not in options and text.isdecimal() and 1 <= int(text) <= len(options):
-        return options[int(text) - 1]
+        return option(question.options, text)
+    if question.kind == "files":
+        return paths(question, text)
     return text
 
 

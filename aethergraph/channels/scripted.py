@@ -39,7 +39,7 @@ class Asked:
 
     @property
     def kind(self) -> str:
-        """ "text", "approval", "choice" or "number"."""
+        """ "text", "approval", "choice", "number", "files" or "form"."""
         return self.question.kind
 
     @property
@@ -55,7 +55,8 @@ class Script:
     """Answers by name or prompt, in order, or from a function. None is no answer.
 
     A list under a name or prompt gives one answer each time that its run asks it. For a question that takes several
-    options, a list of plain options is one answer; a list of lists gives one answer each time.
+    options or files, a list of plain ones is one answer; a list of lists gives one answer each time. Files are given
+    by paths, by bytes or as `(name, bytes)`.
     """
 
     def __init__(self, answers: Answers) -> None:

@@ -22,7 +22,7 @@ from ..record.files import amount
 from ..record.status import ENDED, RunStatus
 from ..scheduler import caching
 from ..services import artifact
-from ..storage import journal, owner, roster, signals, waiting
+from ..storage import journal, owner, roster, signals, uploads, waiting
 from ..storage.store import Transaction
 from ..values import mentions
 from . import signalling
@@ -52,6 +52,7 @@ class Garbage:
     runs: those that go. kept: those that would go by age or number, and why they stay.
     blobs, definitions, cached, signals: how many contents, stored sources, kept results (`cache=True`) and signals
         nothing needs; sizes are in bytes.
+    parts: uploads that somebody began and did not end.
     young: contents that nothing refers to, but that somebody may be about to.
     """
 
@@ -64,6 +65,7 @@ class Garbage:
     rows_size: int = 0
     blobs: int = 0
     blobs_size: int = 0
+    parts: int = 0
     young: int = 0
 
     @property
@@ -72,7 +74,7 @@ class Garbage:
         return self.rows_size + self.blobs_size
 
     def __bool__(self) -> bool:
-        return bool(self.runs or self.blobs or self.definitions or self.cached or self.signals)
+        return bool(self.runs or self.blobs or self.parts or self.definitions or self.cached or self.signals)
 
     def __str__(self) -> str:
         verb = "deleted" if self.done else "would delete"
@@ -81,6 +83,7 @@ class Garbage:
             for count, what in (
                 (len(self.runs), "run"),
                 (self.blobs, "content"),
+                (self.parts, "unfinished upload"),
                 (self.definitions, "stored source"),
                 (self.cached, "kept result"),
                 (self.signals, "signal"),
@@ -254,6 +257,7 @@ class Collector:
         for key, data in self._store.scan(f"{artifact.PREFIX}{run_id}:"):
             if not self._is_pinned(key, data):
                 yield key
+        yield from (key for key, _ in self._store.scan(f"{uploads.PREFIX}{run_id}:"))
         for token in self._waits.get(run_id, ()):
             yield from waiting.row_keys(token)
 
@@ -267,8 +271,9 @@ class Collector:
         """The contents and definitions that rows refer to, those that are to go left out."""
         contents: set[str] = set()
         sources: set[str] = set()
+        asked = {key for run_id in gone for token in self._waits.get(run_id, ()) for key in waiting.row_keys(token)}
         for key, data in self._store.scan(""):
-            goes = key in self._stale or (key.startswith(_OF_RUNS) and _run_of(key) in gone)
+            goes = key in self._stale or key in asked or (key.startswith(_OF_RUNS) and _run_of(key) in gone)
             if key.startswith(DEFINITION) or (goes and not self._is_pinned(key, data)):
                 continue
             contents |= mentions.digests(data)
@@ -325,11 +330,15 @@ class Collector:
                     continue
                 found.blobs += 1
                 found.blobs_size += blob.size
+        left = list(uploads.left_over(self._store, since))
+        found.parts = len(left)
+        found.blobs_size += sum(size for _, size in left)
         if not dry_run:
             self._store.blobs.empty_trash(since)
+            uploads.sweep(self._store, since)
 
 
-_OF_RUNS = (roster.row_key(""), owner.row_key(""), "j:", artifact.PREFIX)
+_OF_RUNS = (roster.row_key(""), owner.row_key(""), "j:", artifact.PREFIX, uploads.PREFIX)
 
 
 def _run_of(key: str) -> str:

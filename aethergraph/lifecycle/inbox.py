@@ -16,7 +16,7 @@ from .. import hooks
 from ..errors import AlreadyAnswered, BadAnswer
 from ..record.schema import Question
 from ..scheduler.execution import Execution
-from ..storage import doorbell, roster, waiting
+from ..storage import doorbell, roster, uploads, waiting
 from ..values.outputs import Outputs
 from . import bells
 from .running import Run
@@ -132,6 +132,9 @@ class Inbox:
         now = self._runtime.clock.now()
         answer_id = answer_id or secrets.token_hex(8)
         parking = self._runtime.parking
+        asked = waiting.read(self._runtime.store, token)
+        if asked is not None and asked.state == "open":
+            value = self._taken_in(asked, value)
         try:
             row = waiting.answer(self._runtime.store, token, value, answer_id, now, parking.is_ours)
         except AlreadyAnswered:
@@ -140,6 +143,13 @@ class Inbox:
                 self._ring(late.run_id, token)
             raise
         self._ring(row.run_id, token)
+
+    def _taken_in(self, asked: waiting.WaitRow, value: Any) -> Any:
+        """`value` with its files in the store: that takes as long as they are large, and nobody may wait for it."""
+        try:
+            return uploads.take_in(self._runtime.store, asked.question, value)
+        except BadAnswer as error:
+            raise BadAnswer(error.why, token=asked.token) from None
 
     def _ring(self, run_id: str, token: str) -> None:
         if not self._runtime.parking.told(run_id, token):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import mimetypes
 import os
 import re
@@ -30,14 +31,17 @@ _FORBIDDEN = re.compile(r'[<>:"|?*]')  # on Windows; a colon also begins the nam
 _DRIVE = re.compile(r"[A-Za-z]:")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})  # categories: control, format (also bidi), surrogates, ...
 
-# Without the tables of the system: a name has the same type on every machine.
-_known = mimetypes.MimeTypes()
+
+@functools.cache
+def _known() -> mimetypes.MimeTypes:
+    """The table of Python, without those of the system: a name has the same type on every machine."""
+    return mimetypes.MimeTypes()
 
 
 def mime(name: str, otherwise: str = BINARY) -> str:
     """The type that the ending of `name` stands for, in lower case; `otherwise` where it stands for none."""
     ending = PurePath(name).suffix.lower()
-    return MIMES.get(ending) or _known.guess_type("x" + ending, strict=False)[0] or otherwise
+    return MIMES.get(ending) or _known().guess_type("x" + ending, strict=False)[0] or otherwise
 
 
 def readable(path: str | PathLike[str], what: str = "the file") -> Path:

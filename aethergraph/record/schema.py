@@ -10,10 +10,13 @@ import msgspec
 
 from ..errors import BadAnswer
 from ..values.canonical import plain
+from . import files, forms, uploads
+from .forms import Field
 
-ASKED = frozenset({"text", "approval", "choice", "number"})  # kinds that a person answers
+FILES, FORM = "files", "form"
+ASKED = frozenset({"text", "approval", "choice", "number", FILES, FORM})  # kinds that a person answers
 EXTERNAL, EVENT = "external", "event"  # kinds that no person is asked: another system answers, a signal comes
-KINDS = ("text", "approval", "choice", "number", EXTERNAL)
+KINDS = ("text", "approval", "choice", "number", FILES, FORM, EXTERNAL)
 YES = frozenset({"yes", "ok", "okay", "approve", "approved", "accept", "proceed", "continue"})
 
 
@@ -22,12 +25,17 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Everything else that a run waits for durably has this form too, and is no question to anybody: see `by_person`.
 
-    kind: "text", "approval", "choice" or "number"; "timer", which its deadline ends; "external" for what another system
-        answers, with any plain value; "event" for a signal, whose name is `name`.
+    kind: "text", "approval", "choice", "number", "files" or "form"; "timer", which its deadline ends; "external" for
+        what another system answers, with any plain value; "event" for a signal, whose name is `name`.
     options: the choices of "approval" and "choice", in order.
     default: used when the deadline passes, or where nobody can be asked; `has_default` says whether there is one.
     channel: where it is asked ("notebook", "console", "inbox", ...).
     silent: for "text": do not echo the answer in transcripts.
+    accept: for "files": endings and types of those that are taken, all where it is empty; see `files.kinds`.
+    max_size: for "files": bytes of the largest that is taken.
+    max_files: for "files" with `multiple`: how many are taken.
+    form: for "form": its fields, in order.
+    model: for "form": names what else checks the answer, where that is loaded; see `forms.models`.
     """
 
     kind: str
@@ -43,6 +51,11 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True):
     timeout_s: float | None = None
     channel: str = ""
     silent: bool = False
+    accept: list[str] = []
+    max_size: int | None = None
+    max_files: int | None = None
+    form: list[Field] = []
+    model: str = ""
 
     @property
     def by_person(self) -> bool:
@@ -100,8 +113,28 @@ def make(
         raise ValueError(f"no number can answer {prompt!r}: min={low:g} is above max={high:g}")
     if step is not None and step <= 0:
         raise ValueError(f"step={step:g} of {prompt!r} is not above 0")
+    if kind == FILES:
+        more["accept"] = files.kinds(more.get("accept"), f"accept of {prompt!r}")
+        for limit_ in ("max_size", "max_files"):
+            _check_limit(prompt, limit_, more.get(limit_))
+    elif not more.get("accept"):
+        more.pop("accept", None)
     question = Question(kind, prompt, name, list(options), timeout_s=timeout_s, **more)
     return question if default is None else with_default(question, default)
+
+
+def _check_limit(prompt: str, name: str, value: Any) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ValueError(f"{name}={value!r} of {prompt!r} is not a whole number above 0; None is no limit")
+
+
+def essence(question: Question) -> Question:
+    """What makes two questions the same, and an answer to one fit the other: not where, for how long or for whom."""
+    q = question
+    return Question(
+        q.kind, q.prompt, q.name, q.options, q.multiple, q.min, q.max, q.step,
+        accept=q.accept, max_size=q.max_size, max_files=q.max_files, form=q.form,
+    )  # fmt: skip
 
 
 def with_default(question: Question, default: Any) -> Question:
@@ -111,7 +144,9 @@ def with_default(question: Question, default: Any) -> Question:
         ValueError: the default does not fit.
     """
     try:
-        checked = check(question, list(default) if isinstance(default, tuple) else default)
+        # What is to be uploaded by default is looked at when it is wanted: it may be made, or be gone, by then.
+        given = list(default) if isinstance(default, tuple) else default
+        checked = given if question.kind == FILES else check(question, given)
     except BadAnswer as error:
         raise ValueError(f"default={default!r} does not fit {question.prompt!r}: {error.why}") from None
     return msgspec.structs.replace(question, default=checked, has_default=True)
@@ -140,7 +175,8 @@ def check(question: Question, answer: Any) -> Any:
     """`answer` in the form the asking code gets.
 
     text: a str. approval: `{"approved": bool, "choice": str}`. choice: the option, or a list of them with `multiple`.
-    number: an int where step and bounds are whole numbers, else a float. external, event: any plain value, as it is.
+    number: an int where step and bounds are whole numbers, else a float. files: see `uploads.check`. form: a dict by
+    the names of its fields. external, event: any plain value, as it is.
 
     Raises:
         BadAnswer: it does not fit; says why and what would.
@@ -154,6 +190,10 @@ def check(question: Question, answer: Any) -> Any:
             return _choice(question, answer)
         case "number":
             return _number(question, answer)
+        case "files":
+            return uploads.check(question, answer)
+        case "form":
+            return forms.check(question, answer)
         case "timer":
             raise BadAnswer("a timer ends by itself, at its time")
         case "external" | "event":

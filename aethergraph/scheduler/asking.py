@@ -450,5 +450,4 @@ def is_same(recorded: bytes, question: Question) -> bool:
 
 def _fingerprint(question: Question) -> bytes:
     """What makes two questions the same."""
-    q = question
-    return schema.encode(Question(q.kind, q.prompt, q.name, q.options, q.multiple, q.min, q.max, q.step))
+    return schema.encode(schema.essence(question))

@@ -9,6 +9,8 @@ from ..channels.adapter import Message, fitting
 from ..engine import Outcome
 from ..record import schema
 from ..record.schema import Question
+from ..record.uploads import FileRef
+from . import uploads
 from .progress import Bar
 from .scope import Scope, clean, never_waits
 
@@ -167,6 +169,73 @@ class Channel:
         """Ask for a number between `min` and `max`, both included; an int where `step` and `min` are whole."""
         question = self._question("number", prompt, name, timeout_s, default, channel, min=min, max=max, step=step)
         return cast("int | float", await self._ask(question, channel))
+
+    async def ask_files(
+        self,
+        prompt: str,
+        accept: str | Sequence[str] | None = None,
+        multiple: bool = True,
+        *,
+        max_size: int | None = None,
+        max_files: int | None = None,
+        name: str | None = None,
+        timeout_s: float | None = None,
+        default: Any = None,
+        channel: str | None = None,
+    ) -> dict[str, Any]:
+        """Ask for files: `{"text": str, "files": [FileRef]}`, with what was said along with them as `text`.
+
+        Their contents are in the store before the answer is taken. What does not fit is refused with the reason, and
+        the question stays open.
+
+        Args:
+            accept: endings and types of what is taken, such as `[".csv", "image/*"]`; a type is found by the ending.
+            max_size: bytes of the largest file that is taken.
+            max_files: how many are taken.
+            default: a path, or several; read when nobody answered in time.
+
+        Raises:
+            NoOneToAsk, WaitTimeout: as for `ask_text`.
+        """
+        question = self._question(
+            "files", prompt, name, timeout_s, uploads.default(default), channel,
+            multiple=multiple, accept=accept, max_size=max_size, max_files=max_files,
+        )  # fmt: skip
+        return await self.files_of(await self._ask(question, channel))
+
+    async def ask_file(
+        self,
+        prompt: str,
+        accept: str | Sequence[str] | None = None,
+        *,
+        max_size: int | None = None,
+        name: str | None = None,
+        timeout_s: float | None = None,
+        default: Any = None,
+        channel: str | None = None,
+    ) -> FileRef:
+        """Ask for one file. See `ask_files`."""
+        answer = await self.ask_files(
+            prompt, accept, multiple=False, max_size=max_size, name=name, timeout_s=timeout_s, default=default,
+            channel=channel,
+        )  # fmt: skip
+        return cast(FileRef, answer["files"][0])
+
+    async def files_of(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """What `ask_files` gives for a recorded answer; for tools that wait with `WaitSpec(kind="files")`."""
+        return await uploads.given(self._scope, answer)
+
+    async def get_latest_uploads(self, *, clear: bool = True, channel: str | None = None) -> list[FileRef]:
+        """The files that came with answers of this run and were not fetched here before, oldest first.
+
+        With `clear` they are not given again. Without `channel` those of all channels.
+        """
+        key = channel or self._key
+        return await uploads.latest(self._scope, self._scope.bus.route(key).key if key else "", clear=clear)
+
+    async def get_last_uploads(self, *, clear: bool = True, channel: str | None = None) -> list[FileRef]:
+        """The same as `get_latest_uploads`."""
+        return await self.get_latest_uploads(clear=clear, channel=channel)
 
     def _question(
         self,

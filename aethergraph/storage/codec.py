@@ -31,6 +31,7 @@ from ..values.preview import LIMIT, Text, about_value, cut
 from ..values.tagged import LONG
 from .keyring import MAC_SIZE, Keyring
 from .store import Blobs
+from .uploads import is_upload
 
 __all__ = [
     "Codec",
@@ -319,7 +320,7 @@ def _add_file(found: dict[str, File], path: str) -> None:
         stat = os.stat(path)
     except (OSError, ValueError):
         return  # it names nothing here
-    if os.path.isfile(path):
+    if os.path.isfile(path) and not is_upload(path):
         found[path] = (path, stat.st_size, stat.st_mtime_ns)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import cloudpickle  # type: ignore[import-untyped]
 
 from .codec import canonical
+from .uploads import is_upload
 
 _PATH_LIMIT = 4096
 UNKNOWN = b""
@@ -82,4 +83,4 @@ def _stat(path: str) -> tuple[str, int, int] | None:
         stat = os.stat(path)
     except (OSError, ValueError):
         return None
-    return (path, stat.st_size, stat.st_mtime_ns) if os.path.isfile(path) else None
+    return (path, stat.st_size, stat.st_mtime_ns) if os.path.isfile(path) and not is_upload(path) else None

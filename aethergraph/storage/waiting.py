@@ -21,6 +21,7 @@ from ..engine import Op
 from ..errors import AlreadyAnswered, BadAnswer, DamagedRecord, UnknownWait
 from ..record import schema
 from ..record.schema import Question
+from . import uploads
 from .store import Store, Transaction
 
 State = Literal["open", "answered", "withdrawn", "timed out", "reserved", "kept"]
@@ -220,6 +221,8 @@ def answer(
             _save(transaction, row := _timed_out(row))
         elif row.state == "open":
             _save(transaction, row := _answered(row, value, answer_id, now))
+            if row.question.kind == schema.FILES:
+                uploads.arrived(transaction, row.run_id, token, row.question.channel, now, row.value)
             return row
     # Raised out here: inside the transaction it would roll the default back.
     raise AlreadyAnswered(token, _how(row))
@@ -307,11 +310,7 @@ def _save(transaction: Transaction, row: WaitRow) -> None:
 
 
 def _asks_the_same(old: Question, new: Question) -> bool:
-    def asked(question: Question) -> tuple[object, ...]:
-        q = question
-        return q.kind, q.prompt, q.options, q.multiple, q.min, q.max, q.step
-
-    return asked(old) == asked(new)
+    return schema.essence(old) == msgspec.structs.replace(schema.essence(new), name=old.name)
 
 
 def _is_late(row: WaitRow, now: float) -> bool:

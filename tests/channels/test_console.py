@@ -6,13 +6,14 @@ import asyncio
 import io
 import queue
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aethergraph.channels.adapter import Message, Progress
 from aethergraph.channels.console import Console, bar, prompt, understand
-from aethergraph.record.schema import Question
+from aethergraph.record.schema import Question, make
 
 TEXT = Question("text", "Name?")
 PICK = Question("choice", "Which?", options=["svm", "forest", "2"])
@@ -77,6 +78,36 @@ def test_a_prompt_shows_reason_question_options_and_hint() -> None:
     assert "[Enter for Yes] > " in prompt(approval)
     secret = Question("text", "Key?", default="hunter2", has_default=True, silent=True)
     assert "hunter2" not in prompt(secret)
+
+
+def test_paths_are_typed_as_a_shell_takes_them(tmp_path: Path) -> None:
+    plain, spaced = tmp_path / "a.csv", tmp_path / "b c.csv"
+    plain.write_text("x")
+    spaced.write_text("y")
+    many, one = Question("files", "Data?", multiple=True), Question("files", "Data?")
+    assert understand(many, f" {spaced} ") == [str(spaced)]  # a file as it stands
+    assert understand(many, f"'{spaced}' {plain}") == [str(spaced), str(plain)]
+    assert understand(many, str(spaced).replace(" ", "\\ ")) == [str(spaced)]  # as a terminal writes what is dropped
+    assert understand(many, "what's.csv") == ["what's.csv"]  # no such file, and no words
+    assert understand(one, f'"{spaced}"') == [str(spaced)]
+    assert understand(one, "not there.csv") == ["not there.csv"]
+    assert understand(many, " ") == []
+
+
+def test_a_prompt_for_files_tells_the_limits_and_what_comes_by_default() -> None:
+    question = make(
+        "files",
+        "Data?",
+        accept=".csv",
+        max_size=5000,
+        multiple=True,
+        default={"text": "", "files": [{"path": "a.csv"}]},
+    )
+    assert prompt(question).splitlines()[1] == (
+        "[paths of files, those with spaces in quotes; .csv; at most 5.0 kB each; Enter for a.csv] > "
+    )
+    assert prompt(make("files", "Data?")).splitlines()[1] == "[path of a file] > "
+    assert understand(question, "") == question.default
 
 
 def test_a_line_answers_the_question() -> None:

@@ -11,7 +11,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from aethergraph import Runtime
-from aethergraph.record.schema import Question
+from aethergraph.record.schema import Question, make
 from aethergraph.storage import waiting
 from aethergraph.storage.keyring import Keyring
 from jupyter_ext import notebook, run_view
@@ -94,6 +94,20 @@ def test_it_asks_again_with_the_reason(capsys: pytest.CaptureFixture[str]) -> No
     said = capsys.readouterr().out
     assert said.startswith("Which model?\n  1. svm\n  2. forest\n  3. 2\nThat does not fit: too late\n")
     assert "That does not fit: '9' is none of 'svm', 'forest', '2'" in said
+
+
+def test_paths_are_asked_for_below_a_cell_until_they_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    (tmp_path / "a.csv").write_text("x,y")
+    runtime = Runtime(tmp_path / "store", keyring=Keyring(tmp_path / "key"), durability="process")
+    with runtime.use():
+        question = make("files", "Data?", accept=".csv", multiple=True)
+        read = typing("", str(tmp_path / "a.txt"), str(tmp_path / "a.csv"))
+        (found,) = notebook.ask_by_stdin(question, "t", read=read)["files"]
+    runtime.close()
+    assert (found["name"], found["size"]) == ("a.csv", 3)
+    said = capsys.readouterr().out
+    assert "at least one file is needed" in said and "'a.txt' is text/plain" in said
 
 
 def test_an_empty_line_is_asked_for_twice(capsys: pytest.CaptureFixture[str]) -> None:

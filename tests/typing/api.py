@@ -68,6 +68,10 @@ async def agent(x: int = 3, *, context: NodeContext) -> dict[str, Any]:
     channel = context.channel()
     await channel.send_text("hello")
     assert_type(await channel.ask_text("Name?"), str)
+    assert_type(await channel.ask_file("Data?", accept=".csv", max_size=1000), ag.FileRef)
+    got = await channel.ask_files("Data?", [".csv"], multiple=True, max_files=3, default=["a.csv"])
+    assert_type(got, dict[str, Any])
+    assert_type(await channel.get_latest_uploads(clear=True), list[ag.FileRef])
     async with channel.progress(title="work", total=2) as bar:
         await bar.update(inc=1)
     artifact = await context.artifacts().save_text("text", name="report.md")

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ...record import facts as f
-from ...record import schema
+from ...record import schema, uploads
 from ...record.status import NodeStatus
 from ..notes import Notes
 
@@ -112,6 +112,8 @@ def answer_text(value: Any) -> str:
     if isinstance(value, dict):
         if "choice" in value:
             return str(value["choice"])
+        if isinstance(value.get("files"), list) and value.keys() <= {"text", "files"}:
+            return uploads.told(value)
         if len(value) == 1:
             return answer_text(next(iter(value.values())))
     if isinstance(value, (list, tuple)):

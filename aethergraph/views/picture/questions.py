@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...record import facts as f
-from ...record import schema
+from ...record import forms, schema
 from ...record.status import NodeStatus
 from ..labels import line
 from .canvas import Canvas
@@ -47,15 +47,20 @@ def answered(canvas: Canvas, node: Node) -> None:
     ask = close_ask(canvas, node)
     entry = canvas.transcript.find(node.no)
     if ask is not None and entry is None and node.error is None:
-        node.answer = answer_text(plain(node.value))[:1000]
+        node.answer = _answer_text(ask, node)[:1000]
     if entry is None or ask is None:
         return
     if node.error is not None:
         entry.more = error_text(node.error)
         return
-    node.answer = entry.more = HIDDEN if ask.question.silent else answer_text(plain(node.value))
+    node.answer = entry.more = HIDDEN if ask.question.silent else _answer_text(ask, node)
     if ask.question.silent:
         node.value = b""
+
+
+def _answer_text(ask: Ask, node: Node) -> str:
+    value = plain(node.value)
+    return forms.told(value) if ask.question.kind == schema.FORM else answer_text(value)
 
 
 def close_ask(canvas: Canvas, node: Node) -> Ask | None:
