@@ -20,9 +20,9 @@ from ..record import schema
 from ..record.flow import Flow, Node
 from ..record.identity import root_key
 from ..services import artifact
-from ..storage import journal, roster
+from ..storage import journal, roster, uploads
 from ..storage.codec import Codec
-from ..storage.store import Transaction
+from ..storage.store import Store, Transaction
 from .launching import Past
 from .resuming import agent_of, callees
 
@@ -66,7 +66,7 @@ def fork(
     elif node is not None and inputs:
         forked = msgspec.structs.replace(forked, inputs=_inputs(codec, agent, node, inputs))
     elif node is not None and outputs is not None:
-        forked = msgspec.structs.replace(forked, outputs=_outputs(codec, agent, node, outputs))
+        forked = msgspec.structs.replace(forked, outputs=_outputs(runtime.store, codec, agent, node, outputs))
     new = msgspec.structs.replace(
         started,
         run_id="",
@@ -109,11 +109,13 @@ def _inputs(codec: Codec, agent: Agent, node: Node, inputs: Mapping[str, Any]) -
     return codec.dump(dict(inputs), f"the inputs of {node.node_id}")
 
 
-def _outputs(codec: Codec, agent: Agent, node: Node, outputs: Any) -> bytes:
+def _outputs(store: Store, codec: Codec, agent: Agent, node: Node, outputs: Any) -> bytes:
     """The payload of what `node` is to have given: a dict with all its outputs; for a question, its answer."""
     if node.kind == f.WAIT:
         question = schema.decode(node.wait.question) if node.wait is not None else None
-        return codec.dump(outputs if question is None else schema.check(question, outputs))
+        if question is None:
+            return codec.dump(outputs)
+        return codec.dump(schema.check(question, uploads.take_in(store, question, outputs)))
     if not isinstance(outputs, Mapping):
         raise TypeError(f"outputs of {node.node_id} are a dict by name, got {type(outputs).__name__}")
     names = _names_of(codec, agent, node)

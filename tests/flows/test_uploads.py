@@ -221,3 +221,14 @@ def test_gc_keeps_what_a_kept_run_refers_to_and_gives_back_the_rest(
 def test_the_tools_are_typed_as_they_are_used() -> None:
     assert {"ask_files", "get_latest_uploads"} <= set(tools.__all__)
     assert asyncio.iscoroutinefunction(tools.get_latest_uploads.fn)
+
+
+def test_a_fork_is_given_another_file_as_the_answer(lab: Lab, tmp_path: Path) -> None:
+    lab.cell(AGENT)
+    with ScriptedChannel({"data": csv(tmp_path), "Go on?": "yes"}):
+        run = lab.start("count")
+        run.result(LIMIT_S)
+        asked = next(fact.no for fact in lab.facts(run) if isinstance(fact, f.WaitOpened))
+        node = run.execution.flow.nodes[asked - 1].node_id if run.execution else "ask"
+        fork = lab.runtime.fork(run.run_id, at=node, outputs=csv(tmp_path, "b.csv", 7), namespace=lab.cells.names)
+        assert fork.result(LIMIT_S)["counts"] == [7]
