@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+UPLOT = HERE.parent / "node_modules" / "uplot"  # draws the charts; MIT
 SOURCES, BUILT = HERE / "js", HERE / "static"
+LIBRARY = "uplot.js"  # sent to views that have lines to draw
 BANNER = "// sources sha256: "
 
 
@@ -35,12 +37,20 @@ def build(npx: str = "") -> None:
     """Write the bundle with esbuild, which `npm install` has put into `node_modules`."""
     npx = npx or shutil.which("npx") or "npx"
     BUILT.mkdir(exist_ok=True)
-    for entry, built in (("main.js", "run_view.js"), ("run_view.css", "run_view.css")):
-        command = [npx, "--no-install", "esbuild", str(SOURCES / entry), "--bundle", "--minify", "--charset=utf8"]
-        command += ["--target=es2022", f"--outfile={BUILT / built}", "--log-level=warning"]
-        if built.endswith(".js"):
-            command += ["--format=esm", f"--banner:js={BANNER}{digest()}"]
-        subprocess.run(command, check=True, cwd=HERE.parent)
+    _bundle(npx, SOURCES / "main.js", "run_view.js", "--format=esm", f"--banner:js={BANNER}{digest()}")
+    _bundle(npx, SOURCES / "run_view.css", "run_view.css")
+    notice = "--banner:js=// uPlot, (c) Leon Sorokin, MIT: see uPlot.LICENSE.txt"
+    _bundle(npx, UPLOT / "dist" / "uPlot.esm.js", LIBRARY, "--format=esm", notice)
+    # uPlot can set titles and labels as HTML. Ours are set as text elsewhere; here it is made sure of.
+    library = BUILT / LIBRARY
+    library.write_text(library.read_text(encoding="utf-8").replace(".innerHTML=", ".textContent="), encoding="utf-8")
+    shutil.copyfile(UPLOT / "LICENSE", BUILT / "uPlot.LICENSE.txt")
+
+
+def _bundle(npx: str, entry: Path, built: str, *options: str) -> None:
+    command = [npx, "--no-install", "esbuild", str(entry), "--bundle", "--minify", "--charset=utf8"]
+    command += ["--target=es2022", f"--outfile={BUILT / built}", "--log-level=warning", *options]
+    subprocess.run(command, check=True, cwd=HERE.parent)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -14,14 +12,13 @@ from aethergraph.views.drawing import ICONS
 from aethergraph.views.labels import clean, cut, line
 from aethergraph.views.notes import settled
 from aethergraph.views.picture import Ask, Changes, Node, Picture, plain, tried
-from aethergraph.views.plots import thin
 from aethergraph.views.scene import Scene, face, scene
 from aethergraph.views.transcript import Entry
 
 from .below import is_asked_below
+from .plot_wire import Plots
 
 TALK = 300  # entries of the transcript that a view holds
-POINTS = 1_000  # points of one track in a snapshot
 _PREVIEW = 200
 
 Json = Any
@@ -35,6 +32,7 @@ class Teller:
         self.seq = 0
         self.renew_asks = False  # something about the questions has changed that is not in the picture
         self._scene: Scene | None = None
+        self._plots = Plots(picture)
 
     @property
     def scene(self) -> Scene:
@@ -53,7 +51,7 @@ class Teller:
             "faces": {str(key): self._face(key) for key in placed.boxes},
             "asks": [ask(one) for one in picture.asks.values()],
             "talk": [entry(picture, one) for one in list(picture.transcript)[-TALK:]],
-            "tracks": {clean(name): self._track(name, 0) for name in picture.tracks},
+            **self._plots.snapshot(),
             "artifacts": artifacts(picture),
             "icons": {status.value: path for status, path in ICONS.items()},
         }
@@ -79,14 +77,7 @@ class Teller:
         said, gone = picture.transcript.changes()
         if said or gone:
             patch["talk"], patch["gone"] = [entry(picture, one) for one in said[-TALK:]], gone
-        if changes.tracks:
-            patch["tracks"] = {clean(name): self._track(name, start) for name, start in changes.tracks.items()}
-        return patch
-
-    def _track(self, name: str, start: int) -> Json:
-        track = self.picture.tracks[name]
-        steps, values = thin(track.steps[start:], track.values[start:], POINTS)
-        return [start, _points(zip(steps, values, strict=True))]
+        return patch | self._plots.patch(changes)
 
     def _face(self, key: int) -> Json:
         box = self.scene.boxes[key]
@@ -212,11 +203,3 @@ def artifact(picture: Picture, scope: int, record: dict[str, Any]) -> Json:
     text = {key: line(str(record.get(key) or ""))[:_PREVIEW] for key in ("name", "kind", "mime", "uri", "sha256")}
     size = record.get("size")
     return text | {"size": size if isinstance(size, int) else 0, "by": clean(picture.owner(scope)), "no": scope}
-
-
-def _points(points: Iterable[tuple[float, float]]) -> list[list[float | None]]:
-    return [[_number(step), _number(value)] for step, value in points]
-
-
-def _number(value: float) -> float | None:
-    return float(f"{float(value):.6g}") if math.isfinite(value) else None  # JSON has no NaN

@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from aethergraph.code import definitions
 from aethergraph.errors import AetherGraphError
 from aethergraph.lifecycle import hub
+from aethergraph.views.labels import clean
 
-from . import notebook
+from . import notebook, plot_wire
 from .details import detail
 from .following import Follower
 from .patches import Json, Teller
 from .view_thread import LOG
 
+LIBRARY = Path(__file__).parent / "static" / "uplot.js"
 BYTES = 32_000_000  # of one figure or file sent to the browser
 _WHY = 1_000  # characters of an error that a view tells
 
@@ -136,6 +139,39 @@ class Service:
         except (AetherGraphError, OSError) as error:
             self._tell(reply | {"why": str(error)})
 
+    # ------------------------------------------------------------------ plots
+
+    def _library(self, _: dict[str, Any]) -> None:
+        """The module that draws charts: as large as the view, so it is sent where there are some."""
+        self._tell({"kind": "library"}, [LIBRARY.read_bytes()])
+
+    def _frame(self, message: dict[str, Any]) -> None:
+        """The picture of a track that was asked for."""
+        track, id_ = str(message.get("track")), message.get("id")
+        with self._of.lock:
+            tracks = {clean(name): one for name, one in self._of.picture.frames.items()}
+            frame = tracks[track].find(id_) if track in tracks and isinstance(id_, int) else None
+        reply: dict[str, Any] = {"kind": "frame", "track": track, "id": id_}
+        if frame is None:
+            self._tell(reply | {"why": "this picture is not there any more"})
+            return
+        try:
+            about, buffers = plot_wire.content(frame, hub.current().store.blobs.get)
+        except (AetherGraphError, OSError, ValueError) as error:  # ValueError: what is stored is no such picture
+            self._tell(reply | {"why": str(error)[:_WHY]})
+            return
+        self._tell(reply | about, buffers)
+
+    def _range(self, message: dict[str, Any]) -> None:
+        """All points of a range of steps, as far as they can be told apart."""
+        names, low, high = message.get("tracks"), message.get("low"), message.get("high")
+        if not isinstance(names, list) or not isinstance(low, (int, float)) or not isinstance(high, (int, float)):
+            return
+        with self._of.lock:
+            tracks = plot_wire.detail(self._of.picture, map(str, names), float(low), float(high))
+        reply = {"kind": "range", "chart": str(message.get("chart")), "low": low, "high": high, "tracks": tracks}
+        self._tell(reply)
+
     def _known(self, digest: str) -> str | None:
         """The type of a content that belongs to this run; None for any other."""
         with self._of.lock:
@@ -163,4 +199,7 @@ _SERVES: dict[str, Callable[[Service, dict[str, Any]], None]] = {
     "fork": Service._fork,
     "detail": Service._detail,
     "bytes": Service._bytes,
+    "library": Service._library,
+    "frame": Service._frame,
+    "range": Service._range,
 }

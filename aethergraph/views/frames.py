@@ -109,6 +109,8 @@ def read_array(data: bytes) -> Array:
     """
     import numpy as np
 
+    if not data.startswith(b"\x93NUMPY"):  # numpy would take it for a pickle, and say so
+        raise ValueError(f"this is no stored array: it begins with {data[:8]!r}")
     array: Array = np.load(io.BytesIO(data), allow_pickle=False)
     return array
 

@@ -95,7 +95,8 @@ function show(store, el, tab, before, focused, again) {
       graph.draw(patch);
       bar.draw();
       artifacts.draw(patch);
-      if (patch.tracks || patch.artifacts) tabs.count({ Plots: plots.count(), Artifacts: store.state.artifacts.length });
+      if (patch.tracks || patch.frames) plots.prepare();
+      if (patch.tracks || patch.frames || patch.artifacts) tabs.count({ Plots: plots.count(), Artifacts: store.state.artifacts.length });
       drawTab();
       if (patch.asks) questions.draw();
       transcript.draw(patch);
@@ -103,6 +104,9 @@ function show(store, el, tab, before, focused, again) {
     },
     detail: panel.detail,
     bytes: pictures.came,
+    frame: plots.frame,
+    library: plots.library,
+    range: plots.range,
     found: () => bar.draw(),
     told(message) {
       bar.told(message);
@@ -137,6 +141,7 @@ function show(store, el, tab, before, focused, again) {
     graph.stop();
     questions.stop();
     panel.stop();
+    plots.stop();
     pictures.close();
   }
   return stop;

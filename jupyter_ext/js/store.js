@@ -1,6 +1,7 @@
 // What the browser knows of one run: a snapshot, kept up to date by numbered patches. No DOM in here.
 
 import { createPulse } from "./pulse.js";
+import { mergeFrames, mergeTrack } from "./series.js";
 
 export const WORDS = {
   pending: "not started", ready: "to be run", running: "running", waiting: "waiting for you", done: "done", failed: "failed",
@@ -24,10 +25,25 @@ export function merge(state, patch) {
   Object.assign(state.faces, patch.faces);
   for (const part of ["asks", "artifacts"]) if (patch[part]) state[part] = patch[part];
   if (patch.talk || patch.gone) state.talk = mergeTalk(state.talk, patch.talk ?? [], patch.gone ?? []);
-  for (const [name, [start, points]] of Object.entries(patch.tracks ?? {})) {
-    state.tracks[name] = [0, [...(start ? (state.tracks[name]?.[1] ?? []) : []), ...points]];
+  return plotted(state, patch) ? "" : "gap";
+}
+
+// Lines and pictures that are new; false where some in between were missed.
+function plotted(state, { tracks = {}, frames = {} }) {
+  for (const [name, told] of Object.entries(tracks)) {
+    const line = mergeTrack(state.tracks[name], told);
+    if (!line) return false;
+    state.tracks[name] = line;
   }
-  return "";
+  for (const [name, told] of Object.entries(frames)) state.frames[name] = mergeFrames(state.frames[name], told);
+  return true;
+}
+
+// A snapshot as it is kept.
+function opened(snap) {
+  const state = { ...structuredClone(snap), tracks: {}, frames: {} };
+  plotted(state, snap);
+  return state;
 }
 
 export function mergeTalk(talk, said, gone) {
@@ -45,7 +61,7 @@ export function storeOf(model, outboxOf) {
   const uid = model.get("uid");
   const known = STORES.get(uid);
   if (known) return known;
-  const store = { uid, state: structuredClone(model.get("snap")), views: new Set(), closed: false, received: performance.now() };
+  const store = { uid, state: opened(model.get("snap")), views: new Set(), closed: false, received: performance.now() };
   store.send = (message) => {
     try {
       model.send(message);
@@ -80,10 +96,10 @@ function receive(store, message, buffers, each) {
       return each("draw", message);
     }
     case "snap":
-      store.state = message.snap;
+      store.state = opened(message.snap);
       store.received = performance.now();
       keepOpen(store);
-      return each("draw", message.snap);
+      return each("draw", store.state);
     case "heard": // it says what was sent last: patches that come before the view's code is loaded are lost
       if (message.seq > store.state.seq) store.send({ kind: "sync" });
       return undefined;

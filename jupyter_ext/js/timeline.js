@@ -2,7 +2,7 @@
 
 import { html, set, span } from "./dom.js";
 import { elapsed, WORDS } from "./store.js";
-import { ticks } from "./plots.js";
+import { ticks } from "./series.js";
 
 export function rows(state, now) {
   const end = Math.max(now, 0.001);

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, sync_playwright
 
-JS = Path(__file__).resolve().parents[2] / "jupyter_ext" / "js"
+PACKAGE = Path(__file__).resolve().parents[2] / "jupyter_ext"
+PLACES = (PACKAGE / "static", PACKAGE / "js")  # the bundle, which holds what is not ours, and single modules of ours
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 ORIGIN = "http://view.test"
 
@@ -27,9 +28,9 @@ def _serve(route: Route) -> None:
     name = route.request.url.removeprefix(ORIGIN + "/")
     if name == "":
         route.fulfill(body="<!doctype html><body></body>", content_type="text/html")
-    elif (JS / name).is_file() and "/" not in name:
+    elif "/" not in name and (found := next((one for one in PLACES if (one / name).is_file()), None)) is not None:
         kind = "text/css" if name.endswith(".css") else "text/javascript"
-        route.fulfill(body=(JS / name).read_bytes(), content_type=kind)
+        route.fulfill(body=(found / name).read_bytes(), content_type=kind)
     else:
         route.abort()
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
 from playwright.sync_api import Page
 
 from jupyter_ext.patches import Teller
+from jupyter_ext.plot_wire import content
 from tests.story import Story
 
 _OPEN = """async ([uid, snap, css]) => {
-  const { default: view } = await import("/main.js");
+  const { default: view } = await import("/run_view.js");
   document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/run_view.css" }));
   window.sent = [];
   window.listeners = [];
@@ -21,7 +23,9 @@ _OPEN = """async ([uid, snap, css]) => {
   window.newModel = () => ({
     get: (name) => traits[name],
     on: (name, call) => (name === "msg:custom" ? window.listeners : (window.others[name] ??= [])).push(call),
-    send(message) { if (window.dead) throw new Error("kernel died"); window.sent.push(message); },
+    send(message) { if (window.dead) throw new Error("kernel died"); window.sent.push(message);
+      if (message.kind === "library") fetch("/uplot.js").then((reply) => reply.arrayBuffer())
+        .then((text) => window.tell({ kind: "library" }, [new DataView(text)])); },
   });
   window.tell = (message, buffers) => window.listeners.forEach((call) => call(message, buffers));
   view.initialize({ model: window.newModel() });
@@ -45,6 +49,7 @@ class View:
         self.teller.picture.changes()
         self.teller.picture.transcript.changes()
         self._told = len(story.facts)
+        self._answered: list[Any] = []
         page.evaluate(_OPEN, [f"view-{View.count}", self.snapshot(), ""])
 
     def snapshot(self) -> Any:
@@ -72,6 +77,24 @@ class View:
 
     def tell(self, message: Any) -> None:
         self.page.evaluate("(message) => window.tell(message)", json.loads(json.dumps(message)))
+
+    def frame(self) -> None:
+        """Wait until pictures are asked for, and answer with their bytes."""
+        known = len(self._answered)
+        self.page.wait_for_function("(n) => window.sent.filter((one) => one.kind === 'frame').length > n", arg=known)
+        for asked in self.sent("frame"):
+            if asked in self._answered:
+                continue
+            self._answered.append(asked)
+            frame = self.teller.picture.frames[asked["track"]].find(asked["id"])
+            assert frame is not None
+            about, buffers = content(frame, lambda digest: b"")
+            message = {"kind": "frame", "track": asked["track"], "id": asked["id"], **about}
+            self.page.evaluate(
+                """([message, buffers]) => window.tell(message, buffers.map(
+                    (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer)))""",
+                [message, [base64.b64encode(data).decode() for data in buffers]],
+            )
 
     def sent(self, kind: str) -> list[Any]:
         """What the browser sent, of one kind."""

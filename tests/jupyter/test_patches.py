@@ -58,20 +58,6 @@ def test_a_patch_of_a_big_run_is_small() -> None:
     assert len(json.dumps(patch_after(story, teller, known))) < 600
 
 
-def test_points_are_appended_and_start_anew_when_superseded() -> None:
-    story = Story()
-    fit = story.node("fit")
-    for i in range(3):
-        story.point(fit, "loss", i, i)
-    teller, _ = told(story)
-    known = len(story.facts)
-    story.point(fit, "loss", 3, float("nan"))
-    assert patch_after(story, teller, known)["tracks"] == {"loss": [3, [[3.0, None]]]}
-    known = len(story.facts)
-    story.attempt_failed(fit, 1)
-    assert patch_after(story, teller, known)["tracks"] == {"loss": [0, []]}
-
-
 def test_what_a_node_prints_is_told_as_its_last_line() -> None:
     story = Story()
     fit = story.node("fit")

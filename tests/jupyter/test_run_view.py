@@ -9,9 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from aethergraph.lifecycle import hub
+from aethergraph.views.frames import write_array
 from jupyter_ext import below, build_js, following, lane, notebook, run_view
 from jupyter_ext.run_view import RunView
 from jupyter_ext.settings import settings
@@ -264,6 +266,30 @@ def test_a_file_that_is_gone_is_named(stage: Stage) -> None:
     view = stage.view()
     stage.hear(view, kind="bytes", digest="ab" * 32)
     assert stage.last("bytes")["why"]
+    view.shut()
+
+
+def test_pictures_of_plots_and_ranges_of_lines_come_on_request(stage: Stage) -> None:
+    no = stage.story.node("fit")
+    stage.story.point(no, "loss", 1, 2.0)
+    stage.story.frame(no, "attention", 3, "matrix", write_array(np.eye(2)))
+    stage.story.frame(no, "attention", 4, "matrix", b"", blob="ab" * 32)
+    stage.story.frame(no, "attention", 5, "matrix", b"no array")
+    view = stage.view()
+    stage.hear(view, kind="frame", track="attention", id=0)
+    reply = stage.last("frame")
+    assert (reply["track"], reply["id"], reply["shape"], reply["step"]) == ("attention", 0, [2, 2], 3.0)
+    assert len(stage.sent[-1][1][0]) == 16
+    for id_, why in ((1, "abababab"), (2, "no stored array"), (9, "not there any more"), ("x", "not there any more")):
+        stage.sent.clear()
+        stage.hear(view, kind="frame", track="attention", id=id_)
+        assert why in stage.last("frame")["why"]
+    stage.hear(view, kind="library")
+    stage.last("library")
+    assert b"Leon Sorokin" in stage.sent[-1][1][0]
+    stage.hear(view, kind="range", chart="loss", tracks="loss", low=0, high="x")  # no sense: ignored
+    stage.hear(view, kind="range", chart="loss", tracks=["loss", "gone"], low=0, high=9)
+    assert stage.last("range")["tracks"].keys() == {"loss"}
     view.shut()
 
 
