@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from aethergraph.lifecycle import hub
 
 from ..settings import CHOICES
-from . import answering, forking, keeping, runs
+from . import answering, forking, importing, keeping, runs
 from .choosing import LISTED, fits
 
 __all__ = ["COMMANDS", "complete", "do"]
@@ -29,6 +29,8 @@ HELP = """
                                 a run that shares what RUN has done, and goes on with other inputs; with
                                 outputs.key=value as if NODE had given that, with answer=value to the question NODE
     %aether load RUN [names]    its outputs as variables
+    %aether import module.py [-o notebook.ipynb]
+                                the parts of a module as the cells of a notebook; --here: as one cell below
     %aether gc [keep=N] [older_than=30d] [RUN ...]
                                 what the store can do without; --yes deletes it
     %aether config [key=value]  settings of this kernel: echo, static
@@ -55,6 +57,7 @@ COMMANDS: dict[str, Callable[[Any, str], None]] = {
     "retry": runs.retry,
     "fork": forking.fork,
     "load": runs.load,
+    "import": importing.import_module,
     "gc": keeping.gc,
     "config": keeping.config,
     "trust": keeping.trust_run,
