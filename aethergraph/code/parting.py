@@ -78,7 +78,7 @@ def _kind(statements: list[ast.stmt]) -> str:
 
 def _first_line(statement: ast.stmt) -> int:
     """Where it begins, its decorators included."""
-    decorators = getattr(statement, "decorator_list", [])
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
     return min([statement.lineno, *(one.lineno for one in decorators)])
 
 

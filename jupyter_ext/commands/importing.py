@@ -57,7 +57,7 @@ def notebook_of(found: list[parting.Part]) -> dict[str, Any]:
 
 
 def _cell(kind: str, text: str) -> dict[str, Any]:
-    more = {"execution_count": None, "outputs": []} if kind == "code" else {}
+    more: dict[str, Any] = {"execution_count": None, "outputs": []} if kind == "code" else {}
     lines = text.splitlines(keepends=True)
     return {"cell_type": kind, "id": secrets.token_hex(4), "metadata": {}, "source": lines, **more}
 
