@@ -25,6 +25,7 @@ __version__ = "0.1.0"
 _HOME = {
     "AetherGraphError": "errors",
     "Artifact": "services.artifact",
+    "Button": "services.sendable",
     "FileRef": "record.uploads",
     "DualStageTool": "authoring.staging",
     "NodeContext": "context",
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
     from .runtime import open_session as open_session
     from .scheduler.retries import RetryPolicy as RetryPolicy
     from .services.artifact import Artifact as Artifact
+    from .services.sendable import Button as Button
     from .services.service import Service as Service
     from .storage.roster import RunInfo as RunInfo
     from .values.outputs import Outputs as Outputs

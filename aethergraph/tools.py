@@ -1,8 +1,7 @@
 """Tools that ask and tell, for static graphs and anywhere a tool is called: each is one node.
 
 They are dual-stage: while a question is open, nothing of it is in memory but the record of it. What they ask is shown
-and answered as what `context.channel()` asks. Messages with images, files and buttons come with the channels that can
-carry them.
+and answered as what `context.channel()` asks.
 
 @graphify
 def plan(topic):
@@ -13,13 +12,15 @@ def plan(topic):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .authoring.staging import WaitSpec
 from .authoring.tooling import tool
 from .context import NodeContext
 from .record.uploads import FileRef
+from .services.artifact import Artifact
+from .services.sendable import Button
 
 __all__ = [
     "ask_approval",
@@ -28,6 +29,9 @@ __all__ = [
     "ask_number",
     "ask_text",
     "get_latest_uploads",
+    "send_buttons",
+    "send_file",
+    "send_image",
     "send_phase",
     "send_text",
     "wait_text",
@@ -160,4 +164,50 @@ async def send_phase(
 ) -> dict[str, bool]:
     """Say that a phase of the work is now "pending", "active", "done", "failed" or what you call it."""
     await context.channel(channel or None).send_phase(phase, status, detail=detail)
+    return {"ok": True}
+
+
+@tool(outputs=["ok"])
+async def send_image(
+    url: str | Artifact = "",
+    *,
+    file_bytes: bytes | None = None,
+    path: str = "",
+    title: str = "",
+    alt: str = "",
+    filename: str = "",
+    channel: str = "",
+    context: NodeContext,
+) -> dict[str, bool]:
+    """Show a picture: one of the web, an artifact, bytes, or a file. See `Channel.send_image`."""
+    await context.channel(channel or None).send_image(
+        url or None, file_bytes=file_bytes, path=path or None, title=title, alt=alt, filename=filename
+    )
+    return {"ok": True}
+
+
+@tool(outputs=["ok"])
+async def send_file(
+    url: str | Artifact = "",
+    *,
+    path: str = "",
+    file_bytes: bytes | None = None,
+    filename: str = "",
+    title: str = "",
+    channel: str = "",
+    context: NodeContext,
+) -> dict[str, bool]:
+    """Hand over a file: one of the web, an artifact, a file of this machine, or bytes. See `Channel.send_file`."""
+    await context.channel(channel or None).send_file(
+        url or None, path=path or None, file_bytes=file_bytes, filename=filename, title=title
+    )
+    return {"ok": True}
+
+
+@tool(outputs=["ok"])
+async def send_buttons(
+    text: str, buttons: Sequence[Button | str | Mapping[str, Any]], *, channel: str = "", context: NodeContext
+) -> dict[str, bool]:
+    """Say `text` with buttons under it. See `Channel.send_buttons`."""
+    await context.channel(channel or None).send_buttons(text, buttons)
     return {"ok": True}

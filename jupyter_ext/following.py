@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from aethergraph.lifecycle import hub
 from aethergraph.record import facts as f
 from aethergraph.record.status import RunStatus
 from aethergraph.views.picture import Picture
@@ -58,7 +59,7 @@ class StaticCopy:
         """Publish it if it differs from the last one."""
         if settings.static == "off":
             return
-        data = bundle(self._picture, live=live, small=settings.static == "small")
+        data = bundle(self._picture, live=live, small=settings.static == "small", blobs=hub.current().store.blobs)
         self.at = time.monotonic()
         if data != self._last:
             update, self._last = self._last is not None, data

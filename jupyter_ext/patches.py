@@ -8,6 +8,7 @@ import msgspec
 
 from aethergraph.record.status import NodeStatus, RunStatus
 from aethergraph.storage import codec
+from aethergraph.views import messages
 from aethergraph.views.drawing import ICONS
 from aethergraph.views.labels import clean, cut, line
 from aethergraph.views.notes import settled
@@ -182,6 +183,7 @@ def entry(picture: Picture, one: Entry) -> Json:
         clean(picture.owner(one.scope)),
         clean(one.more),
         one.open,
+        None if one.data is None else messages.shown(one.kind, one.data),
     ]
 
 

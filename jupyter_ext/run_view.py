@@ -92,7 +92,7 @@ def publish_static(run: Run) -> None:
 
 def static_bundle(run: Run) -> dict[str, str]:
     """The static copy of `run` as it is now."""
-    return bundle(run.picture(), live=run.live, small=settings.static == "small")
+    return bundle(run.picture(), live=run.live, small=settings.static == "small", blobs=hub.current().store.blobs)
 
 
 def heard_off_main() -> bool:

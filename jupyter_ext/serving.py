@@ -178,7 +178,7 @@ class Service:
             for saved in self._of.picture.artifacts.values():
                 if saved.record.get("sha256") == digest:
                     return str(saved.record.get("mime") or "application/octet-stream")
-            return "image/png" if self._of.picture.drew(digest) else None
+            return "image/png" if self._of.picture.drew(digest) else self._of.picture.sent(digest) or None
 
 
 def _stored_source(digest: str) -> str:

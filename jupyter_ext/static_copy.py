@@ -13,12 +13,14 @@ from html import escape
 
 from aethergraph.record.status import NodeStatus, RunStatus
 from aethergraph.storage import codec
+from aethergraph.storage.store import Blobs
 from aethergraph.views.drawing import to_svg
 from aethergraph.views.labels import clean, clock, cut, duration, line
 from aethergraph.views.picture import Node, Picture, error_text
 from aethergraph.views.scene import Scene, face, scene, shown
 from aethergraph.views.transcript import Entry
 
+from . import static_messages
 from .details import detail
 from .patches import said
 from .static_plots import plots
@@ -36,10 +38,16 @@ _PLAIN = re.compile(r"[\w.-]+")
 _PRE = "margin:2px 0 6px 14px;padding:0;background:#ffffff;color:#1f2328;white-space:pre-wrap;font-size:12px"
 
 
-def bundle(picture: Picture, *, live: bool = True, small: bool = False) -> dict[str, str]:
-    """MIME bundle of the run as it is now. `live`: some process runs it. `small`: the graph and the last messages."""
+def bundle(picture: Picture, *, live: bool = True, small: bool = False, blobs: Blobs | None = None) -> dict[str, str]:
+    """MIME bundle of the run as it is now. `live`: some process runs it. `small`: the graph and the last messages.
+
+    blobs: where the pictures are that were sent; without it they are named.
+    """
     status = _status(picture, live)
-    return {"text/plain": _text(picture, status), "text/html": _html(picture, status, small=small)}
+    html = _html(picture, status, small=small)
+    if blobs is not None and not small:
+        html = static_messages.with_pictures(html, picture.transcript, blobs)
+    return {"text/plain": _text(picture, status), "text/html": html}
 
 
 def _status(picture: Picture, live: bool) -> RunStatus:
@@ -185,7 +193,8 @@ def _line(picture: Picture, entry: Entry) -> str:
         by = escape(clean(picture.owner(entry.scope)))
         text = f'<span style="{_SMALL}">{by}</span> <code style="{_CODE};white-space:pre-wrap">{text}</code>'
     answer = f" &rarr; <b>{escape(clean(entry.more)[:500])}</b>" if entry.more else ""
-    return f'<div><code style="{_CODE};{_SMALL}">{clock(entry.t)}</code> {text}{answer}</div>'
+    under = static_messages.under(entry)
+    return f'<div><code style="{_CODE};{_SMALL}">{clock(entry.t)}</code> {text}{answer}{under}</div>'
 
 
 def _saved(picture: Picture) -> list[str]:

@@ -102,6 +102,10 @@ class Story:
     def say(self, text: str, *, scope: int = 0, execution: int = 1) -> None:
         self.effect("send_text", {"channel": "", "text": text}, scope=scope, execution=execution)
 
+    def send(self, kind: str, *, scope: int = 0, execution: int = 1, **data: Any) -> None:
+        """A message of a kind that is more than a text, as `Sending` records it."""
+        self.effect(f"send_{kind}", {"channel": ""}, data, scope=scope, execution=execution)
+
     def save(self, no: int, name: str, digest: str = "ab" * 32, mime: str = "image/png") -> None:
         record = {
             "name": name,

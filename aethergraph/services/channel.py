@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, cast, overload
 
-from ..channels.adapter import Message, fitting
-from ..engine import Outcome
 from ..record import schema
 from ..record.schema import Question
 from ..record.uploads import FileRef
 from . import uploads
 from .progress import Bar
 from .scope import Scope, clean, never_waits
+from .sending import Sending
 
 TAIL = 80  # characters of a growing message that views show
 
 
-class Channel:
+class Channel(Sending):
     """`context.channel(key)`: each method takes `channel=` to go elsewhere once.
 
     A message to the notebook or the inbox is its record in the run: it happens exactly once. A message to the outside
@@ -30,40 +29,6 @@ class Channel:
 
     def __repr__(self) -> str:
         return f"<channel {self._key or 'default'}>"
-
-    # ------------------------------------------------------------------ messages
-
-    async def send_text(self, text: str, *, channel: str | None = None) -> None:
-        """Say `text`."""
-        if not isinstance(text, str):
-            raise TypeError(f"send_text takes a text, got {type(text).__name__}: write send_text(str(...))")
-        text = clean(text)
-        await self._send("send_text", "text", text, {"text": text}, channel)
-
-    async def send_phase(
-        self, phase: str, status: str = "active", *, detail: str = "", channel: str | None = None
-    ) -> None:
-        """Say that a phase of the work is now "pending", "active", "done", "failed" or what you call it."""
-        phase, status, detail = clean(phase), clean(status), clean(detail)
-        line = f"{phase}: {status}" + (f" ({detail})" if detail else "")
-        await self._send("send_phase", "phase", line, {"phase": phase, "status": status, "detail": detail}, channel)
-
-    async def _send(self, name: str, kind: str, text: str, data: dict[str, Any], channel: str | None) -> None:
-        scope, key = self._scope, channel or self._key
-        # The key as the user wrote it, not where it leads today: a run that is resumed elsewhere is the same run.
-        args = {"channel": key, **data}
-        route, desk = scope.bus.route(key), scope.desk
-        adapter, outside = route.adapter, not route.stores
-        id = scope.effect_id(name, [args, desk.attempt])
-
-        async def send() -> Outcome:
-            if adapter is not None and outside:
-                message = Message(kind, text, route.key, desk.run_id, desk.node_id, data)
-                await adapter.send(fitting(message, adapter), id)
-            return Outcome()
-
-        # Not `record` for what only goes on record: a run that is resumed where messages do go outside has to find it.
-        await desk.effect(name, args, send, intent=outside)
 
     def stream(self, *, channel: str | None = None) -> Stream:
         """`async with channel.stream() as s: await s.delta("...")`: a message that grows."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 KEPT = 2_000  # entries
 PRINTED = 4_000  # characters of one entry of printed text
@@ -13,11 +14,12 @@ PRINTED = 4_000  # characters of one entry of printed text
 class Entry:
     """One line of the transcript.
 
-    kind: "say", "phase", "ask", "out", "err", "figure", "show", "log" or "error".
+    kind: "say", "phase", "image", "file", "buttons", "rich", "ask", "out", "err", "figure", "show", "log" or "error".
     t: seconds of the run, without the times when nobody ran it.
     scope: the node that said it (0: the run's own body).
     more: the answer to a question, the digest of a figure.
     open: a question that is not answered yet.
+    data: what was recorded of an image, file, buttons or rich text.
     """
 
     id: int
@@ -28,6 +30,7 @@ class Entry:
     execution: int = 1
     more: str = ""
     open: bool = False
+    data: Mapping[str, Any] | None = None
 
 
 class Transcript:

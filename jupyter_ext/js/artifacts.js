@@ -1,6 +1,6 @@
 // What the run saved: pictures open in place, everything else is downloaded.
 
-import { bytes, html } from "./dom.js";
+import { bytes, download, html } from "./dom.js";
 
 export function createArtifacts({ store, pictures, open }) {
   const element = html("div", { class: "artifacts" });
@@ -27,11 +27,4 @@ export function createArtifacts({ store, pictures, open }) {
       element.replaceChildren(...(artifacts.length ? artifacts.map(row) : [html("p", { class: "num" }, "Nothing saved yet.")]));
     },
   };
-}
-
-function download(url, name) {
-  const link = html("a", { href: url, download: name });
-  document.body.append(link);
-  link.click();
-  link.remove();
 }

@@ -54,3 +54,16 @@ export function bytes(size) {
   }
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
+
+// The link is gone at once: opened in a tab of its own, a file could act as this page.
+export function download(url, name) {
+  const link = html("a", { href: url, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
+// Links of a run lead out of the notebook, and only to where a link may lead.
+export function outward(href, ...children) {
+  return /^(https?:\/\/|mailto:)/i.test(href) ? html("a", { href, target: "_blank", rel: "noopener noreferrer" }, ...children) : html("span", {}, ...children);
+}

@@ -36,7 +36,7 @@ class Receiver:
     url: str
     replies: list[int | Reply] = field(default_factory=list)
     got: list[Got] = field(default_factory=list)
-    then: Callable[[int], None] | None = None  # called with how many came, before an answer goes out
+    then: Callable[[int, bool], None] | None = None  # called with how many came, before and after an answer goes out
 
     @property
     def texts(self) -> list[str]:
@@ -59,7 +59,7 @@ def receiver(*replies: int | Reply) -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             made.got.append(Got(dict(self.headers), body))
             if made.then is not None:
-                made.then(len(made.got))
+                made.then(len(made.got), False)
             reply = made.replies.pop(0) if made.replies else 200
             status, headers, text = (reply, {}, "") if isinstance(reply, int) else reply
             if not status:
@@ -71,6 +71,8 @@ def receiver(*replies: int | Reply) -> Iterator[Receiver]:
             with contextlib.suppress(ConnectionError):  # who asked may be dead by now
                 self.end_headers()
                 self.wfile.write(text.encode())
+            if made.then is not None:
+                made.then(len(made.got), True)
 
         def log_message(self, *_: Any) -> None:
             """Nothing of it on the terminal."""

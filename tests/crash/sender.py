@@ -14,7 +14,8 @@ from aethergraph.errors import UnknownRun
 
 RUN_ID = "sender"
 FILE, HOOK = "SENDER_FILE", "SENDER_HOOK"  # the variables that name where to
-SAID = ["begin", "fit: done", "from a tool", "from a thread", "end"]
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(64))
+SAID = ["begin", "fit: done", "Loss: loss.png", "data.csv", "Go on?", "Scores", "from a tool", "from a thread", "end"]
 
 
 def both() -> list[str]:
@@ -40,6 +41,10 @@ async def sender(*, context: NodeContext) -> None:
         channel = context.channel(key)
         await channel.send_text("begin")
         await channel.send_phase("fit", "done")
+        await channel.send_image(file_bytes=PNG, title="Loss", filename="loss.png")
+        await channel.send_file(file_bytes=b"a,b", filename="data.csv")
+        await channel.send_buttons("Go on?", ["Yes"])
+        await channel.send_rich("Scores", [{"model": "svm"}])
     await say("from a tool")
     await say_in_a_thread("from a thread")
     for key in both():

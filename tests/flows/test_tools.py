@@ -92,3 +92,36 @@ async def agent(*, context):
 def test_every_tool_that_is_named_is_there() -> None:
     for name in tools.__all__:
         assert getattr(tools, name).name == name
+
+
+SHOWING = r"""
+from aethergraph import Button, graphify
+from aethergraph.tools import *
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
+@tool
+def draw():
+    ran("draw")
+    return PNG
+@graphify
+def show():
+    drawn = draw()
+    picture = send_image(file_bytes=drawn.result, title="Loss", channel="inbox")
+    file = send_file(file_bytes=b"a,b", filename="t.csv", channel="inbox", _after=picture)
+    buttons = send_buttons("Go on?", [Button("Yes", style="primary"), "No"], channel="inbox", _after=file)
+    named = ask_text(prompt="what name?", _after=buttons)
+    return {"name": named.text, "ok": [picture.ok, file.ok, buttons.ok]}
+"""
+
+
+def test_a_static_graph_shows_pictures_files_and_buttons_once(lab: Lab) -> None:
+    lab.cell(SHOWING)
+    run = lab.start("show")
+    lab.asked(run, "what name?")
+    lab.kill()
+    lab.took()
+    resumed = lab.resume(run)
+    lab.answer(resumed, "what name?", "Ada")
+    assert resumed.result(LIMIT_S) == {"name": "Ada", "ok": [True, True, True]}
+    said = [line.partition(": ")[2] for line in resumed.transcript()]
+    assert said[:3] == ["Loss: image.png (image, 48 B)", "t.csv (file, 3 B)", "Go on?\n  [Yes]\n  [No]"]
+    assert lab.took() == []

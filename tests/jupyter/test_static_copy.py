@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
 from aethergraph.record import facts as f
-from jupyter_ext import static_copy
+from aethergraph.storage.blobs import DiskBlobs
+from jupyter_ext import static_copy, static_messages
 from jupyter_ext.static_copy import LIMIT, bundle
 from tests.story import PROBE, Story
 
 TAGS = {"div", "b", "code", "span", "img", "details", "summary", "pre", "style"}
+RICH = {"a", "table", "thead", "tbody", "tr", "th", "td", "p", "h1", "ul", "li", "strong"}
 ATTRIBUTES = {"class", "style", "alt", "src", "data-run-id"}
 
 
@@ -30,6 +33,8 @@ class Outline(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes |= {name for name, _ in attrs}
+        if tag in ("br", "hr"):
+            return
         if tag == "img":
             self.images.append(dict(attrs)["src"] or "")
         else:
@@ -195,3 +200,65 @@ def test_every_text_has_its_own_colours_whatever_the_theme() -> None:
     html = bundle(story.picture())["text/html"]
     codes = re.findall(r"<code[^>]*>", html)
     assert len(codes) > 3 and all("background:none" in code and "color:#" in code for code in codes)
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(40))
+
+
+def talk(blobs: DiskBlobs) -> Story:
+    """A run that sent one of each."""
+    story = Story()
+    digest = blobs.put(PNG)
+    story.send("image", title="Loss", alt="loss", filename="l.png", mime="image/png", sha256=digest, size=48)
+    story.send("file", title="", filename=PROBE, mime="text/html", sha256=digest, size=12_345)
+    story.send("image", title="", alt="", filename="far.png", mime="", url="https://example.org/far.png")
+    links = [
+        {"label": PROBE, "value": "y", "style": "default", "url": ""},
+        {"label": "Docs", "value": "", "style": "default", "url": 'https://example.org/"onclick="x'},
+        {"label": "Bad", "value": "", "style": "default", "url": "javascript:window.hit=1"},
+    ]
+    story.send("buttons", text=PROBE, buttons=links)
+    text = f"# Head\n\n- **{PROBE}**\n- [site](https://example.org)\n"
+    story.send("rich", text="Notes", rich={"kind": "markdown", "text": text})
+    table = {"kind": "table", "columns": ["a", PROBE], "rows": [["1", PROBE]], "numeric": [True, False], "more": [7, 0]}
+    story.send("rich", text="", rich=table)
+    story.send("rich", text="", rich={"kind": "json", "text": '{"a": "<b>"}'})
+    return story
+
+
+def test_what_was_sent_is_shown_as_what_it_is_and_cannot_act(tmp_path: Path) -> None:
+    blobs = DiskBlobs(tmp_path)
+    html = bundle(talk(blobs).picture(), blobs=blobs)["text/html"]
+    seen = Outline(html)
+    assert seen.tags - {"br", "hr"} <= TAGS | RICH
+    assert seen.attributes <= ATTRIBUTES | {"href", "target", "rel"}
+    assert "javascript:" not in html.replace("javascript:window.hit=1</", "")
+    assert [base64.b64decode(one.partition(",")[2]) for one in seen.images if one.startswith("data:image/png")] == [PNG]
+    assert not [one for one in seen.images if not one.startswith("data:")]  # nothing is loaded that nobody asked for
+    assert {"a", "table", "th", "h1", "li"} <= seen.tags
+    for text in ("12.3 kB", "and 7 more rows", "far.png", '{"a": "<b>"}', "Docs"):
+        assert text in seen.text, text
+    assert "<!--picture" not in html
+
+
+def test_pictures_are_saved_up_to_a_size_the_last_ones_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = DiskBlobs(tmp_path)
+    story = Story()
+    for n in range(4):
+        digest = blobs.put(PNG + bytes([n]))
+        size = len(PNG) + 1
+        story.send("image", title=f"{n}", alt="", filename="x.png", mime="image/png", sha256=digest, size=size)
+    monkeypatch.setattr(static_messages, "ALL", 2 * (len(PNG) + 1))
+    seen = Outline(bundle(story.picture(), blobs=blobs)["text/html"])
+    assert [base64.b64decode(one.partition(",")[2])[-1] for one in seen.images] == [2, 3]
+    monkeypatch.setattr(static_messages, "ONE", len(PNG))
+    assert Outline(bundle(story.picture(), blobs=blobs)["text/html"]).images == []
+    assert Outline(bundle(story.picture(), blobs=blobs, small=True)["text/html"]).images == []
+    assert Outline(bundle(story.picture())["text/html"]).images == []
+
+
+def test_a_picture_whose_content_is_gone_says_so(tmp_path: Path) -> None:
+    blobs = DiskBlobs(tmp_path)
+    story = Story()
+    story.send("image", title="", alt="", filename="x.png", mime="image/png", sha256="ab" * 32, size=9)
+    assert "the file is gone" in Outline(bundle(story.picture(), blobs=blobs)["text/html"]).text

@@ -98,6 +98,17 @@ class Canvas:
         notes = [self.body, *(node.notes for node in self.nodes.values() if node.notes is not None)]
         return any(digest in one.figures for one in notes)
 
+    def framed(self, digest: str) -> str | None:
+        """The mime type of the image of this digest that some node, or the body, plotted; None for any other."""
+        shown = (frame for one in self.frames.values() for frame in one.frames if frame.blob == digest)
+        return next((str(frame.about["mime"]) for frame in shown if "mime" in frame.about), None)
+
+    def sent(self, digest: str) -> str:
+        """The type of the picture or file of this digest that was sent; "" where none was."""
+        found = [entry for entry in self.transcript if entry.data is not None and entry.data.get("sha256") == digest]
+        pictures = [str(entry.data["mime"]) for entry in found if entry.kind == "image" and entry.data is not None]
+        return (pictures or ["application/octet-stream"])[0] if found else ""
+
     def owner(self, scope: int) -> str:
         """What to call the one who said something: a node's id, or "" for the run's own body."""
         node = self.nodes.get(scope)

@@ -9,6 +9,7 @@ import msgspec
 
 from ...record import facts as f
 from ...record import points
+from .. import messages
 from ..frames import Frames
 from ..notes import KEPT, Bar
 from ..plots import Track
@@ -31,6 +32,17 @@ def _effect(canvas: Canvas, fact: f.Effect) -> None:
     elif fact.name == "send_text" or fact.name == "send_phase":
         kind = "say" if fact.name == "send_text" else "phase"
         canvas.transcript.add(t, kind, _message(fact), fact.scope, key=fact.key, execution=fact.execution)
+    elif (kind := fact.name.removeprefix("send_")) in messages.KINDS and kind != fact.name:
+        _sent(canvas, fact, kind, t)
+
+
+def _sent(canvas: Canvas, fact: f.Effect, kind: str, t: float) -> None:
+    """More than a text: what it is comes from what was recorded of it."""
+    data = plain(fact.value)
+    if isinstance(data, dict):
+        text = str(data.get("text") or data.get("title") or "")
+        entry = canvas.transcript.add(t, kind, text, fact.scope, key=fact.key, execution=fact.execution)
+        entry.data = data
 
 
 def _superseded(canvas: Canvas, fact: f.EffectsSuperseded) -> None:

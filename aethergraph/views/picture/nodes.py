@@ -7,11 +7,12 @@ from typing import Any
 
 from ...record import facts as f
 from ...record.status import NodeStatus
+from .. import messages
 from .canvas import Canvas
 from .parts import Node
 from .questions import answered, close_ask
 
-SAID = frozenset({"say", "phase"})
+SAID = frozenset({"say", "phase"}) | messages.KINDS
 
 
 def _node_started(canvas: Canvas, fact: f.NodeStarted) -> None:
