@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from aethergraph.channels.bus import said_interactive
 from aethergraph.channels.typed import files_hint, option, paths
 from aethergraph.engine import here
 from aethergraph.errors import BadAnswer
@@ -36,13 +37,13 @@ def kernel() -> Any | None:
 def live() -> bool:
     """Whether somebody can probably see and answer what this kernel shows.
 
-    AETHERGRAPH_INTERACTIVE=0|1 overrules. Without it a front end counts as live where it lets a cell ask for input:
-    JupyterLab, Notebook, VS Code and consoles do, nbclient, papermill and nbconvert do not. (JPY_SESSION_NAME alone
-    proves nothing: a notebook executed by a tool inside a session inherits it.)
+    AETHERGRAPH_INTERACTIVE=0|1 (no|yes, off|on, false|true) overrules. Without it a front end counts as live where it
+    lets a cell ask for input: JupyterLab, Notebook, VS Code and consoles do, nbclient, papermill and nbconvert do not.
+    (JPY_SESSION_NAME alone proves nothing: a notebook executed by a tool inside a session inherits it.)
     """
-    said = os.environ.get("AETHERGRAPH_INTERACTIVE", "").strip()
-    if said in ("0", "1"):
-        return said == "1"
+    said = said_interactive()
+    if said is not None:
+        return said
     running = kernel()
     return running is not None and bool(getattr(running, "_allow_stdin", False))
 

@@ -25,6 +25,26 @@ from .webhook import SECRET, Webhook
 DEFAULT, INTERACTIVE = "AETHERGRAPH_CHANNEL", "AETHERGRAPH_INTERACTIVE"
 
 
+_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def said_interactive(environ: Mapping[str, str] = os.environ) -> bool | None:
+    """What AETHERGRAPH_INTERACTIVE says: whether somebody is there to answer; None where it says nothing.
+
+    Raises:
+        ValueError: it is none of the words for yes and no.
+    """
+    said = environ.get(INTERACTIVE, "").strip()
+    if not said:
+        return None
+    if said.lower() not in _WORDS:
+        raise ValueError(
+            f"{INTERACTIVE}={said!r} says neither yes nor no: 1 (or true, yes, on) where somebody is there to answer, "
+            f"0 (or false, no, off) where nobody is; without it that is found out"
+        )
+    return _WORDS[said.lower()]
+
+
 def at_terminal() -> bool:
     """Whether a person sits at the standard input and output."""
     streams = (sys.stdin, sys.stdout)
@@ -145,12 +165,12 @@ class Bus:
         return self._made.setdefault(key, factory(address))
 
     def _detected(self) -> str:
-        forced = self._environ.get(INTERACTIVE, "")
-        if forced == "0":
+        forced = said_interactive(self._environ)
+        if forced is False:
             return ""
-        if self.notebook is not None and (forced == "1" or self.notebook()):
+        if self.notebook is not None and (forced or self.notebook()):
             return "notebook"
-        return "console" if forced == "1" or self._terminal() else ""
+        return "console" if forced or self._terminal() else ""
 
     # ------------------------------------------------------------------ questions
 
@@ -219,8 +239,8 @@ class Bus:
         return None if ask is None else _until_closed(ask, route.key, run_id)
 
     def _has_notebook(self) -> bool:
-        forced = self._environ.get(INTERACTIVE, "")
-        return forced != "0" and self.notebook is not None and (forced == "1" or self.notebook())
+        forced = said_interactive(self._environ)
+        return forced is not False and self.notebook is not None and (forced or self.notebook())
 
 
 def _in_kernel() -> bool:

@@ -71,12 +71,23 @@ async def _wait(asker: Any, question: Question, refused: str) -> Any:
         (bus(notebook=True, AETHERGRAPH_INTERACTIVE="0"), "", ""),
         (bus(AETHERGRAPH_INTERACTIVE="1"), "", "console"),
         (bus(notebook=False, AETHERGRAPH_INTERACTIVE="1"), "", "notebook"),
+        (bus(notebook=False, AETHERGRAPH_INTERACTIVE="Yes"), "", "notebook"),
+        (bus(AETHERGRAPH_INTERACTIVE=" on "), "", "console"),
+        (bus(terminal=True, AETHERGRAPH_INTERACTIVE="false"), "", ""),
+        (bus(terminal=True, AETHERGRAPH_INTERACTIVE=""), "", "console"),
         (bus(notebook=True, AETHERGRAPH_CHANNEL="inbox"), "", "inbox"),
         (bus(notebook=True, AETHERGRAPH_CHANNEL="inbox"), "console", "console"),
     ],
 )
 def test_where_a_key_leads(made: Bus, key: str, leads_to: str) -> None:
     assert made.route(key).key == leads_to
+
+
+def test_a_word_that_is_neither_yes_nor_no_is_refused_with_those_that_are() -> None:
+    with pytest.raises(
+        ValueError, match="AETHERGRAPH_INTERACTIVE='maybe' says neither yes nor no: 1 .or true, yes, on"
+    ):
+        bus(terminal=True, AETHERGRAPH_INTERACTIVE="maybe").route()
 
 
 def test_a_default_that_was_set_goes_before_the_environment() -> None:

@@ -46,7 +46,7 @@ def test_a_kernel_run_by_a_tool_is_not(kernel: SimpleNamespace, monkeypatch: pyt
     assert not notebook.live()
 
 
-@pytest.mark.parametrize(("said", "live"), [("0", False), ("1", True)])
+@pytest.mark.parametrize(("said", "live"), [("0", False), ("1", True), ("no", False), ("Yes", True)])
 def test_the_environment_overrules(
     kernel: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, said: str, live: bool
 ) -> None:
