@@ -13,6 +13,7 @@ from pathlib import Path
 import diskcache  # type: ignore[import-untyped]
 import pytest
 
+from aethergraph import Runtime
 from aethergraph.errors import DamagedRecord, NewerStore
 from aethergraph.record.facts import FORMAT
 from aethergraph.storage.disk import DiskStore, find_store
@@ -181,6 +182,25 @@ for _ in range(20):
 def test_the_store_is_named_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AETHERGRAPH_HOME", str(tmp_path / "elsewhere"))
     assert find_store(tmp_path) == tmp_path / "elsewhere"
+
+
+@pytest.mark.parametrize("below", ["", "store", "a/store"])
+def test_a_file_where_the_store_is_to_be_is_named_with_the_variable_that_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    monkeypatch.setenv("AETHERGRAPH_HOME", str(file / below))
+    with pytest.raises(NotADirectoryError) as raised:
+        Runtime(find_store(tmp_path))
+    assert str(raised.value) == (
+        f"the store needs a folder {file / below}, but {file} is a file; "
+        f"AETHERGRAPH_HOME={file / below} names it: let it name a folder"
+    )
+    assert file.read_text() == "mine"
+    monkeypatch.delenv("AETHERGRAPH_HOME")
+    with pytest.raises(NotADirectoryError, match="move it away, or set AETHERGRAPH_HOME to a folder"):
+        DiskStore(file)
 
 
 def test_the_store_is_found_walking_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,7 @@ class DiskStore:
 
     Raises:
         NewerStore: a newer version wrote it.
+        NotADirectoryError: a file lies there, or where one of the folders above it would be.
         DamagedRecord: its database file is no database any more.
     """
 
@@ -136,7 +137,10 @@ class DiskStore:
             raise _story(self.folder, error) from error
 
     def _make_folder(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise _no_folder(self.folder) from error
         ignore = self.folder / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
@@ -315,6 +319,14 @@ def _unseal(key: str, sealed: Any) -> bytes:
 
 def _busy(error: BaseException) -> bool:
     return isinstance(error, sqlite3.OperationalError) and any(word in str(error) for word in ("locked", "busy"))
+
+
+def _no_folder(folder: Path) -> NotADirectoryError:
+    """What to raise where a file lies where the store is to be."""
+    file = next(path for path in (folder, *folder.parents) if path.is_file())
+    named = os.environ.get(HOME)
+    told = f"{HOME}={named} names it: let it name a folder" if named else f"move it away, or set {HOME} to a folder"
+    return NotADirectoryError(f"the store needs a folder {folder}, but {file} is a file; {told}")
 
 
 def _story(folder: Path, error: sqlite3.Error, key: str = "") -> Exception:
