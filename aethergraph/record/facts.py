@@ -57,11 +57,12 @@ class RunStarted(Fact, frozen=True, array_like=True, gc=False, tag=0):
     continues: str = ""  # the run that this one goes on from
     chain: str = ""  # the first of the runs that it goes on from: signals for it are sent to that one
     signals: int = 0  # number of the last signal that was there before it
-    heard: dict[str, int] = {}  # what the runs that it goes on from took: number of the last signal, by name
+    heard: dict[str, int] = {}  # by name, the signal up to which the runs that it goes on from took all
     retry: bytes = b""  # payload of the policy of tools that say nothing of retries; empty where there is none
     on_error: str = ""  # "finish" or "stop", in place of what a static graph says
     generation: int = 1  # 2 for the run that goes on from the first of a chain, 3 for the next
     kind: str = ""  # SESSION, or "" for a run of an agent
+    had: dict[str, list[int]] = {}  # by name, signals after `heard` that they took; one between was free again
 
 
 class RunOpened(Fact, frozen=True, array_like=True, gc=False, tag=1):

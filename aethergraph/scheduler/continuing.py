@@ -53,6 +53,7 @@ def begin(run: Execution, order: Continuing) -> tuple[f.RunStarted, Op]:
     """The first fact of the run that goes on from `run`, and what writes it."""
     before = run.flow.started
     assert before is not None  # a live run has one
+    heard, had = run.events.heard()
     started = msgspec.structs.replace(
         before,
         run_id=_name(run, before),
@@ -61,8 +62,9 @@ def begin(run: Execution, order: Continuing) -> tuple[f.RunStarted, Op]:
         secret=secrets.token_bytes(16),
         continues=run.run_id,
         chain=before.chain or run.run_id,
-        heard=run.events.heard(),
+        heard=heard,
         generation=before.generation + 1,
+        had=had,
     )
     row = roster.RunRow(
         started.run_id, started.name, RunStatus.RUNNING, started.t, session=started.session, parent=started.parent,

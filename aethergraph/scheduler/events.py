@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -61,14 +62,18 @@ class Events:
         return any(self._next(name) is not None for name in self._run.left_for)
 
     def _next(self, name: str) -> Signal | None:
-        flow = self._run.flow
-        taken = flow.taken.get(name, {}).keys() | {s.number for s in self._given.values() if s.name == name}
+        taken = self._taken(name) | {s.number for s in self._given.values() if s.name == name}
         floor = max(self._floors.get(name, 0), self._start(name))
         for signal in signals.waiting_for(self._run.runtime.store, name, self.mailbox, floor, taken):
             if not self._given:
                 self._floors[name] = signal.number - 1
             return signal
         return None
+
+    def _taken(self, name: str) -> set[int]:
+        """Signals that this run took, or those that it goes on from and that are not below its start."""
+        started = self._run.flow.started
+        return {*self._run.flow.taken.get(name, ()), *(started.had.get(name, ()) if started else ())}
 
     def _start(self, name: str) -> int:
         started = self._run.flow.started
@@ -94,11 +99,21 @@ class Events:
             self._floors.clear()
             self._run.loop.call_soon(self.look, context=self._run.loop.empty)
 
-    def heard(self) -> dict[str, int]:
-        """For a run that goes on from this one: the number of the last signal of each name that was taken."""
-        started = self._run.flow.started
-        before = dict(started.heard) if started else {}
-        return before | {name: max(numbers) for name, numbers in self._run.flow.taken.items() if numbers}
+    def heard(self) -> tuple[dict[str, int], dict[str, list[int]]]:
+        """For a run that goes on from this one: by name, up to which signal all were taken, and those taken beyond.
+
+        A signal that was given to a wait and is free again may have a lower number than one that was taken.
+        """
+        run, started = self._run, self._run.flow.started
+        heard, had = dict(started.heard) if started else {}, dict[str, list[int]]()
+        for name in {*run.flow.taken, *(started.had if started else ())}:
+            if not (taken := self._taken(name)):
+                continue
+            left = signals.waiting_for(run.runtime.store, name, self.mailbox, self._start(name), taken)
+            heard[name] = min([max(taken), *(signal.number - 1 for signal in itertools.islice(left, 1))])
+            if beyond := sorted(number for number in taken if number > heard[name]):
+                had[name] = beyond
+        return heard, had
 
 
 def _id(signal: Signal) -> str:

@@ -109,6 +109,53 @@ def test_23_signals_for_the_first_reach_the_run_that_goes_on_and_none_is_lost(la
     assert run.result(LIMIT_S) == {"said": 5}
 
 
+PARTED = """
+@tool
+def fit():
+    if flag("BROKEN"): raise ValueError("no")
+@graph_fn
+async def agent(got=(), *, context):
+    if len(got) == 3:
+        return {"got": list(got)}
+    if got:
+        await context.continue_as_new(got=[*got, await context.wait_event("go")])
+    asks, other_has = asyncio.Event(), asyncio.Event()
+    async def first():
+        try:
+            await fit()
+        except ValueError:
+            asks.set()
+            ran(f"got {await context.wait_event('go')}")
+            await other_has.wait()
+            raise
+        asks.set()
+    async def other():
+        await asks.wait()
+        text = await context.wait_event("go")
+        other_has.set()
+        return text
+    one, two = asyncio.create_task(first()), asyncio.create_task(other())
+    await asyncio.gather(one, two)
+    await context.continue_as_new(got=[two.result()])
+"""
+
+
+def test_23_17_a_signal_that_is_free_again_is_for_the_run_that_goes_on_though_a_later_one_was_taken(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROKEN", "1")
+    lab.cell(PARTED)
+    run = lab.start("agent")
+    lab.until(run, lambda facts: sum(isinstance(x, f.WaitOpened) for x in facts) == 2)
+    for number in (1, 2, 3):
+        lab.runtime.signal("go", number)
+    with pytest.raises(ValueError, match="no"):
+        run.result(LIMIT_S)
+    assert lab.took() == ["got 1"]
+    monkeypatch.delenv("BROKEN")
+    assert lab.resume(run).result(LIMIT_S) == {"got": [2, 1, 3]}
+
+
 def test_questions_and_calls_that_are_open_end_with_the_run(lab: Lab) -> None:
     lab.cell("""
 @graph_fn
