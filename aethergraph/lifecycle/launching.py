@@ -60,6 +60,7 @@ class Launcher:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._made = 0  # runs that this process has made
         self._one_at_a_time = threading.RLock()  # two threads that resume one run get the same live run
 
     # ------------------------------------------------------------------ starting
@@ -171,6 +172,9 @@ class Launcher:
                     break
             if wanted:
                 raise RunExists(wanted, "was made by another process just now")
+        self._made += 1
+        if self._made % roster.HEAD == 0:
+            roster.shorten(self._runtime.store)
         run = Run(self._runtime, run_id, agent.name)
         self._open(run, agent, Flow.of([fact, *past.facts]), len(batches), epoch, host)
         return run

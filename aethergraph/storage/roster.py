@@ -13,12 +13,11 @@ from ..record.status import RunStatus
 from .store import Store, Transaction
 
 ORDER = "x:"
-
-
 INDEX = "t:"  # rows of the order in time: empty, all is in the key
-INDEXED = "index"  # there once every run is in the index
+INDEXED = "index"  # there once the newest runs are in the index: `ALL` or `NEWEST`
 PIN = "p:"  # rows of runs that are never collected as garbage
-HEAD = 200  # so many of the newest runs are found by the index
+HEAD = 200  # so many of the newest runs are found by the index; rows of older ones would only take room
+ALL, NEWEST = b"1", b"2"  # every run of the store is in the index, or only those that are newer than the others
 _END = 1 << 62  # microseconds since the epoch that no run will see
 
 
@@ -109,7 +108,8 @@ def read(store: Store, run_id: str) -> RunRow:
 
 def everything(store: Store) -> Iterator[RunRow]:
     """All rows, newest first. The first of them are found by the index, without reading the others."""
-    head = [key for key, _ in store.scan(INDEX, limit=HEAD)] if store.get(INDEXED) is not None else []
+    indexed = store.get(INDEXED)
+    head = [key for key, _ in store.scan(INDEX, limit=HEAD)] if indexed is not None else []
     seen = set()
     for key in head:
         run_id = key.removeprefix(INDEX).partition(":")[2]
@@ -117,20 +117,33 @@ def everything(store: Store) -> Iterator[RunRow]:
         seen.add(run_id)
         if data is not None:
             yield decode(data)
-    if not head or len(head) == HEAD:
+    if indexed != ALL or len(head) == HEAD:
         rows = (decode(data) for key, data in store.scan("r:") if key[2:] not in seen)
         yield from sorted(rows, key=lambda row: row.created, reverse=True)
 
 
 def index(store: Store) -> None:
-    """Put runs of an older version, which knew no index, into it."""
+    """Put the newest runs of an older version, which knew no index, into it."""
     if store.get(INDEXED) is not None:
         return
     with store.transact() as rows:
-        for _, data in store.scan("r:"):
-            row = decode(data)
+        found = sorted((decode(data) for _, data in store.scan("r:")), key=lambda row: row.created)
+        for row in found[-HEAD:]:
             rows.set(index_key(row.created, row.run_id), b"")
-        rows.set(INDEXED, b"1")
+        rows.set(INDEXED, ALL if len(found) <= HEAD else NEWEST)
+
+
+def shorten(store: Store) -> None:
+    """Take runs out of the index that are too old to be found by it: not all at once, where there are very many."""
+    head = [key for key, _ in store.scan(INDEX, limit=HEAD)]
+    if len(head) < HEAD:
+        return
+    with store.transact() as rows:
+        old = [key for key, _ in store.scan(INDEX, after=head[-1], limit=2 * HEAD)]
+        for key in old:
+            rows.delete(key)
+        if old:
+            rows.set(INDEXED, NEWEST)
 
 
 # ---------------------------------------------------------------------- orders from other processes

@@ -88,7 +88,25 @@ def test_runs_of_an_older_store_come_into_the_index(lab: Lab) -> None:
     run = start(lab.cells["other"])
     run.result(LIMIT_S)
     assert _ids(runs(limit=None)) == [run.run_id, *(f"r-{n:05d}" for n in range(299, -1, -1))]
-    assert len(list(lab.store.scan(roster.INDEX))) == 301
+    assert len(list(lab.store.scan(roster.INDEX))) == roster.HEAD + 1, "those that are found by it, and the new one"
+
+
+def test_only_the_newest_runs_stay_in_the_index_and_all_are_listed_in_order(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roster, "HEAD", 3)
+    lab.cell(AGENTS)
+    made = [start(lab.cells["other"]) for _ in range(10)]
+    for run in made:
+        run.result(LIMIT_S)
+    newest_first = [run.run_id for run in reversed(made)]
+    assert len(list(lab.store.scan(roster.INDEX))) == 4, "three after the ninth, and the tenth"
+    assert _ids(runs(limit=None)) == newest_first and _ids(runs(limit=2)) == newest_first[:2]
+    with lab.store.transact() as rows:  # as when they are deleted
+        for run in made[-3:]:
+            rows.delete(roster.row_key(run.run_id))
+            rows.delete(next(key for key, _ in lab.store.scan(roster.INDEX) if key.endswith(run.run_id)))
+    assert _ids(runs(limit=None)) == newest_first[3:], "those that are in no index are found all the same"
 
 
 def _make(lab: Lab, number: int) -> None:
