@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, run_state_machine_as_test
 
+LEAST_STEPS = 2_000  # of each machine
 LONG = os.environ.get("AETHERGRAPH_LONG") == "1"
 
 
@@ -22,8 +23,8 @@ class Counted(RuleBasedStateMachine):
         type(self).steps += 1
 
 
-def drive(machine: type[Counted], *, examples: int, long: int, steps: int, least: int) -> None:
-    """Run `examples` stories of up to `steps` steps (`long` of them in the long suite), at least `least` steps in all.
+def drive(machine: type[Counted], *, examples: int, long: int, steps: int) -> None:
+    """Run `examples` stories of up to `steps` steps, `long` of them in the long suite: at least `LEAST_STEPS` in all.
 
     Raises:
         AssertionError: the engine did not do what the model did; the story is told by hypothesis.
@@ -36,5 +37,5 @@ def drive(machine: type[Counted], *, examples: int, long: int, steps: int, least
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(machine, settings=chosen)
-    print(f"{machine.steps} steps")
-    assert machine.steps >= least, f"only {machine.steps} steps"
+    print(f"{machine.__name__}: {machine.steps} steps")
+    assert machine.steps >= LEAST_STEPS, f"only {machine.steps} steps"

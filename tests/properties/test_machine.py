@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -10,19 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule
 
 from aethergraph import RunStatus
 from aethergraph.errors import RunCancelled
 from tests.flows.lab import LIMIT_S, Lab, laboratory
 
-LONG = os.environ.get("AETHERGRAPH_LONG") == "1"
+from .driving import Counted, drive
+
 STAGES = 4  # of a run: a tool, then a question
 TOOLS = 3  # the last one is pure
 MOST_RUNS = 2
-LEAST_STEPS = 2_000
 
 AGENT = f"""
 class Broken(Exception):
@@ -99,10 +97,8 @@ class Model:
         return f"{self.x} {next(stage for stage in range(STAGES) if stage not in self.answers)}"
 
 
-class Engine(RuleBasedStateMachine):
+class Engine(Counted):
     """Each rule lets a thing happen to the engine and to the model, until both are quiet."""
-
-    steps = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,10 +131,6 @@ class Engine(RuleBasedStateMachine):
                 model.run.result(LIMIT_S)
             assert type(raised.value).__name__ == "Broken", raised.value
         assert self.lab.took() == ran
-
-    @invariant()
-    def count(self) -> None:
-        Engine.steps += 1
 
     @precondition(lambda self: len(self.models) < MOST_RUNS)
     @rule()
@@ -227,15 +219,4 @@ class Engine(RuleBasedStateMachine):
 
 
 def test_the_engine_does_what_the_model_does() -> None:
-    Engine.steps = 0
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Engine,
-        settings=settings(
-            max_examples=600 if LONG else 60,
-            stateful_step_count=60,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    print(f"{Engine.steps} steps")
-    assert Engine.steps >= LEAST_STEPS
+    drive(Engine, examples=60, long=600, steps=60)
