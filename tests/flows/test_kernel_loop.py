@@ -178,21 +178,29 @@ def test_a_run_that_was_started_there_is_resumed_there_or_not_at_all(lab: Lab) -
     assert lab.runtime.load(started.run_id).status is RunStatus.PAUSED
 
 
-def test_races_come_out_as_they_did(lab: Lab) -> None:
+def test_races_come_out_as_they_did(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LET_GO", "")  # for its own value to come back afterwards
+    monkeypatch.delenv("LET_GO")
     lab.cell("""
 @tool
 async def wait(name, s):
     await asyncio.sleep(s)
     return name
 
+@tool
+async def held(name):
+    while not flag("LET_GO"):
+        await asyncio.sleep(0.001)
+    return name
+
 @graph_fn
-async def agent(fast, slow, *, context):
-    async def told(name, s):
-        out = await wait(name, s)
+async def agent(*, context):
+    async def told(call):
+        out = await call
         order.append(out.result)
     order = []
-    first = asyncio.create_task(told("a", fast))
-    second = asyncio.create_task(told("b", slow))
+    first = asyncio.create_task(told(wait("a", 0.0)))
+    second = asyncio.create_task(told(held("b")))
     await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
     won = list(order)
     await asyncio.sleep(0.001)
@@ -201,12 +209,13 @@ async def agent(fast, slow, *, context):
             await wait("late", 60.0)
     except TimeoutError:
         order.append("timeout")
+    os.environ["LET_GO"] = "1"
     await asyncio.gather(first, second)
     return [won, order, await context.channel().ask_text("go on?")]
 """)
 
     async def before() -> Run:
-        started = lab.runtime.start(lab.cells["agent"], {"fast": 0.0, "slow": 0.05}, loop="kernel")
+        started = lab.runtime.start(lab.cells["agent"], {}, loop="kernel")
         await _off_loop(lab.asked, started, "go on?")
         await _off_loop(lab.kill)
         return started
