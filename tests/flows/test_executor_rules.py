@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
+import queue
+import re
 import threading
 from typing import Any
 
 import pytest
 
-from aethergraph import NodeContext, RunStatus, graph_fn, tool
+import aethergraph
+from aethergraph import NodeContext, Run, RunStatus, graph_fn, tool
 from aethergraph.errors import GraphBuildError, NotSendable, ServiceUnavailable, WorkerDied
 from aethergraph.record import facts as f
 from aethergraph.scheduler.executors.processes import Call, Processes
@@ -85,6 +89,26 @@ def test_the_exception_of_a_process_arrives_unchanged_and_tells_the_lines_of_its
     assert type(raised.value) is cells.cells["Odd"] and raised.value.number == 3
     (done,) = [fact for fact in cells.facts(run) if isinstance(fact, f.NodeDone)]
     assert done.error is not None and "raise Odd(x)" in done.error.traceback
+    files = re.findall(r'File "(.+?)"', done.error.traceback)
+    ours = os.path.dirname(aethergraph.__file__)
+    assert files and not [file for file in files if file.startswith(ours) or "asyncio" in file], "frames of ours"
+
+
+def test_an_async_tool_of_a_process_shows_the_users_own_frames_alone(cells: Lab) -> None:
+    cells.cell("""
+@tool(runs_in="process")
+async def late(x):
+    await asyncio.sleep(0)
+    return halve(x)
+@graph_fn
+async def lately(x: int):
+    return (await late(x)).result
+""")
+    run = cells.start("lately", x=3)
+    with pytest.raises(Exception, match="3 is odd") as raised:
+        run.result(LIMIT_S)
+    told = str(raised.value.__cause__)
+    assert re.findall(r"in (\w+)\n", told) == ["late", "halve"]
 
 
 def test_a_worker_that_crashes_is_replaced_and_its_node_is_tried_again(cells: Lab, tmp_path: Any) -> None:
@@ -343,17 +367,26 @@ async def agent():
 
 def test_19_a_thread_that_cannot_be_stopped_is_told_of_with_advice(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aethergraph.scheduler.outside.STOPPING_S", 0.01)
-    go = threading.Event()
+    begun, go = queue.SimpleQueue[bool](), threading.Event()
 
-    @tool(timeout_s=0.01)
+    @tool(timeout_s=0.05)
     def deaf() -> None:
+        begun.put(True)
         go.wait(LIMIT_S)
 
     @graph_fn
     async def agent() -> None:
         await deaf()
 
-    run = lab.start(agent)
+    def with_a_thread() -> Run:
+        """A run whose thread began: on a busy machine the time of an attempt may be over before that."""
+        while True:
+            run = lab.start(agent)
+            run.future.add_done_callback(lambda _: begun.put(False))
+            if begun.get(timeout=LIMIT_S):
+                return run
+
+    run = with_a_thread()
     noted = lab.until(run, lambda facts: any(isinstance(x, f.Noted) for x in facts))
     (note,) = [x for x in noted if isinstance(x, f.Noted)]
     assert note.kind == "log" and b"still runs and cannot be stopped" in note.data and b'runs_in="process"' in note.data

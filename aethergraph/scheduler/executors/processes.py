@@ -17,6 +17,7 @@ from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
+from ... import errors
 from ...errors import NotSendable, WorkerDied
 from . import worker
 
@@ -179,12 +180,15 @@ class Call:
 
 
 def _pack(call: Call) -> bytes:
-    """A task: the function by value, with the source of what no file has, so that tracebacks show lines."""
+    """A task: the function by value, with source and name of its cells, so that tracebacks show lines."""
     try:
         made = _dumps((call.fn, call.args, call.kwargs))
     except Exception as error:
         raise NotSendable(call.who, f"{type(error).__name__}: {error}") from error
-    return pickle.dumps((_sources(call.fn), made))
+    sources = _sources(call.fn)
+    named = errors.cell_name
+    names = {file: named(file) for file in sources} if named is not None else {}
+    return pickle.dumps((sources, names, made))
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]

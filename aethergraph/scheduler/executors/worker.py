@@ -16,12 +16,12 @@ import queue
 import signal
 import sys
 import threading
-import traceback
 from typing import Any, BinaryIO
 
 import cloudpickle  # type: ignore[import-untyped]
 
-from ...record.failures import assemble, parts
+from ... import errors
+from ...record.failures import assemble, parts, user_traceback
 
 OUT, DONE, FAILED = b"o", b"d", b"f"
 BOOT = "import sys; sys.path[:] = {path!r}; from aethergraph.scheduler.executors.worker import main; main()"
@@ -99,8 +99,9 @@ def _listen(tasks: BinaryIO, waiting: queue.SimpleQueue[bytes]) -> None:
 
 def _run(task: bytes) -> bytes:
     try:
-        sources, made = pickle.loads(task)
+        sources, names, made = pickle.loads(task)
         linecache.cache.update(sources)
+        errors.cell_name = lambda file: names.get(file, file)
         fn, args, kwargs = pickle.loads(made)
         value = fn(*args, **kwargs)
         if inspect.iscoroutine(value):
@@ -121,12 +122,8 @@ def _sent(value: Any) -> bytes:
 
 
 def _told(error: BaseException) -> bytes:
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
-        frames = frames.tb_next
-    text = "".join(traceback.format_exception(type(error), error, frames))
     shown = f"{type(error).__name__}: {error}"
-    return pickle.dumps((_kept(error), shown, text))
+    return pickle.dumps((_kept(error), shown, user_traceback(error)))
 
 
 def _kept(error: BaseException) -> bytes:
