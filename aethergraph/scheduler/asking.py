@@ -262,6 +262,8 @@ class Asking:
         if self._run.closed or one.handle.future.done():
             return
         one.shown = True
+        if one.question.kind == schema.EVENT and self._run.events.opened(token, one.question.name):
+            return
         row, node = self._look(token, one), one.handle.node
         if row is None or node is None:
             return

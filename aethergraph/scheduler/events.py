@@ -43,6 +43,12 @@ class Events:
             if one.question.kind == schema.EVENT:
                 self._run.asking.answered(token)
 
+    def opened(self, token: Token, name: str) -> bool:
+        """A wait is open; whether its signal is on its way to it. Who asked before it has the first choice."""
+        if token not in self._given and self._next(name) is not None:
+            self.look()
+        return token in self._given
+
     def offer(self, token: Token, row: WaitRow) -> WaitRow | None:
         """The row of this open wait as it is with the signal whose turn it is; None where there is none in time."""
         name = row.question.name

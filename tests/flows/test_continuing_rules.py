@@ -113,6 +113,9 @@ PARTED = """
 @tool
 def fit():
     if flag("BROKEN"): raise ValueError("no")
+@tool
+def later():
+    pass
 @graph_fn
 async def agent(got=(), *, context):
     if len(got) == 3:
@@ -131,6 +134,7 @@ async def agent(got=(), *, context):
         asks.set()
     async def other():
         await asks.wait()
+        await later()
         text = await context.wait_event("go")
         other_has.set()
         return text

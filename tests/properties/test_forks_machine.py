@@ -240,4 +240,4 @@ class Forks(Counted):
 
 
 def test_forks_and_retries_run_what_the_model_runs() -> None:
-    drive(Forks, examples=52, long=450, steps=40)
+    drive(Forks, examples=62, long=450, steps=40)

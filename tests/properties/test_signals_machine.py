@@ -299,4 +299,4 @@ class LeavesMemory(Signals):
 @pytest.mark.parametrize("machine", [Signals, LeavesMemory])
 def test_each_signal_goes_to_whom_the_model_says(machine: type[Signals], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AETHERGRAPH_CHANNEL", "inbox")
-    drive(machine, examples=52, long=120, steps=40)
+    drive(machine, examples=60, long=120, steps=40)

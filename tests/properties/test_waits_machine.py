@@ -391,6 +391,6 @@ class OnDisk(Waits):
         self.handles = self._open()
 
 
-@pytest.mark.parametrize(("machine", "examples", "long"), [(InMemory, 60, 1000), (OnDisk, 42, 300)])
+@pytest.mark.parametrize(("machine", "examples", "long"), [(InMemory, 60, 1000), (OnDisk, 48, 300)])
 def test_the_waits_of_a_store_are_what_the_model_says(machine: type[Waits], examples: int, long: int) -> None:
     drive(machine, examples=examples, long=long, steps=50)
