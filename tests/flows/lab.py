@@ -134,11 +134,11 @@ class Lab:
         return seen
 
     def asked(self, run: Run, prompt: str) -> str:
-        """The token of this question, once it is open."""
+        """The token of this question, once it is open; a signal that is there already may have closed it since."""
         found: list[str] = []
 
         def look(_: list[f.AnyFact]) -> bool:
-            found[:] = [wait.token for wait in run.waits if wait.prompt == prompt]
+            found.extend(wait.token for wait in (() if found else run.waits) if wait.prompt == prompt)
             return bool(found)
 
         self.until(run, look)
