@@ -288,6 +288,8 @@ class Asking:
     def _look(self, token: Token, one: _Open) -> waiting.WaitRow | None:
         """Look at the row of a question; it, where the question is still open."""
         run = self._run
+        if self.open.get(token) is not one:  # it has its answer: in the store, too, once that is committed
+            return None
         row = waiting.read(run.runtime.store, token)
         if row is not None and row.state == "open" and one.question.kind == schema.EVENT:
             row = run.events.offer(token, row) or row
