@@ -14,6 +14,7 @@ from .errors import ServiceUnavailable
 from .services.artifacts import Artifacts
 from .services.channel import Channel
 from .services.clock import RunClock
+from .services.kv import KV
 from .services.logger import RunLogger
 from .services.progress import Steps
 from .services.runs import RUNS, Runs
@@ -25,10 +26,10 @@ from .storage.codec import Codec
 T = TypeVar("T")
 Factory = Callable[..., Any]  # (scope, *arguments of the accessor) -> the service, bound to that scope
 
-SERVICES: dict[str, Factory] = {"channel": Channel, "artifacts": Artifacts, "viz": Viz, "clock": RunClock}
+SERVICES: dict[str, Factory] = {"channel": Channel, "artifacts": Artifacts, "viz": Viz, "clock": RunClock, "kv": KV}
 """Accessors by name: `context.<name>(...)`. A service that is added here needs no change elsewhere."""
 
-_LATER = ("memory", "kv", "llm", "rag", "mcp", "skills", "indices")
+_LATER = ("memory", "llm", "rag", "mcp", "skills", "indices")
 
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ class NodeContext(_OfRuns):
     def artifacts(self) -> Artifacts:
         """Saving files, texts, figures and objects, and getting them back."""
         return cast(Artifacts, self._accessor("artifacts"))
+
+    def kv(self, level: str = "session") -> KV:
+        """A durable dict, of this run ("run"), of its session, or of all runs ("user")."""
+        return cast(KV, self._accessor("kv", level))
 
     def viz(self) -> Viz:
         """Live plots."""

@@ -87,6 +87,16 @@ class Desk(Protocol):
         With `intent`, `EffectIntended` is on disk before `work` begins (for effects on the outside world).
         """
 
+    async def transact(self, name: str, args: Any, work: Callable[[Transaction], Any]) -> Any:
+        """Look at rows, change them, and record what `work` gave: one transaction, over all processes.
+
+        `work` runs in the thread that writes the store. It must be quick, and raise (a wrong value, say) before it
+        writes or not at all; what it raises is raised here. It is not done again where its outcome is on record.
+        """
+
+    async def look(self, name: str, args: Any, fn: Callable[[], Any]) -> Any:
+        """Record a read that takes time: `fn` is called in a worker thread, and sees what was written before."""
+
     async def ask(self, question: Question, asker: Asker | None = None) -> Any:
         """Open a durable question and wait for its checked answer.
 

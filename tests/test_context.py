@@ -179,12 +179,12 @@ def test_the_idempotency_key_is_the_engines(place: Room) -> None:
     assert place.context()[0].idempotency_key("order") == "study-1:3:order"
 
 
-@pytest.mark.parametrize("name", ["memory", "kv", "llm", "rag", "mcp", "skills", "indices"])
+@pytest.mark.parametrize("name", ["memory", "llm", "rag", "mcp", "skills", "indices"])
 def test_a_service_that_is_not_there_names_itself_and_what_to_do(place: Room, name: str) -> None:
     context, _ = place.context()
     with pytest.raises(ServiceUnavailable, match=rf"context\.{name}\(\) is not available: .*register your own"):
         getattr(context, name)("default")
-    with pytest.raises(ServiceUnavailable, match="there are: artifacts, channel, clock, viz"):
+    with pytest.raises(ServiceUnavailable, match="there are: artifacts, channel, clock, kv, viz"):
         context.svc("smoke")
     with pytest.raises(AttributeError, match="has no 'smoke'; its services are: artifacts"):
         context.smoke()

@@ -286,3 +286,27 @@ def test_points_are_gathered_on_their_way_to_the_disk(written: Journal, store: M
     rows = [fact for batch in journal.read(store, "r") for fact in batch]
     assert rows == told and len(rows) <= 2
     assert sum(len(steps) for fact in rows for _, steps, _ in points.unpack(fact.data)) == 100  # type: ignore[union-attr]
+
+
+def test_a_fact_can_be_made_from_the_rows_of_its_own_transaction(written: Journal, store: MemoryStore) -> None:
+    def make(rows: Transaction) -> f.AnyFact | None:
+        count = int(rows.get("n") or b"0") + 1
+        rows.set("n", b"%d" % count)
+        return noted(f"{count}") if count != 2 else None
+
+    late = [journal.Late(make) for _ in range(3)]
+    for one in late:
+        written.append("r", one)
+        written.append("r", noted("beside"))
+    written.flush()
+    assert texts(store) == ["1", "beside", "beside", "3", "beside"]
+    assert [one.fact for one in late] == [noted("1"), None, noted("3")]
+
+
+def test_no_fact_is_made_for_a_run_that_another_process_took(written: Journal, store: MemoryStore) -> None:
+    with store.transact() as rows:
+        rows.set("e:r", b"2")
+    late = journal.Late(lambda rows: rows.set("n", b"1") or noted("too late"))  # type: ignore[func-returns-value]
+    written.append("r", late)
+    written.flush()
+    assert late.fact is None and store.get("n") is None and texts(store) == []

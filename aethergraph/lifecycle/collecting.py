@@ -21,7 +21,7 @@ from ..record import facts as f
 from ..record.files import amount
 from ..record.status import ENDED, RunStatus
 from ..scheduler import caching
-from ..services import artifact
+from ..services import artifact, entry, levels
 from ..storage import journal, owner, roster, signals, uploads, waiting
 from ..storage.store import Transaction
 from ..values import mentions
@@ -258,6 +258,8 @@ class Collector:
             if not self._is_pinned(key, data):
                 yield key
         yield from (key for key, _ in self._store.scan(f"{uploads.PREFIX}{run_id}:"))
+        for prefix in _OF_LEVELS:
+            yield from (key for key, _ in self._store.scan(levels.of_run(prefix, run_id)))
         for token in self._waits.get(run_id, ()):
             yield from waiting.row_keys(token)
 
@@ -338,10 +340,16 @@ class Collector:
             uploads.sweep(self._store, since)
 
 
-_OF_RUNS = (roster.row_key(""), owner.row_key(""), "j:", artifact.PREFIX, uploads.PREFIX)
+_OF_LEVELS = (entry.PREFIX,)
+_OF_RUNS = (
+    roster.row_key(""), owner.row_key(""), "j:", artifact.PREFIX, uploads.PREFIX,
+    *(f"{prefix}run:" for prefix in _OF_LEVELS),
+)  # fmt: skip
 
 
 def _run_of(key: str) -> str:
     """The run of a row of `_OF_RUNS`."""
+    if key.startswith(_OF_LEVELS):
+        return levels.run_of(key)
     kind, _, rest = key.partition(":")
     return rest if kind in "re" else rest.rpartition(":")[0]

@@ -18,8 +18,8 @@ from ..ids import Key
 from ..record import facts as f
 from ..record import schema
 from ..record.schema import Question
-from ..storage.store import Store
-from . import continuing
+from ..storage.store import Store, Transaction
+from . import continuing, transacting
 from .places import AttemptPlace, BodyPlace, StagePlace
 
 if TYPE_CHECKING:
@@ -97,6 +97,21 @@ class _Desk:
         digest = hashlib.blake2b(first.encode() + b"\0" + self._scope() + name.encode(), digest_size=16)
         return digest.hexdigest()
 
+    def _looking(self, fn: Callable[[], Any]) -> Callable[[], Awaitable[Outcome]]:
+        """`fn` as the work of an effect: it sees what was written before, and leaves no connection in its thread."""
+
+        def look() -> Any:
+            try:
+                return fn()
+            finally:
+                self.store.close()
+
+        async def work() -> Outcome:
+            await self.run.committed()
+            return Outcome(await asyncio.to_thread(look))
+
+        return work
+
     def _scope(self) -> bytes:
         raise NotImplementedError
 
@@ -151,6 +166,14 @@ class BodyDesk(_Desk):
     ) -> Any:
         """Do and record; the outcome comes through the mailbox."""
         return await self.run.effects.queue(self.now_at(), name, args, work, intent)
+
+    async def transact(self, name: str, args: Any, work: Callable[[Transaction], Any]) -> Any:
+        """Change rows and record it in one transaction; the outcome comes through the mailbox."""
+        return await transacting.in_body(self.run.effects, self.now_at(), name, args, work)
+
+    async def look(self, name: str, args: Any, fn: Callable[[], Any]) -> Any:
+        """Read in a worker thread."""
+        return await self.effect(name, args, self._looking(fn))
 
     async def ask(self, question: Question, asker: Asker | None = None) -> Any:
         """Ask, and wait for the checked answer."""
@@ -237,6 +260,14 @@ class AttemptDesk(_Desk):
     ) -> Any:
         """Do and record."""
         return await self.run.effects.in_attempt(self, name, args, work, intent)
+
+    async def transact(self, name: str, args: Any, work: Callable[[Transaction], Any]) -> Any:
+        """Change rows and record it in one transaction."""
+        return await transacting.in_attempt(self.run.effects, self, name, args, work)
+
+    async def look(self, name: str, args: Any, fn: Callable[[], Any]) -> Any:
+        """Read in a worker thread."""
+        return await self.effect(name, args, self._looking(fn))
 
     async def ask(self, question: Question, asker: Asker | None = None) -> Any:
         """Ask, and wait for the checked answer; no slot is held meanwhile."""

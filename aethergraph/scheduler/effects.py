@@ -28,21 +28,23 @@ class Effects:
     """The effects of one run."""
 
     def __init__(self, run: Execution) -> None:
-        self._run = run
-        self._works: set[asyncio.Task[None]] = set()
+        self.run = run
+        self.works: set[asyncio.Task[None]] = set()
         self.bodies: set[int] = set()  # nodes (0: the run) whose bodies ran in this process
         self._claimed: set[Key] = set()  # effects that they did, or found done
 
-    def _fingerprint(self, args: Any) -> bytes:
-        return values.canonical(args, self._run.origins.known).data
+    def fingerprint(self, args: Any) -> bytes:
+        """What tells calls of one effect apart."""
+        return values.canonical(args, self.run.origins.known).data
 
-    def _args(self, args: Any) -> bytes:
-        return self._run.codec.dump(args) if values.plain(args) else b""
+    def asked(self, args: Any) -> bytes:
+        """What was asked for, as a fact keeps it."""
+        return self.run.codec.dump(args) if values.plain(args) else b""
 
     @property
     def busy(self) -> bool:
         """Whether an effect of a body is being done."""
-        return bool(self._works)
+        return bool(self.works)
 
     # ------------------------------------------------------------------ in bodies
 
@@ -54,38 +56,37 @@ class Effects:
         """A read of something that can change. It sees what was written before it, by whatever scope of the run."""
 
         def current() -> Any:
-            self._run.journal.flush()
+            self.run.journal.flush()
             return fn()
 
         return self._record(place, name, args, current, ())
 
     def _record(self, place: BodyPlace, name: str, args: Any, fn: Callable[[], Any], ops: Sequence[Op]) -> Any:
-        run = self._run
-        key = place.identity("effect:" + name, self._fingerprint(args))
-        self._claimed.add(key)
+        run = self.run
+        key = self.claim(place, name, args)
         known = run.flow.effects.get(key)
         if known is not None:
             return run.codec.load(known.value)
         value = fn()
         data = run.codec.dump(value, name)
-        run.fact(f.Effect(key, place.no, place.path, run.at, name, self._args(args), data, run.clock()), ops)
+        run.fact(f.Effect(key, place.no, place.path, run.at, name, self.asked(args), data, run.clock()), ops)
         run.journal.nudge()
         return self._given(value, data)
 
     def _given(self, value: Any, data: bytes) -> Any:
         """What whoever did an effect gets: `value`, which is recorded as `data`."""
-        return value if self._run.strict is None else self._run.codec.load(data)
+        return value if self.run.strict is None else self.run.codec.load(data)
 
     def at_once(self, desk: BodyDesk | AttemptDesk, name: str, args: Any, fn: Callable[[], Any]) -> Any:
         """An effect that blocks the loop for a moment, for those who cannot await: what is on record is on disk first.
 
         In an attempt, the effect itself is on disk when this returns.
         """
-        run = self._run
+        run = self.run
         if isinstance(desk, BodyDesk):
             return self.read(desk.now_at(), name, args, fn)
         desk.check()
-        key = desk.identity("effect:" + name, self._fingerprint(args), fresh=True)
+        key = desk.identity("effect:" + name, self.fingerprint(args), fresh=True)
         known = run.flow.effects.get(key)
         if known is not None:
             return run.codec.load(known.value)
@@ -95,7 +96,7 @@ class Effects:
         execution = desk.place.handle.execution
         run.fact(
             f.Effect(
-                key, desk.no, "", run.at, name, self._args(args), data, run.clock(), execution=execution,
+                key, desk.no, "", run.at, name, self.asked(args), data, run.clock(), execution=execution,
                 attempt=attempt,
             )
         )  # fmt: skip
@@ -106,10 +107,9 @@ class Effects:
         self, place: BodyPlace, name: str, args: Any, work: Callable[[], Awaitable[Outcome]], intent: bool
     ) -> Awaitable[Any]:
         """An effect that takes time: done beside the body, delivered by the mailbox."""
-        run = self._run
-        key = place.identity("effect:" + name, self._fingerprint(args))
-        self._claimed.add(key)
-        future = _EffectFuture(self, key, loop=run.loop)
+        run = self.run
+        key = self.claim(place, name, args)
+        future = self.future(key)
         context = contextvars.copy_context()
         context.run(HERE.set, None)
 
@@ -117,8 +117,8 @@ class Effects:
             if not future.done():
                 job = self._work(place, key, name, args, work, intent, future)
                 future.task = asyncio.Task(job, loop=run.loop, context=context)
-                self._works.add(future.task)
-                future.task.add_done_callback(self._works.discard, context=run.loop.empty)
+                self.works.add(future.task)
+                future.task.add_done_callback(self.works.discard, context=run.loop.empty)
 
         if key in run.flow.cancelled_effects:
             run.hold_back(key, begin)
@@ -127,7 +127,7 @@ class Effects:
         if known is not None and not known.queued:  # recorded at once by the code of an earlier day
             future.set_result(run.codec.load(known.value))
             return future
-        if known is not None and (known.ok or self._rebuilt(known) is not None):
+        if known is not None and self.usable(known):
             run.mailbox.claim(key, lambda position: self._deliver(position, future, known, None, None))
             return future
         begin()
@@ -143,8 +143,8 @@ class Effects:
         intent: bool,
         future: CallFuture,
     ) -> None:
-        run = self._run
-        asked = self._args(args)
+        run = self.run
+        asked = self.asked(args)
         at = run.at
         if intent and key not in run.flow.intents:
             run.fact(f.EffectIntended(key, place.no, place.path, at, name, asked, run.clock()))
@@ -166,12 +166,27 @@ class Effects:
         position = run.fact(fact, () if failure else outcome.ops)
         task = asyncio.current_task()
         if task is not None:
-            self._works.discard(task)  # before the delivery: the run may be idle right after it
+            self.works.discard(task)  # before the delivery: the run may be idle right after it
         value = None if failure else self._given(outcome.value, data)
         run.mailbox.push(position, lambda place_: self._deliver(place_, future, None, value, error))
 
-    def _rebuilt(self, effect: f.Effect) -> BaseException | None:
-        return rebuild(effect.error, self._run.codec.load, self._run.names()) if effect.error else None
+    def claim(self, place: BodyPlace, name: str, args: Any) -> Key:
+        """The key of the next effect of this kind, which the body has called today."""
+        key = place.identity("effect:" + name, self.fingerprint(args))
+        self._claimed.add(key)
+        return key
+
+    def future(self, key: Key) -> EffectFuture:
+        """What the body awaits."""
+        return EffectFuture(self, key, loop=self.run.loop)
+
+    def usable(self, effect: f.Effect) -> bool:
+        """Whether its recorded outcome can be given again."""
+        return effect.ok or self.rebuilt(effect) is not None
+
+    def rebuilt(self, effect: f.Effect) -> BaseException | None:
+        """What it failed with, where that can be made again."""
+        return rebuild(effect.error, self.run.codec.load, self.run.names()) if effect.error else None
 
     def _deliver(
         self,
@@ -181,12 +196,12 @@ class Effects:
         value: Any,
         error: BaseException | None,
     ) -> None:
-        self._run.advance(position)
+        self.run.advance(position)
         if future.done():
             return
         if known is not None:
-            error = None if known.ok else self._rebuilt(known)
-            value = self._run.codec.load(known.value) if known.ok else None
+            error = None if known.ok else self.rebuilt(known)
+            value = self.run.codec.load(known.value) if known.ok else None
         if error is not None:
             future.fail(error)
         else:
@@ -194,7 +209,7 @@ class Effects:
 
     def cancelled(self, key: Key, task: asyncio.Task[None] | None) -> None:
         """The body cancelled an effect that it had begun."""
-        run = self._run
+        run = self.run
         run.pending.pop(key, None)
         if run.closed:
             return
@@ -212,7 +227,7 @@ class Effects:
         """An effect or read of an attempt; returns when it is on disk."""
 
         async def work() -> Outcome:
-            await self._run.committed()  # a read sees what was written before it
+            await self.run.committed()  # a read sees what was written before it
             return Outcome(fn(), ops)
 
         return await self.in_attempt(desk, name, args, work, False)
@@ -221,13 +236,13 @@ class Effects:
         self, desk: AttemptDesk, name: str, args: Any, work: Callable[[], Awaitable[Outcome]], intent: bool
     ) -> Any:
         """Do an effect of an attempt. What was committed before a kill is not done again in the same attempt."""
-        run = self._run
+        run = self.run
         desk.check()
-        key = desk.identity("effect:" + name, self._fingerprint(args), fresh=True)
+        key = desk.identity("effect:" + name, self.fingerprint(args), fresh=True)
         known = run.flow.effects.get(key)
         if known is not None:
             return run.codec.load(known.value)
-        asked = self._args(args)
+        asked = self.asked(args)
         execution, attempt = desk.place.handle.execution, desk.attempt
         if intent:
             if key not in run.flow.intents:
@@ -245,14 +260,14 @@ class Effects:
 
     def unclaimed(self, name: str) -> list[bytes]:
         """The outcomes of effects of this name that code of an earlier day had, and the code of today has not."""
-        return [e.value for key, e in self._run.flow.effects.items() if e.name == name and self._is_left(key, e)]
+        return [e.value for key, e in self.run.flow.effects.items() if e.name == name and self._is_left(key, e)]
 
     def _is_left(self, key: Key, effect: f.Effect) -> bool:
         if key in self._claimed or not effect.ok:
             return False
         if effect.scope in self.bodies:
             return True
-        node = self._run.flow.nodes[effect.scope - 1] if effect.scope else None
+        node = self.run.flow.nodes[effect.scope - 1] if effect.scope else None
         return node is not None and effect.execution < node.execution
 
     def entered(self, no: int) -> None:
@@ -261,18 +276,18 @@ class Effects:
 
     def supersede_unclaimed(self) -> None:
         """The run is done: what an earlier version of its bodies did, and this one did not, is told of no more."""
-        effects = self._run.flow.effects.items()
+        effects = self.run.flow.effects.items()
         left = [key for key, e in effects if e.scope in self.bodies and key not in self._claimed]
         if left:
-            self._run.fact(f.EffectsSuperseded(list(left), self._run.clock()))
+            self.run.fact(f.EffectsSuperseded(list(left), self.run.clock()))
 
     def close(self) -> None:
         """The run is over here."""
-        for task in self._works:
+        for task in self.works:
             task.cancel()
 
 
-class _EffectFuture(CallFuture):
+class EffectFuture(CallFuture):
     """The outcome of an effect of a body."""
 
     task: asyncio.Task[None] | None = None

@@ -35,6 +35,23 @@ ENDS = (f.RunDone, f.RunFailed, f.RunPaused, f.RunCancelled, f.RunContinued)  # 
 Listener = Callable[[list[f.AnyFact]], None]
 
 
+class Late:
+    """A fact that is made in the transaction that writes it, from the rows that are there then.
+
+    `make` runs in the writer's thread. What it raises undoes the transaction and breaks the journal; where it gives
+    None, there is nothing to say. `fact` is what it made, to be read once it is on disk.
+    """
+
+    __slots__ = ("fact", "make")
+
+    def __init__(self, make: Callable[[Transaction], f.AnyFact | None]) -> None:
+        self.make = make
+        self.fact: f.AnyFact | None = None
+
+
+Entry = tuple[str, f.AnyFact | Late | None, Sequence[Op]]
+
+
 def row_key(run_id: str, batch: int) -> str:
     """Where batch `batch` of a run lies."""
     return f"j:{run_id}:{batch:09d}"
@@ -94,7 +111,7 @@ class Journal:
         self._lock = threading.Lock()
         self._wake = threading.Semaphore(0)
         self._hurry = threading.Event()
-        self._buffer: list[tuple[str, f.AnyFact | None, Sequence[Op]]] = []
+        self._buffer: list[Entry] = []
         self._waiters: list[tuple[int, Callable[[], None]]] = []
         self._tracks: dict[str, _Track] = {}
         self._followers: dict[str, list[_Follower]] = {}
@@ -128,7 +145,7 @@ class Journal:
         track = self._tracks.get(run_id)
         return track is not None and track.taken
 
-    def append(self, run_id: str, fact: f.AnyFact | None, ops: Sequence[Op] = ()) -> int:
+    def append(self, run_id: str, fact: f.AnyFact | Late | None, ops: Sequence[Op] = ()) -> int:
         """Queue a fact, with rows that belong into its transaction; return its number, for `barrier`.
 
         Raises:
@@ -271,7 +288,7 @@ class Journal:
         self._acknowledge(number, written, fenced)
 
     def _put(
-        self, rows: Transaction, buffer: list[tuple[str, f.AnyFact | None, Sequence[Op]]]
+        self, rows: Transaction, buffer: list[Entry]
     ) -> tuple[list[tuple[str, int, list[f.AnyFact]]], list[_Track]]:
         by_run: dict[str, list[f.AnyFact]] = {}
         out: set[str] = set()
@@ -286,6 +303,9 @@ class Journal:
                     track.taken = True
             if run_id in out:
                 continue
+            if isinstance(fact, Late):
+                fact.fact = fact.make(rows)
+                fact = fact.fact
             if fact is not None:
                 by_run[run_id].append(fact)
             for op in ops:

@@ -1,8 +1,8 @@
 """What a store keeps and promises, and a twin in memory that keeps the same promises.
 
 Rows are bytes under text keys. Keys used: `j:RUN:BATCH` journal, `r:RUN` run row, `e:RUN` epoch, `w:TOKEN` wait,
-`wo:TOKEN` one that is over, `a:RUN:ARTIFACT` artifact, `d:DIGEST` definitions; from other processes `in:TOKEN` answers,
-`x:RUN` orders.
+`wo:TOKEN` one that is over, `a:RUN:ARTIFACT` artifact, `d:DIGEST` definitions, `kv:LEVEL:OWNER:KEY` values of kv; from
+other processes `in:TOKEN` answers, `x:RUN` orders.
 """
 
 from __future__ import annotations

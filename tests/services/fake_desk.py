@@ -23,7 +23,7 @@ from aethergraph.storage import waiting
 from aethergraph.storage.blobs import DiskBlobs
 from aethergraph.storage.codec import Codec, canonical
 from aethergraph.storage.keyring import Keyring
-from aethergraph.storage.store import MemoryStore, Store
+from aethergraph.storage.store import MemoryStore, Store, Transaction
 from aethergraph.testing import FakeClock
 
 
@@ -106,6 +106,17 @@ class FakeDesk:
             self.journal.intents.append(name)
         outcome = await work()
         return self._commit(key, name, args, outcome.value, outcome.ops)
+
+    async def transact(self, name: str, args: Any, work: Callable[[Transaction], Any]) -> Any:
+        key = self._key(name, args)
+        if key in self.journal.effects:
+            return msgspec.msgpack.decode(self.journal.effects[key])
+        with self.store.transact() as rows:
+            value = work(rows)
+            return self._commit(key, name, args, value, ())
+
+    async def look(self, name: str, args: Any, fn: Callable[[], Any]) -> Any:
+        return await self.read(name, args, fn)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
