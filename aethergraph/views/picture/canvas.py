@@ -98,11 +98,6 @@ class Canvas:
         notes = [self.body, *(node.notes for node in self.nodes.values() if node.notes is not None)]
         return any(digest in one.figures for one in notes)
 
-    def framed(self, digest: str) -> str | None:
-        """The mime type of the image of this digest that some node, or the body, plotted; None for any other."""
-        shown = (frame for one in self.frames.values() for frame in one.frames if frame.blob == digest)
-        return next((str(frame.about["mime"]) for frame in shown if "mime" in frame.about), None)
-
     def sent(self, digest: str) -> str:
         """The type of the picture or file of this digest that was sent; "" where none was."""
         found = [entry for entry in self.transcript if entry.data is not None and entry.data.get("sha256") == digest]
