@@ -1,5 +1,5 @@
 PYTHON ?= python3
 
-.PHONY: demo lab test test-long lint build-js
-demo lab test test-long lint build-js:
+.PHONY: demo lab test test-long lint build-js docs
+demo lab test test-long lint build-js docs:
 	@$(PYTHON) dev.py $@

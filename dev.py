@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Everything a fresh clone needs: `python3 dev.py demo|lab|test|test-long|lint|build-js`.
+"""Everything a fresh clone needs: `python3 dev.py demo|lab|test|test-long|lint|build-js|docs`.
 
 Needs Python 3.11 or later and nothing else: makes `.venv`, installs this project into it when `pyproject.toml` has
 changed, and runs what was asked for. The file parses from Python 3.7 on, so that older ones get a sentence and no
@@ -230,7 +230,14 @@ def build_js() -> None:
     call(sys.executable, ROOT / "jupyter_ext" / "build_js.py")
 
 
-COMMANDS = {"demo": demo, "lab": lab, "test": test, "test-long": test_long, "lint": lint, "build-js": build_js}
+def docs() -> None:
+    """Write `docs/services.md` from the docstrings."""
+    call(environment(), ROOT / "docs" / "make_services.py")
+
+
+COMMANDS = {
+    "demo": demo, "lab": lab, "test": test, "test-long": test_long, "lint": lint, "build-js": build_js, "docs": docs,
+}  # fmt: skip
 
 
 def parse(argv: list[str]) -> str:
