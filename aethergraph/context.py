@@ -125,6 +125,8 @@ class NodeContext(_OfRuns):
             return getattr(self._fit(Runs(self._scope), "context"), name)
         if name in _LATER:
             return lambda *args, **kwargs: _unavailable(name)
+        if name == "llm_set_key":
+            return lambda *args, **kwargs: _unavailable("llm")
         raise AttributeError(
             f"a context has no {name!r}; its services are: {', '.join(sorted([*SERVICES, *self._services]))}"
         )
@@ -241,5 +243,7 @@ class NodeContext(_OfRuns):
 
 def _unavailable(name: str) -> Any:
     raise ServiceUnavailable(
-        name, f"this version of aethergraph has no such service; register your own under {name!r} to use it"
+        name,
+        f"this version of aethergraph has no such service; register_context_service({name!r}, client) "
+        f"lets nodes reach a client of your own as context.{name}()",
     )

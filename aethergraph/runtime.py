@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .channels.adapter import Adapter, Factory
+from .compat import list_mcp_clients, unavailable
 from .lifecycle import hub
 from .lifecycle.sessions import Session
 
@@ -14,12 +15,28 @@ __all__ = [
     "get_default_channel",
     "get_ext_context_service",
     "list_ext_context_services",
+    "list_mcp_clients",
     "open_session",
     "register_channel_adapter",
     "register_context_service",
+    "register_llm_client",
+    "register_mcp_client",
+    "register_skill",
+    "register_skill_file",
+    "register_skill_inline",
+    "register_skills_from_path",
     "set_channel_alias",
     "set_default_channel",
+    "set_llm_client",
+    "set_rag_index_backend",
+    "set_rag_llm_client",
 ]
+
+register_llm_client, set_llm_client = unavailable("register_llm_client"), unavailable("set_llm_client")
+set_rag_llm_client, set_rag_index_backend = unavailable("set_rag_llm_client"), unavailable("set_rag_index_backend")
+register_mcp_client, register_skill = unavailable("register_mcp_client"), unavailable("register_skill")
+register_skill_inline, register_skill_file = unavailable("register_skill_inline"), unavailable("register_skill_file")
+register_skills_from_path = unavailable("register_skills_from_path")
 
 
 def set_default_channel(key: str) -> None:

@@ -5,6 +5,7 @@ from .artifacts import Artifacts
 from .channel import Channel
 from .clock import RunClock
 from .logger import RunLogger
+from .service import Service
 from .viz import Viz
 
-__all__ = ["Artifact", "Artifacts", "Channel", "RunClock", "RunLogger", "Viz"]
+__all__ = ["Artifact", "Artifacts", "Channel", "RunClock", "RunLogger", "Service", "Viz"]
