@@ -117,6 +117,14 @@ class NotResumable(AetherGraphError):
         )
 
 
+class ReplayDiffers(AetherGraphError, AssertionError):
+    """The body of a run, run again against its record, does something else than it did: see `testing.replay`."""
+
+    def __init__(self, run_id: str, difference: str) -> None:
+        self.run_id, self.difference = run_id, difference
+        super().__init__(f"the replay of {run_id} differs from its record: {difference}")
+
+
 class RunExists(AetherGraphError):
     """A run id is taken by a run of another agent or with other inputs."""
 

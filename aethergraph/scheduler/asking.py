@@ -159,6 +159,7 @@ class Asking:
         run = self._run
         token, round_ = self._address(handle)
         if handle.node is None or handle.node.token != token:
+            run.new(handle.place, lambda: "takes the address of a wait")
             run.dispatch.node_started(handle)
             now = run.clock()
             row = waiting.WaitRow(token, run.run_id, handle.node_id, handle.no, Question(schema.EXTERNAL, ""), now)
@@ -221,6 +222,7 @@ class Asking:
         is_open = node is not None and node.status is NodeStatus.WAITING and node.token == token
         known = node is not None and is_open and node.wait is not None and node.wait.body == body
         if not known:
+            run.new(handle.place, lambda: f"waits for {question.prompt!r:.200}")
             self._write(handle, question, token, round_, body)
         self._claimed.add(handle.no)
         one = _Open(handle, question, asker, in_body)

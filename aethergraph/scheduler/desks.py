@@ -278,7 +278,7 @@ class AttemptDesk(_Desk):
         """Sleep without slots."""
         self.check()
         async with self.away():
-            await asyncio.sleep(seconds)
+            await self.run.nap(seconds)
 
     def away(self) -> AbstractAsyncContextManager[None]:
         """While the attempt waits for somebody else: its slots are given back, and taken again afterwards."""

@@ -243,6 +243,7 @@ class Dispatch:
             self._queue(handle)
 
     def _queue(self, handle: CallHandle) -> None:
+        self._run.new(handle.place, lambda: f"calls {handle.callee}", handle)
         handle.context = contextvars.copy_context()
         self._out.append(handle)
         self._run.mailbox.kick()  # which flushes, at the latest when the body yields

@@ -67,6 +67,7 @@ class Effects:
         known = run.flow.effects.get(key)
         if known is not None:
             return run.codec.load(known.value)
+        run.new(place, lambda: f"does or reads {name}")
         value = fn()
         data = run.codec.dump(value, name)
         run.fact(f.Effect(key, place.no, place.path, run.at, name, self.asked(args), data, run.clock()), ops)
@@ -130,6 +131,7 @@ class Effects:
         if known is not None and self.usable(known):
             run.mailbox.claim(key, lambda position: self._deliver(position, future, known, None, None))
             return future
+        run.new(place, lambda: f"does or reads {name}")
         begin()
         return future
 

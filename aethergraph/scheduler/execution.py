@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import hooks
+from ..clock import TellingClock
 from ..code.origins import Origins
 from ..engine import HERE, Desk, Op
 from ..errors import NodeFailed, NoOneToAsk, RunIsLive
@@ -80,6 +81,7 @@ class Execution:
         self.at = -1  # the position of the last delivery
         self.number = 0  # of the last fact appended
         self.closed = ""  # why no more calls are taken
+        self.naps = 0  # attempts that wait for a time of a clock which is set by hand
         self.origins = Origins()
         self.strict = Strict(self.codec, self.origins) if runtime.strict else None
         self.tasks: dict[Key, set[asyncio.Task[Any]]] = {}
@@ -130,6 +132,9 @@ class Execution:
         self.number = self.journal.append(self.run_id, fact, ops)
         return self.flow.fold(fact)
 
+    def new(self, place: BodyPlace, what: Callable[[], str], handle: CallHandle | None = None) -> None:
+        """Something begins that is not on record. One that only looks whether its bodies do as they did stops here."""
+
     async def committed(self, number: int | None = None) -> None:
         """Return when append `number` (default: all so far) is on disk."""
         done = self.loop.create_future()
@@ -152,6 +157,20 @@ class Execution:
         """Call on the loop once all that was appended so far is on disk."""
         if self.journal.barrier(self.number, lambda: self.host.call(call)):
             self.loop.call_soon(call, context=self.loop.empty)
+
+    async def nap(self, seconds: float) -> None:
+        """Wait in a tool. A clock that is set by hand says when it is over; that of the machine may be put right."""
+        if not isinstance(self.runtime.clock, TellingClock):
+            await asyncio.sleep(seconds)
+            return
+        over = self.loop.create_future()
+        alarm = self.alarms.at(self.clock() + seconds, lambda: _done(over))
+        self.naps += 1
+        try:
+            await over
+        finally:
+            self.naps -= 1
+            self.alarms.cancel(alarm)
 
     def advance(self, position: int) -> None:
         """A delivery happens: time goes on."""

@@ -32,7 +32,7 @@ MODULES = {
     "aethergraph.channels": "Adapter Bus Console ScriptedChannel Message",
     "aethergraph.services": "Artifact Artifacts Channel RunClock RunLogger Viz Service",
     "aethergraph.server": "start_server start_server_async stop_server",
-    "aethergraph.testing": "FakeClock ScriptedChannel Fragile replay",
+    "aethergraph.testing": "FakeClock ScriptedChannel Fragile replay settle",
     "aethergraph.errors": """AetherGraphError GraphBuildError MissingInput MissingOutput NodeFailed RunExists RunIsLive
         UnknownRun UnknownWait AlreadyAnswered BadAnswer WaitTimeout NoOneToAsk ServiceUnavailable JournalBroken
         Untrusted DamagedRecord NewerStore NotInNotebook ExportError""",
@@ -49,7 +49,6 @@ STATUSES = {
 }
 COMING = {  # promised, and not in this version yet: once it is there, its entry goes
     ("aethergraph", "Button"),
-    ("aethergraph.testing", "replay"),
     *(("aethergraph.tools", name) for name in ("ask_files", "send_image", "send_file", "send_buttons")),
     ("aethergraph.tools", "get_latest_uploads"),
 }

@@ -26,6 +26,7 @@ from aethergraph.authoring.tooling import Tool
 from aethergraph.graphs.references import Condition
 from aethergraph.lifecycle.ancestry import Origin
 from aethergraph.lifecycle.collecting import Garbage
+from aethergraph.testing import replay, settle
 
 
 @tool
@@ -165,6 +166,11 @@ async def session() -> None:
         assert_type(context, NodeContext)
         assert_type(await context.clock().now(), float)
     Runtime("store", services={"counter": Counter()}).close()
+
+
+def tested(run: Run) -> None:
+    assert_type(settle(run, timeout_s=5.0), Run)
+    assert_type(replay(run, agent, timeout_s=5.0), Outputs)
 
 
 async def handle(run: Run) -> None:
