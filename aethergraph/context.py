@@ -243,7 +243,5 @@ class NodeContext(_OfRuns):
 
 def _unavailable(name: str) -> Any:
     raise ServiceUnavailable(
-        name,
-        f"this version of aethergraph has no such service; register_context_service({name!r}, client) "
-        f"lets nodes reach a client of your own as context.{name}()",
+        name, f"this version of aethergraph has no such service; register your own under {name!r} to use it"
     )

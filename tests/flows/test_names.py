@@ -139,7 +139,7 @@ def test_what_is_to_come_says_what_to_do_instead(name: str) -> None:
 )
 def test_a_service_that_is_to_come_fails_its_node_and_says_what_to_do(lab: Lab, call: str) -> None:
     lab.cell(f"@graph_fn\nasync def agent(*, context):\n    return context.{call}")
-    with pytest.raises(ServiceUnavailable, match="register_context_service"):
+    with pytest.raises(ServiceUnavailable, match="register your own under"):
         lab.start("agent").result(LIMIT_S)
 
 
