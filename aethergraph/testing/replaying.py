@@ -68,7 +68,12 @@ def _rests(run: Run) -> bool:
 
 
 async def _stands(run: Run, execution: Execution) -> bool:
-    return not run.live or execution.at_rest or (execution.naps > 0 and execution.idle and not execution.mailbox.busy)
+    if not run.live:
+        return True
+    if not (execution.at_rest or (execution.naps > 0 and execution.idle and not execution.mailbox.busy)):
+        return False
+    await execution.committed()  # a wait has its deadline, and is seen by others, once it is on disk
+    return all(one.shown for one in execution.asking.open.values())
 
 
 def _due(run: Run) -> bool:
