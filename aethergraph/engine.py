@@ -73,6 +73,10 @@ class Desk(Protocol):
     def blocking(self) -> bool:
         """Whether this scope is a sync tool in a worker thread, whose context blocks."""
 
+    @property
+    def replays(self) -> bool:
+        """Whether this scope is a body: run again from its beginning, while what it called is not."""
+
     async def record(self, name: str, args: Any, value: Any = None, *, ops: Sequence[Op] = ()) -> Any:
         """Record an effect that happens wholly inside the store, at once; return `value`, or what was recorded."""
 
@@ -128,8 +132,8 @@ class Desk(Protocol):
     def unseen(self) -> bool:
         """Whether notes go nowhere: what is costly to draw need not be drawn."""
 
-    def note(self, kind: str, data: dict[str, Any]) -> None:
-        """Write a cosmetic `Noted` fact; from any thread, never waits."""
+    def note(self, kind: str, data: dict[str, Any], ops: Sequence[Op] = ()) -> None:
+        """Write a cosmetic `Noted` fact, and rows with it; from any thread, never waits."""
 
     def seed(self, name: str = "") -> bytes:
         """32 bytes from run, scope, lineage and `name`: the same on each replay."""

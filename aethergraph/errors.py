@@ -178,6 +178,15 @@ class UnknownRun(AetherGraphError, LookupError):
         super().__init__(why or f"no run {run_id!r}{hint}")
 
 
+class UnknownArtifact(AetherGraphError, LookupError):
+    """No artifact of this id, or no content of this uri, is in the store."""
+
+    def __init__(self, what: str, folder: str, near: Sequence[str] = ()) -> None:
+        self.what, self.folder, self.near = what, folder, tuple(near)
+        hint = f"did you mean {', '.join(near)}?" if near else "`await context.artifacts().list('all')` has them"
+        super().__init__(f"no artifact {what!r} in {folder}; {hint}")
+
+
 class UnknownWait(AetherGraphError, LookupError):
     """No question or event of this token is in the store, or a run does not ask what it was answered."""
 

@@ -9,6 +9,7 @@ A kill at any point leaves at most files that the next collection deletes.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,7 +22,8 @@ from ..record import facts as f
 from ..record.files import amount
 from ..record.status import ENDED, RunStatus
 from ..scheduler import caching
-from ..services import artifact, entry, levels
+from ..services import artifact, catalogue, entry, folders, levels
+from ..services.writing import SCRATCH
 from ..storage import journal, owner, roster, signals, uploads, waiting
 from ..storage.store import Transaction
 from ..values import mentions
@@ -53,6 +55,7 @@ class Garbage:
     blobs, definitions, cached, signals: how many contents, stored sources, kept results (`cache=True`) and signals
         nothing needs; sizes are in bytes.
     parts: uploads that somebody began and did not end.
+    scratch: folders of files that runs which are over were working on.
     young: contents that nothing refers to, but that somebody may be about to.
     """
 
@@ -66,6 +69,7 @@ class Garbage:
     blobs: int = 0
     blobs_size: int = 0
     parts: int = 0
+    scratch: int = 0
     young: int = 0
 
     @property
@@ -74,7 +78,8 @@ class Garbage:
         return self.rows_size + self.blobs_size
 
     def __bool__(self) -> bool:
-        return bool(self.runs or self.blobs or self.parts or self.definitions or self.cached or self.signals)
+        rows = self.runs or self.definitions or self.cached or self.signals
+        return bool(rows or self.blobs or self.parts or self.scratch)
 
     def __str__(self) -> str:
         verb = "deleted" if self.done else "would delete"
@@ -87,6 +92,7 @@ class Garbage:
                 (self.definitions, "stored source"),
                 (self.cached, "kept result"),
                 (self.signals, "signal"),
+                (self.scratch, "folder"),
             )
             if count
         ]
@@ -121,6 +127,7 @@ class Collector:
         self._asked = dict.fromkeys([runs] if isinstance(runs, str) else runs)
         self._alive: dict[str, bool] = {}
         self._waits: dict[str, list[str]] = {}
+        self._uses: dict[str, list[str]] = {}
         self._stale: set[str] = set()  # kept results that go
 
     def collect(self, *, dry_run: bool) -> Garbage:
@@ -133,6 +140,7 @@ class Collector:
         self._rows_without_use(found, gone, dry_run=dry_run)
         self._signals(found, gone, dry_run=dry_run)
         self._contents(found, gone, dry_run=dry_run)
+        self._scratch(found, gone, dry_run=dry_run)
         if not dry_run:
             self._store.compact()
         return found
@@ -144,7 +152,7 @@ class Collector:
         unknown = self._asked.keys() - {row.run_id for row in rows}
         if unknown:
             raise UnknownRun(sorted(unknown)[0])
-        sizes, self._waits = self._sizes(), waiting.by_run(self._store)
+        sizes, self._waits, self._uses = self._sizes(), waiting.by_run(self._store), self._by_user()
         going: dict[str, Item] = {}
         for number, row in enumerate(rows):
             why = self._reason(number, row)
@@ -232,6 +240,13 @@ class Collector:
                 sizes[run_id] = sizes.get(run_id, 0) + len(key) + len(data)
         return sizes
 
+    def _by_user(self) -> dict[str, list[str]]:
+        """The rows that tell of a run that loaded an artifact."""
+        uses: dict[str, list[str]] = {}
+        for key, _ in self._store.scan(catalogue.USE):
+            uses.setdefault(catalogue.run_of_use(key), []).append(key)
+        return uses
+
     def _delete_run(self, item: Item, found: Garbage) -> bool:
         """All its rows in one transaction, unless it came into use since it was condemned."""
         with self._store.transact() as rows:
@@ -254,9 +269,11 @@ class Collector:
         yield from (roster.row_key(run_id), owner.row_key(run_id), roster.ORDER + run_id)
         yield roster.index_key(row.created, run_id)
         yield from (key for key, _ in self._store.scan(f"j:{run_id}:"))
-        for key, data in self._store.scan(f"{artifact.PREFIX}{run_id}:"):
+        for key, data in self._store.scan(f"{catalogue.PREFIX}{run_id}:"):
             if not self._is_pinned(key, data):
                 yield key
+                yield from catalogue.index_keys(catalogue.decode(data, key))
+        yield from self._uses.get(run_id, ())
         yield from (key for key, _ in self._store.scan(f"{uploads.PREFIX}{run_id}:"))
         for prefix in _OF_LEVELS:
             yield from (key for key, _ in self._store.scan(levels.of_run(prefix, run_id)))
@@ -276,15 +293,18 @@ class Collector:
         asked = {key for run_id in gone for token in self._waits.get(run_id, ()) for key in waiting.row_keys(token)}
         for key, data in self._store.scan(""):
             goes = key in self._stale or key in asked or (key.startswith(_OF_RUNS) and _run_of(key) in gone)
-            if key.startswith(DEFINITION) or (goes and not self._is_pinned(key, data)):
+            if key.startswith((DEFINITION, folders.ROW)) or (goes and not self._is_pinned(key, data)):
                 continue
             contents |= mentions.digests(data)
             sources |= mentions.definitions(data)
+        for key, data in self._store.scan(folders.ROW):
+            if key.removeprefix(folders.ROW) in contents:
+                contents |= mentions.digests(data)
         return contents, sources
 
     def _is_pinned(self, key: str, data: bytes) -> bool:
         """Whether this is the record of a pinned artifact, which outlives its run."""
-        return key.startswith(artifact.PREFIX) and artifact.decode(data, key, self._store.blobs).pinned
+        return key.startswith(catalogue.PREFIX) and artifact.decode(data, key, self._store.blobs).pinned
 
     def _rows_without_use(self, found: Garbage, gone: set[str], *, dry_run: bool) -> None:
         """Definitions that no run was started from, and kept results that are old or lost their contents."""
@@ -322,8 +342,13 @@ class Collector:
         owners = self._runtime.owner
         # by the clock that dates files, whatever the clock of the runs says
         since = min(time.time() - GRACE_S, owners.oldest(but_ours=not self._runtime.live))
-        with self._still(dry_run):  # nobody commits a fact meanwhile
+        with self._still(dry_run) as rows:  # nobody commits a fact meanwhile
             contents, _ = self._mentioned(gone)
+            for key, data in list(self._store.scan(folders.ROW)):
+                if key.removeprefix(folders.ROW) not in contents:
+                    found.rows_size += len(key) + len(data)
+                    if rows is not None:
+                        rows.delete(key)
             for blob in self._store.blobs.all():
                 if blob.digest in contents:
                     continue
@@ -339,10 +364,23 @@ class Collector:
             self._store.blobs.empty_trash(since)
             uploads.sweep(self._store, since)
 
+    def _scratch(self, found: Garbage, gone: set[str], *, dry_run: bool) -> None:
+        """The files that runs were working on, once these are gone or done."""
+        folder = self._store.folder / SCRATCH
+        for place in folder.iterdir() if folder.is_dir() else ():
+            row = None if place.name in gone else self._store.get(roster.row_key(place.name))
+            over = row is None or roster.decode(row).status in (RunStatus.DONE, RunStatus.CANCELLED)
+            if not over or place.stat().st_mtime >= time.time() - GRACE_S or self._runtime.parking.is_ours(place.name):
+                continue
+            found.scratch += 1
+            found.blobs_size += sum(one.stat().st_size for one in place.rglob("*") if one.is_file())
+            if not dry_run:
+                shutil.rmtree(place, ignore_errors=True)  # a file that is open where open files stay: the next time
+
 
 _OF_LEVELS = (entry.PREFIX,)
 _OF_RUNS = (
-    roster.row_key(""), owner.row_key(""), "j:", artifact.PREFIX, uploads.PREFIX,
+    roster.row_key(""), owner.row_key(""), "j:", catalogue.PREFIX, uploads.PREFIX,
     *(f"{prefix}run:" for prefix in _OF_LEVELS),
 )  # fmt: skip
 

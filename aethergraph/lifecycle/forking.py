@@ -19,7 +19,7 @@ from ..record import facts as f
 from ..record import schema
 from ..record.flow import Flow, Node
 from ..record.identity import root_key
-from ..services import artifact
+from ..services import catalogue
 from ..storage import journal, roster, uploads
 from ..storage.codec import Codec
 from ..storage.store import Store, Transaction
@@ -147,10 +147,10 @@ def _taking_over(run_id: str, shared: Flow) -> Callable[[Transaction, str], None
         if rows.get(roster.row_key(run_id)) is None:
             raise UnknownRun(run_id)  # collected meanwhile, and its contents with it
         for artifact_id in saved:
-            row = rows.get(artifact.key(run_id, artifact_id))
+            where = catalogue.key(run_id, artifact_id)
+            row = rows.get(where)
             if row is not None:
-                data = msgspec.msgpack.decode(row, type=dict[str, Any]) | {"run_id": new_id}
-                rows.set(artifact.key(new_id, artifact_id), artifact.encode(data))
+                catalogue.write(rows, catalogue.decode(row, where) | {"run_id": new_id})
 
     return op
 

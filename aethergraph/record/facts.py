@@ -236,7 +236,8 @@ class Noted(Fact, frozen=True, array_like=True, gc=False, tag=13):
     kind "out": {"s": text, "err": bool}; "show": {"mime": data}; "figure": {"png": digest};
     "log": {"level", "text"}; "progress": {"id", "title", "now", "total", "sub", "end"};
     "point": {"track", "step", "value"}, on disk gathered into "points" (see `points`);
-    "frame": {"track", "step", "kind", "data", "blob", "about"} (see `views.frames`); `data` is msgpack.
+    "frame": {"track", "step", "kind", "data", "blob", "about"} (see `views.frames`);
+    "use" (an artifact was loaded): {"sha256", "name", "run", "artifact"}; `data` is msgpack.
     """
 
     no: int

@@ -81,11 +81,11 @@ class _Desk:
         """Whether notes go nowhere, so that what is costly to draw need not be drawn."""
         return False
 
-    def note(self, kind: str, data: dict[str, Any]) -> None:
-        """Write a cosmetic fact; from any thread."""
+    def note(self, kind: str, data: dict[str, Any], ops: Sequence[Op] = ()) -> None:
+        """Write a cosmetic fact, and rows with it; from any thread."""
         run = self.run
         if not run.closed:
-            run.journal.append(run.run_id, f.Noted(self._no, kind, _pack(data), run.clock()))
+            run.journal.append(run.run_id, f.Noted(self._no, kind, _pack(data), run.clock()), ops)
             if kind in f.PLOTTED:
                 run.journal.soon()
             else:
@@ -120,6 +120,7 @@ class BodyDesk(_Desk):
     """The engine for a body. One desk serves all tasks of the body: each call asks where it is."""
 
     blocking = False
+    replays = True
     token = ""
 
     def __init__(self, run: Execution, place: BodyPlace) -> None:
@@ -132,10 +133,10 @@ class BodyDesk(_Desk):
         """Whether this is a replay that nobody is to see: what it notes was written before."""
         return self.run.woken
 
-    def note(self, kind: str, data: dict[str, Any]) -> None:
+    def note(self, kind: str, data: dict[str, Any], ops: Sequence[Op] = ()) -> None:
         """Write a cosmetic fact, if anybody is to see it."""
         if not self.unseen:
-            super().note(kind, data)
+            super().note(kind, data, ops)
 
     def now_at(self) -> BodyPlace:
         """The task of the body that is running."""
@@ -210,6 +211,8 @@ class BodyDesk(_Desk):
 class AttemptDesk(_Desk):
     """The engine for one attempt of a tool; its methods may be called from the attempt's thread (see `block`)."""
 
+    replays = False
+
     def __init__(self, run: Execution, place: AttemptPlace) -> None:
         handle = place.handle
         super().__init__(run, handle.no, handle.node_id, place.attempt)
@@ -236,11 +239,11 @@ class AttemptDesk(_Desk):
         digest.update(what)
         return Key(digest.digest())
 
-    def note(self, kind: str, data: dict[str, Any]) -> None:
+    def note(self, kind: str, data: dict[str, Any], ops: Sequence[Op] = ()) -> None:
         """Write a cosmetic fact. What a late thread prints is still shown; what it plots would mix with the retry's."""
         if kind in f.PLOTTED:
             self.check()
-        super().note(kind, data)
+        super().note(kind, data, ops)
 
     def check(self) -> None:
         """Raises RunSuspended once the attempt is over: a late thread must not act any more."""

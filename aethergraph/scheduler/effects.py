@@ -15,7 +15,10 @@ from ..engine import HERE, Op, Outcome
 from ..ids import Key
 from ..record import facts as f
 from ..record.failures import describe, mark, rebuild
+from ..services import catalogue
+from ..services.saving import SAVE
 from ..storage import codec as values
+from ..storage.store import Transaction
 from .calls import CallFuture
 from .desks import AttemptDesk, BodyDesk
 from .places import BodyPlace
@@ -277,11 +280,28 @@ class Effects:
         self.bodies.add(no)
 
     def supersede_unclaimed(self) -> None:
-        """The run is done: what an earlier version of its bodies did, and this one did not, is told of no more."""
+        """The run is done: what earlier versions of its bodies and tools did, and these did not, is told of no more."""
         effects = self.run.flow.effects.items()
         left = [key for key, e in effects if e.scope in self.bodies and key not in self._claimed]
+        left += [key for key, e in effects if e.name == SAVE and e.scope not in self.bodies and self._is_left(key, e)]
         if left:
-            self.run.fact(f.EffectsSuperseded(list(left), self.run.clock()))
+            self.run.fact(f.EffectsSuperseded(list[bytes](left), self.run.clock()), [self._unsaving(set(left))])
+
+    def _unsaving(self, left: set[Key]) -> Op:
+        """Takes the artifacts that only these effects saved out of all lists, but for pinned ones."""
+        saved, gone = set[str](), set[str]()
+        for key, effect in self.run.flow.effects.items():
+            if effect.ok and effect.name == SAVE:
+                (gone if key in left else saved).add(self.run.codec.load(effect.value)["artifact_id"])
+        places = [catalogue.key(self.run.run_id, artifact_id) for artifact_id in gone - saved]
+
+        def op(rows: Transaction) -> None:
+            for where in places:
+                row = rows.get(where)
+                if row is not None and not catalogue.decode(row, where).get("pinned"):
+                    catalogue.remove(rows, where)
+
+        return op
 
     def close(self) -> None:
         """The run is over here."""

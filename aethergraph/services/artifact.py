@@ -9,18 +9,16 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
-
 from ..errors import AetherGraphError, DamagedRecord
 from ..record.files import amount
 from ..storage.store import Blobs, Store
+from . import catalogue, showing
 
-PREFIX = "a:"
 SCHEME = "aether://sha256/"
 OBJECT = "application/x-aethergraph-value"  # mime of what `save_object` saved
+FOLDER = "application/x-aethergraph-folder"  # mime of what `ingest_dir` saved: the content is a list of its files
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 SHOWN = 8 << 20  # bytes of the largest picture that is shown inline
-HEAD = 500  # characters of text in a preview
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,7 @@ class Artifact:
     tags: list[str] = field(default_factory=list, hash=False)
     pinned: bool = False
     preview: str = ""
+    session_id: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.kind}, {amount(self.size)}) {self.uri}"
@@ -55,7 +54,7 @@ class Artifact:
         return record(self)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """A picture as a picture, all else as text; never as HTML, whatever is in it."""
+        """A picture as a picture, the head of a table as a table, all else as text; nothing in it is ever markup."""
         shown: dict[str, Any] = {"text/plain": f"{self}\n{self.preview}".rstrip()}
         blobs: Blobs | None = self.__dict__.get("_blobs")
         if blobs is not None and self.mime in PICTURES and self.size <= SHOWN:
@@ -63,7 +62,14 @@ class Artifact:
                 shown[self.mime] = base64.b64encode(blobs.get(self.sha256)).decode()
             except AetherGraphError as error:
                 shown["text/plain"] += f"\n({error})"
+        if len(shown) == 1:
+            shown["text/html"] = self._repr_html_()
         return shown
+
+    def _repr_html_(self) -> str:
+        """Name, kind and size, over the head of a table or text."""
+        facts = [self.kind, amount(self.size), *(f"{name} {value:.6g}" for name, value in self.metrics.items())]
+        return showing.html(self.name, facts, self.mime, self.preview)
 
 
 _FIELDS = tuple(one.name for one in dataclasses.fields(Artifact))
@@ -92,41 +98,38 @@ def from_record(data: Mapping[str, Any], blobs: Blobs, what: str = "an artifact"
         raise DamagedRecord(what, str(error)) from error
 
 
-def key(run_id: str, artifact_id: str) -> str:
-    """Where its record lies in the store."""
-    return f"{PREFIX}{run_id}:{artifact_id}"
-
-
-def encode(data: Mapping[str, Any]) -> bytes:
-    """A record as a row."""
-    return msgspec.msgpack.encode(data)
-
-
 def decode(row: bytes, where: str, blobs: Blobs) -> Artifact:
     """The artifact of a row."""
-    what = f"the record {where}"
-    try:
-        data = msgspec.msgpack.decode(row, type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise DamagedRecord(what, str(error)) from error
-    return from_record(data, blobs, what)
+    return from_record(catalogue.decode(row, where), blobs, f"the record {where}")
 
 
 def find(store: Store, run_id: str = "", fresh: Mapping[str, bytes] = MappingProxyType({})) -> list[Artifact]:
     """The artifacts of a run, or of all runs, oldest first. `fresh`: rows on their way to the store."""
-    prefix = f"{PREFIX}{run_id}:" if run_id else PREFIX
+    prefix = f"{catalogue.PREFIX}{run_id}:" if run_id else catalogue.PREFIX
     rows = dict(store.scan(prefix)) | {where: row for where, row in fresh.items() if where.startswith(prefix)}
     found = [decode(row, where, store.blobs) for where, row in rows.items()]
     return sorted(found, key=lambda artifact: (artifact.created_at, artifact.artifact_id))
 
 
 def get(store: Store, artifact_id: str, run_id: str, fresh: Mapping[str, bytes]) -> Artifact | None:
-    """The artifact of this id: of this run, else of any."""
-    where = key(run_id, artifact_id)
+    """The artifact of this id: of this run, else the newest of any."""
+    where = catalogue.key(run_id, artifact_id)
     row = fresh.get(where) or store.get(where)
-    if row is not None:
-        return decode(row, where, store.blobs)
-    for where, row in store.scan(PREFIX):
-        if where.endswith(f":{artifact_id}"):
-            return decode(row, where, store.blobs)
-    return None
+    if row is None:
+        catalogue.build(store)
+        for _, place in store.scan(catalogue.by_id(artifact_id)):
+            where = place.decode()
+            row = store.get(where)
+            if row is not None:
+                break
+    return None if row is None else decode(row, where, store.blobs)
+
+
+def of_content(store: Store, digest: str, fresh: Mapping[str, bytes] = MappingProxyType({})) -> list[Artifact]:
+    """The artifacts with this content, the newest first."""
+    catalogue.build(store)
+    places = {place.decode(): None for _, place in store.scan(catalogue.by_content(digest))}
+    rows = {where: store.get(where) for where in places} | dict(fresh)
+    found = [decode(row, where, store.blobs) for where, row in rows.items() if row is not None]
+    found = [one for one in found if one.sha256 == digest]
+    return sorted(found, key=lambda one: (one.created_at, one.artifact_id), reverse=True)

@@ -14,19 +14,73 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from .. import ids
+from ..record import files
 from ..record.files import mime as mime
 from ..storage.codec import canonical
-from .artifact import HEAD, SCHEME, Artifact
+from . import showing
+from .artifact import SCHEME, Artifact
+from .scope import clean
+from .showing import HEAD
 
 _drawing = threading.Lock()  # matplotlib renders one figure at a time: its font and text caches are not thread-safe
 
 
-def file_head(path: Path, kind: str) -> str:
-    """The beginning of a file, where it is text."""
-    if not kind.startswith("text/") and not kind.endswith(("json", "jsonl", "xml", "yaml", "toml")):
+def suffix(name: str) -> str:
+    """The ending of a name, as far as it can be one of a file."""
+    found = PurePath(name).suffix
+    return found if found.isascii() and found[1:].isalnum() else ""
+
+
+def ending(given: str) -> str:
+    """`.csv`, also for `csv`."""
+    return f".{given}" if given and given[0] not in "._-" else given
+
+
+def file_name(name: str) -> str:
+    """The name of an artifact as that of a file."""
+    try:
+        return files.file_name(name)
+    except ValueError:  # of dots alone, say
+        return "artifact"
+
+
+def check_file(path: Path, what: str = "save_file") -> None:
+    """Raises IsADirectoryError or FileNotFoundError where `path` is no file."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{what} takes one file, but {path} is a folder: `ingest_dir` saves a whole one")
+    if not path.is_file():
+        raise FileNotFoundError(f"{what}: there is no file {str(path)!r} (looked in {Path.cwd()})")
+
+
+def check_folder(path: Path, what: str = "ingest_dir") -> None:
+    """Raises NotADirectoryError or FileNotFoundError where `path` is no folder."""
+    if path.is_symlink() or path.is_file():
+        raise NotADirectoryError(f"{what} takes a folder, but {path} is a file or a link: `save_file` saves a file")
+    if not path.is_dir():
+        raise FileNotFoundError(f"{what}: there is no folder {str(path)!r} (looked in {Path.cwd()})")
+
+
+def is_text(mime: str) -> bool:
+    """Whether contents of this type are text."""
+    return mime.startswith("text/") or mime.endswith(("json", "jsonl", "xml", "yaml", "toml"))
+
+
+def head(text: str, mime: str) -> str:
+    """The preview of a text."""
+    return showing.head_of_text(text, mime)
+
+
+def decoded(data: bytes | bytearray | memoryview, mime: str) -> str:
+    """The beginning of bytes, where they are text."""
+    return bytes(data[: 4 * HEAD]).decode("utf-8", "replace") if is_text(mime) else ""
+
+
+def file_head(path: Path, mime: str) -> str:
+    """The preview of a file, where it is text."""
+    if not is_text(mime):
         return ""
     with path.open("rb") as file:
-        return file.read(4 * HEAD).decode("utf-8", "replace")[:HEAD]
+        return head(decoded(file.read(4 * HEAD), mime), mime)
 
 
 def png(figure: Any, dpi: float | None) -> bytes:
@@ -63,7 +117,7 @@ def labels(given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if not isinstance(name, str) or not isinstance(value, (str, int, float, bool, type(None))):
             raise TypeError(f"labels are texts, numbers or bools by name, got {name!r}: {type(value).__name__}")
-    return dict(given)
+    return {clean(name): clean(value) if isinstance(value, str) else value for name, value in given.items()}
 
 
 def metrics(given: Mapping[str, float]) -> dict[str, float]:
@@ -71,7 +125,25 @@ def metrics(given: Mapping[str, float]) -> dict[str, float]:
     for name, value in given.items():
         if not isinstance(value, numbers.Real):
             raise TypeError(f"metrics are numbers by name, got {name!r}: {type(value).__name__}")
-    return {str(name): float(value) for name, value in given.items()}
+        if value != value:
+            raise ValueError(f"metric {name!r} is nan, which nothing can be compared with: leave it out")
+    return {clean(str(name)): float(value) for name, value in given.items()}
+
+
+def description(
+    kind: str, name: str, labels_: Mapping[str, Any] | None, metrics_: Mapping[str, float] | None, tags_: Iterable[str]
+) -> dict[str, Any]:
+    """What a save is described with, checked."""
+    for what, text in (("kind", kind), ("name", name)):
+        if not isinstance(text, str) or not text:
+            raise TypeError(f"{what} is a text that is not empty, got {text!r}")
+    return {
+        "kind": clean(kind),
+        "name": clean(name),
+        "labels": labels(labels_ or {}),
+        "metrics": metrics(metrics_ or {}),
+        "tags": tags(tags_),
+    }
 
 
 def tags(given: Iterable[str]) -> list[str]:
@@ -81,7 +153,7 @@ def tags(given: Iterable[str]) -> list[str]:
     found = list(given)
     if not all(isinstance(tag, str) for tag in found):
         raise TypeError(f"tags are texts, got {found!r}")
-    return found
+    return [clean(tag) for tag in found]
 
 
 def fingerprint(value: Any) -> str:

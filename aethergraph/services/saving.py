@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ..engine import Outcome
-from ..storage.codec import about_value, plain
+from ..engine import Op, Outcome
 from ..storage.store import Blobs, Transaction
 from . import artifact as records
+from . import catalogue
 from . import content as contents
-from .artifact import OBJECT, SCHEME, Artifact
+from .artifact import SCHEME, Artifact
 from .scope import Scope
 
+SAVE = "artifacts.save"  # the effect
 LARGE = 256 << 10  # bytes; from here on content is read and written in a worker thread
 
-Content = Callable[[], Awaitable[tuple[str, int, str]]]  # stores the content: digest, size, preview
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A content that is stored, its size in bytes, and rows that belong to it."""
+
+    digest: str
+    size: int
+    preview: str = ""
+    ops: tuple[Op, ...] = ()
+
+
+Content = Callable[[], Awaitable[Kept]]  # stores it
 
 
 class Saving:
@@ -51,17 +64,12 @@ class Saving:
         """
         source = Path(path)
 
-        async def content() -> tuple[str, int, str]:
-            if source.is_dir():
-                raise IsADirectoryError(
-                    f"save_file takes one file, but {source} is a folder: save its files one by one"
-                )
-            if not source.is_file():
-                raise FileNotFoundError(f"save_file: there is no file {str(source)!r} (looked in {Path.cwd()})")
+        async def content() -> Kept:
+            contents.check_file(source)
             digest, size = await asyncio.to_thread(self._blobs.put_file, source)
-            return digest, size, await asyncio.to_thread(contents.file_head, source, mime)
+            return Kept(digest, size, await asyncio.to_thread(contents.file_head, self._blobs.path(digest), mime))
 
-        title = name or source.name
+        title = name or source.name or str(source)
         mime = contents.mime(title, contents.mime(source.name))
         return await self._save(content, kind, title, mime, labels, metrics, tags, pin, path=str(path))
 
@@ -121,70 +129,27 @@ class Saving:
         """Store bytes; `mime` is found by the ending of `name` where it is not given."""
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"save_bytes takes bytes, got {type(data).__name__}")
-        return await self._save_data(
-            bytes(data), "", kind, name, mime or contents.mime(name), labels, metrics, tags, pin
-        )
+        mime = mime or contents.mime(name)
+        text = contents.decoded(data, mime)
+        return await self._save_data(bytes(data), text, kind, name, mime, labels, metrics, tags, pin)
 
-    async def save_figure(
-        self,
-        fig: Any,
-        name: str = "figure.png",
-        *,
-        kind: str = "figure",
-        dpi: float | None = None,
-        labels: Mapping[str, Any] | None = None,
-        metrics: Mapping[str, float] | None = None,
-        tags: Iterable[str] = (),
-        pin: bool = False,
-    ) -> Artifact:
-        """Store a matplotlib figure (or an axes' figure) as PNG. The figure stays open."""
-        figure = fig if hasattr(fig, "savefig") else getattr(fig, "figure", None)
-        if not hasattr(figure, "savefig"):
-            raise TypeError(f"save_figure takes a matplotlib Figure or Axes, got {type(fig).__name__}")
+    async def write_text(self, text: str, name: str = "text.txt", **how: Any) -> Artifact:
+        """The same as `save_text`."""
+        return await self.save_text(text, name, **how)
 
-        async def content() -> tuple[str, int, str]:
-            return await self._put(await asyncio.to_thread(contents.png, figure, dpi), "")
-
-        title = name if name.lower().endswith(".png") else f"{name}.png"
-        return await self._save(content, kind, title, "image/png", labels, metrics, tags, pin)
-
-    async def save_object(
-        self,
-        obj: Any,
-        name: str = "object",
-        *,
-        kind: str = "object",
-        labels: Mapping[str, Any] | None = None,
-        metrics: Mapping[str, float] | None = None,
-        tags: Iterable[str] = (),
-        pin: bool = False,
-    ) -> Artifact:
-        """Store any Python value, as results of nodes are stored; what has to be pickled is signed with your key.
-
-        Raises:
-            NotStorable: it cannot be pickled (an open file, a live connection).
-        """
-
-        # Plain data by digest: arguments of plain data are written into the record whole.
-        value = contents.fingerprint(obj) if plain(obj) else obj
-
-        async def content() -> tuple[str, int, str]:
-            payload = await asyncio.to_thread(self._scope.codec.dump_whole, obj, f"artifact {name!r}")
-            return (await self._put(payload, ""))[:2] + (about_value(obj),)
-
-        return await self._save(content, kind, name, OBJECT, labels, metrics, tags, pin, value=value)
+    # ------------------------------------------------------------------ how
 
     async def _save_data(self, data: bytes, text: str, kind: str, name: str, mime: str, *how: Any) -> Artifact:
-        async def content() -> tuple[str, int, str]:
-            return await self._put(data, text)
+        async def content() -> Kept:
+            return await self._put(data, contents.head(text, mime))
 
         digest = contents.fingerprint(data)
         return await self._save(content, kind, name, mime, *how, value=digest)
 
-    async def _put(self, data: bytes, text: str) -> tuple[str, int, str]:
+    async def _put(self, data: bytes, preview: str) -> Kept:
         put = self._blobs.put
         digest = put(data) if len(data) < LARGE else await asyncio.to_thread(put, data)
-        return digest, len(data), text[: records.HEAD]
+        return Kept(digest, len(data), preview)
 
     async def _save(
         self,
@@ -205,42 +170,37 @@ class Saving:
         Figures and files have none: how they are drawn or written may differ each time without meaning anything.
         """
         scope, desk = self._scope, self._scope.desk
-        described = {
-            "kind": kind,
-            "name": name,
-            "labels": contents.labels(labels or {}),
-            "metrics": contents.metrics(metrics or {}),
-            "tags": contents.tags(tags),
-        }
+        described = contents.description(kind, name, labels, metrics, tags)
         # Not made from the content, so what is saved anew after an edit or in a retry takes the place of the old.
-        artifact_id = contents.artifact_id(name, scope.effect_id("artifacts.save", [kind, name, path]))
+        artifact_id = contents.artifact_id(name, scope.effect_id(SAVE, [kind, name, path]))
 
         async def work() -> Outcome:
-            digest, size, preview = await content()
+            kept = await content()
             data = {
                 **described,
                 "artifact_id": artifact_id,
-                "uri": SCHEME + digest,
-                "sha256": digest,
-                "size": size,
+                "uri": SCHEME + kept.digest,
+                "sha256": kept.digest,
+                "size": kept.size,
                 "mime": mime,
                 "run_id": desk.run_id,
                 "graph_id": desk.graph_id,
                 "node_id": desk.node_id,
+                "session_id": desk.session_id,
                 "created_at": scope.clock.now(),
-                "pinned": pin,
-                "preview": preview,
+                "pinned": bool(pin),
+                "preview": kept.preview,
             }
 
             def index(transaction: Transaction) -> None:
-                transaction.set(records.key(desk.run_id, artifact_id), records.encode(data))
+                catalogue.write(transaction, data)
 
-            return Outcome(data, [index])
+            return Outcome(data, [index, *kept.ops])
 
         args = {**described, "pinned": pin, "path": path, "value": value}
-        saved = await desk.effect("artifacts.save", args, work)
+        saved = await desk.effect(SAVE, args, work)
         # A body goes on before its rows are on disk, and must see what it has saved.
-        scope.written[records.key(desk.run_id, saved["artifact_id"])] = records.encode(saved)
+        scope.written[catalogue.key(desk.run_id, saved["artifact_id"])] = catalogue.encode(saved)
         return records.from_record(saved, self._blobs)
 
     @property

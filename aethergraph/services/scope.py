@@ -34,6 +34,8 @@ class Scope:
     clock: Clock
     calls: Calls = field(default_factory=lambda: Calls())
     written: dict[str, bytes] = field(default_factory=dict)  # rows of this scope's effects, for its own reads
+    writing: set[str] = field(default_factory=set)  # names of artifacts that are being written
+    used: set[str] = field(default_factory=set)  # contents of artifacts that were loaded
     _counts: Counter[str] = field(default_factory=Counter)
 
     def count(self, name: str) -> int:

@@ -7,8 +7,9 @@ import hashlib
 import io
 import os
 import secrets
+import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,27 +29,58 @@ class DiskBlobs:
         """Store `data`; return its digest."""
         digest = hashlib.sha256(data).hexdigest()
         if not self._kept(digest, len(data)):
-            self._settle(self._draft([data])[0], digest)
+            with self.draft() as draft:
+                draft.write(data)
+                draft.keep(known=False)
         return digest
 
     def put_file(self, path: Path) -> tuple[str, int]:
         """Store the content of a file, streamed; return digest and size in bytes."""
         # One pass: a file that changes while it is read must not end up under the digest of something else.
-        with open(path, "rb") as source:
-            draft, digest, size = self._draft(iter(lambda: source.read(CHUNK), b""))
-        if self._kept(digest, size):
-            draft.unlink()
-        else:
-            self._settle(draft, digest)
-        return digest, size
+        with open(path, "rb") as source, self.draft() as draft:
+            while chunk := source.read(CHUNK):
+                draft.write(chunk)
+            return draft.keep()
+
+    def draft(self, suffix: str = "") -> Draft:
+        """A new content that is written piece by piece. A kill leaves nothing but a file that `empty_trash` deletes."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return Draft(self, self.folder / f"draft-{os.getpid()}-{secrets.token_hex(8)}{suffix}")
 
     def get(self, digest: str) -> bytes:
         """The whole content, verified. Raises DamagedRecord where it is gone or altered."""
         with self.open(digest) as file:
             data = file.read()
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise DamagedRecord(f"the content {digest[:12]} ({self._place(digest)})", "it does not have its checksum")
+        self._compare(digest, hashlib.sha256(data).hexdigest())
         return data
+
+    def check(self, digest: str) -> None:
+        """Read it through, streamed. Raises DamagedRecord where it is gone or altered."""
+        with self.path(digest).open("rb") as file:
+            self._compare(digest, hashlib.file_digest(file, "sha256").hexdigest())
+
+    def copy(self, digest: str, target: Path) -> None:
+        """A copy as the file `target`, streamed; it is there whole and verified, or not at all.
+
+        Raises:
+            DamagedRecord: the content is gone or altered.
+            OSError: `target` cannot be written.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        half, checksum = target.with_name(f".{secrets.token_hex(8)}.half"), hashlib.sha256()
+        try:
+            with self.open(digest) as source, half.open("xb", buffering=0) as file:
+                while chunk := source.read(CHUNK):
+                    checksum.update(chunk)
+                    _write(file, chunk)
+            self._compare(digest, checksum.hexdigest())
+            os.replace(half, target)
+        finally:
+            half.unlink(missing_ok=True)
+
+    def _compare(self, digest: str, found: str) -> None:
+        if found != digest:
+            raise DamagedRecord(f"the content {digest[:12]} ({self._place(digest)})", "it does not have its checksum")
 
     def open(self, digest: str) -> BinaryIO:
         """The content as a stream, not verified. Raises DamagedRecord where it is gone."""
@@ -125,23 +157,6 @@ class DiskBlobs:
         _sync(place.parent)  # whoever wrote it may not have come to that yet
         return True
 
-    def _draft(self, chunks: Iterable[bytes]) -> tuple[Path, str, int]:
-        """Write a file under a name of its own, to disk; return it with digest and size."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        draft = self.folder / f"draft-{os.getpid()}-{secrets.token_hex(8)}"
-        checksum, size = hashlib.sha256(), 0
-        try:
-            with draft.open("xb", buffering=0) as file:
-                for chunk in chunks:
-                    checksum.update(chunk)
-                    size += len(chunk)
-                    _write(file, chunk)
-                os.fsync(file.fileno())
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
-        return draft, checksum.hexdigest(), size
-
     def _settle(self, draft: Path, digest: str) -> None:
         """Give a draft its final name, read only, so that it is there after a power cut."""
         place = self._place(digest)
@@ -160,6 +175,70 @@ class DiskBlobs:
         _sync(place.parent)
 
 
+class Draft:
+    """A content that is being written, under a name of its own: `keep` stores it, leaving `with` discards the rest."""
+
+    def __init__(self, blobs: DiskBlobs, path: Path) -> None:
+        self._blobs, self._path = blobs, path
+        self._file = path.open("xb", buffering=0)
+        self._checksum, self.size = hashlib.sha256(), 0
+        self._given = False
+
+    def __enter__(self) -> Draft:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.discard()
+
+    @property
+    def path(self) -> Path:
+        """The file, for a library that writes files itself; its content is read once more at the end."""
+        self._given = True
+        return self._path
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append `data`. Raises OSError where the disk is full."""
+        try:
+            _write(self._file, data)
+        except OSError as error:
+            raise _story(self._path.parent, error) from error
+        self._checksum.update(data)
+        self.size += len(data)
+
+    def digest(self) -> str:
+        """The sha256 of what was written."""
+        if self._given:
+            with self._path.open("rb") as file:
+                self._checksum = hashlib.file_digest(file, hashlib.sha256)
+                self.size = file.tell()
+        return self._checksum.hexdigest()
+
+    def keep(self, *, known: bool = True) -> tuple[str, int]:
+        """Store it; return digest and size in bytes. `known`: it may be there already."""
+        digest = self.digest()
+        try:
+            if self._given:  # a library may have put another file in place of ours
+                with self._path.open("rb+") as file:
+                    os.fsync(file.fileno())
+            os.fsync(self._file.fileno())
+        except OSError as error:  # some disks tell here that they are full
+            raise _story(self._path.parent, error) from error
+        self._file.close()
+        if not (known and self._blobs._kept(digest, self.size)):
+            self._blobs._settle(self._path, digest)
+        return digest, self.size
+
+    def discard(self) -> None:
+        """Let go of it; what was kept stays."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+def _story(folder: Path, error: OSError) -> OSError:
+    free = shutil.disk_usage(folder).free
+    return OSError(error.errno, f"{error.strerror or error}: {folder} could not take it all ({free:,} bytes are free)")
+
+
 def _refreshed(place: Path) -> bool:
     """Date a file by now; False where it is gone."""
     try:
@@ -173,7 +252,7 @@ def _refreshed(place: Path) -> bool:
     return True
 
 
-def _write(file: io.FileIO, chunk: bytes) -> None:
+def _write(file: io.FileIO, chunk: bytes | bytearray | memoryview) -> None:
     rest = memoryview(chunk)
     while rest:
         rest = rest[file.write(rest) :]

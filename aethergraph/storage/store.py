@@ -1,8 +1,8 @@
 """What a store keeps and promises, and a twin in memory that keeps the same promises.
 
 Rows are bytes under text keys. Keys used: `j:RUN:BATCH` journal, `r:RUN` run row, `e:RUN` epoch, `w:TOKEN` wait,
-`wo:TOKEN` one that is over, `a:RUN:ARTIFACT` artifact, `d:DIGEST` definitions, `kv:LEVEL:OWNER:KEY` values of kv; from
-other processes `in:TOKEN` answers, `x:RUN` orders.
+`wo:TOKEN` one that is over, `a:RUN:ARTIFACT` artifact, `ax:` its index, `am:DIGEST` contents of a saved folder,
+`d:DIGEST` definitions, `kv:LEVEL:OWNER:KEY` values of kv; from other processes `in:TOKEN` answers, `x:RUN` orders.
 """
 
 from __future__ import annotations
@@ -37,6 +37,32 @@ class Blob:
     stored: float
 
 
+class Draft(Protocol):
+    """A content that is being written piece by piece; discarded on leaving `with`, unless it was kept."""
+
+    size: int
+
+    def __enter__(self) -> Draft: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    @property
+    def path(self) -> Path:
+        """The file, for a library that writes files itself."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append `data`. Raises OSError where the disk is full."""
+
+    def digest(self) -> str:
+        """The sha256 of what was written."""
+
+    def keep(self) -> tuple[str, int]:
+        """Store it; return digest and size in bytes."""
+
+    def discard(self) -> None:
+        """Let go of it; what was kept stays."""
+
+
 class Blobs(Protocol):
     """Large contents, named by their sha256 in hex. The same content is stored once; what is stored is durable."""
 
@@ -46,8 +72,17 @@ class Blobs(Protocol):
     def put_file(self, path: Path) -> tuple[str, int]:
         """Store the content of a file, streamed; return digest and size in bytes."""
 
+    def draft(self, suffix: str = "") -> Draft:
+        """A new content that is written piece by piece."""
+
     def get(self, digest: str) -> bytes:
         """The whole content, verified. Raises DamagedRecord where it is gone or altered."""
+
+    def check(self, digest: str) -> None:
+        """Read it through, streamed. Raises DamagedRecord where it is gone or altered."""
+
+    def copy(self, digest: str, target: Path) -> None:
+        """A copy as the file `target`, streamed: whole and verified, or not at all."""
 
     def open(self, digest: str) -> BinaryIO:
         """The content as a stream, not verified. Raises DamagedRecord where it is gone."""

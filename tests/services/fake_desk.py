@@ -42,6 +42,7 @@ class FakeDesk:
     """One scope. `again()` is the same scope after a kill."""
 
     run_id, graph_id, session_id = "study-1", "study", "s1"
+    replays = False
 
     def __init__(
         self,
@@ -169,8 +170,11 @@ class FakeDesk:
     def unseen(self) -> bool:
         return False
 
-    def note(self, kind: str, data: dict[str, Any]) -> None:
+    def note(self, kind: str, data: dict[str, Any], ops: Sequence[Op] = ()) -> None:
         msgspec.msgpack.encode(data)
+        with self.store.transact() as transaction:
+            for op in ops:
+                op(transaction)
         self.notes.append((kind, data))
 
     def seed(self, name: str = "") -> bytes:

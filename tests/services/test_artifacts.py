@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aethergraph.errors import DamagedRecord, NotStorable, Untrusted
+from aethergraph.errors import DamagedRecord, NotStorable, UnknownArtifact, Untrusted
 from aethergraph.record.files import amount
 from aethergraph.services.artifact import Artifact, find
 from aethergraph.services.artifacts import Artifacts
@@ -222,14 +222,20 @@ def test_json_takes_what_research_is_made_of_and_names_what_it_cannot(place: Roo
     ("call", "error", "why"),
     [
         (lambda a: a.save_file("no/such.csv"), FileNotFoundError, r"no file .*such\.csv' \(looked in "),
-        (lambda a: a.save_file("."), IsADirectoryError, "is a folder"),
+        (lambda a: a.save_file("."), IsADirectoryError, "is a folder: `ingest_dir` saves a whole one"),
         (lambda a: a.save_text(3), TypeError, "takes a text, got int"),
         (lambda a: a.save_bytes("x"), TypeError, "takes bytes, got str"),
         (lambda a: a.save_figure("x"), TypeError, "takes a matplotlib Figure or Axes, got str"),
         (lambda a: a.load_bytes("report.md"), ValueError, "'report.md' is no uri of an artifact"),
-        (lambda a: a.load_bytes("aether://sha256/" + "0" * 64), LookupError, "has no content in"),
-        (lambda a: a.get_by_id("nope"), LookupError, "no artifact 'nope' in"),
-        (lambda a: a.list("galaxy"), ValueError, "scope='galaxy' is unknown; there are: all, graph, node, run"),
+        (lambda a: a.load_bytes("aether://sha256/" + "0" * 64), UnknownArtifact, "no artifact 'aether://sha256/000"),
+        (lambda a: a.get_by_id("nope"), UnknownArtifact, "no artifact 'nope' in"),
+        (
+            lambda a: a.list("galaxy"),
+            ValueError,
+            "scope='galaxy' is unknown; there are: all, graph",
+        ),
+        (lambda a: a.save_text("x", ""), TypeError, "name is a text that is not empty, got ''"),
+        (lambda a: a.save_text("x", metrics={"loss": float("nan")}), ValueError, "metric 'loss' is nan"),
     ],
 )
 def test_bad_calls_say_what_is_wrong(place: Room, call: Any, error: type[Exception], why: str) -> None:
@@ -258,7 +264,7 @@ def test_damaged_content_is_named(place: Room) -> None:
     path = place.store.blobs.path(saved.sha256)
     path.chmod(0o600)
     path.write_bytes(b"other")
-    with pytest.raises(DamagedRecord, match="the content of artifact 'a.txt'"):
+    with pytest.raises(DamagedRecord, match="the content [0-9a-f]{12} .*, of artifact 'a.txt'"):
         asyncio.run(artifacts.load_text(saved))
 
 
@@ -317,7 +323,7 @@ def test_an_artifact_of_another_run_is_found_by_id(place: Room) -> None:
     assert asyncio.run(saver(place)[0].get_by_id(other.artifact_id)) == other
 
 
-def test_a_picture_shows_as_a_picture_and_nothing_as_html(place: Room) -> None:
+def test_a_picture_shows_as_a_picture_and_markup_as_text(place: Room) -> None:
     artifacts, _ = saver(place)
     figure = asyncio.run(artifacts.save_figure(Figure(), "p"))._repr_mimebundle_()
     assert set(figure) == {"text/plain", "image/png"}
@@ -326,15 +332,24 @@ def test_a_picture_shows_as_a_picture_and_nothing_as_html(place: Room) -> None:
         asyncio.run(artifacts.save_text(nasty, "x.html")),
         asyncio.run(artifacts.save_text(f"<svg>{nasty}</svg>", "x.svg")),
     ):
-        assert set(saved._repr_mimebundle_()) == {"text/plain"}
+        assert set(saved._repr_mimebundle_()) == {"text/plain", "text/html"}
         assert nasty in saved._repr_mimebundle_()["text/plain"]
+        assert "<script" not in saved._repr_html_() and "&lt;script&gt;" in saved._repr_html_()
+
+
+def test_a_table_shows_its_head_with_every_cell_escaped(place: Room) -> None:
+    artifacts, _ = saver(place)
+    text = "a,<b>x</b>\n" + "".join(f"{n},<img src=x>\n" for n in range(100))
+    shown = asyncio.run(artifacts.save_text(text, "t<i>.csv", metrics={"loss": 0.25}))._repr_html_()
+    assert shown.count("<tr>") == 6 and "<th style='text-align:left'>&lt;b&gt;x&lt;/b&gt;</th>" in shown
+    assert "t&lt;i&gt;.csv" in shown and "loss 0.25" in shown and "<img" not in shown and "<b>x" not in shown
 
 
 def test_a_picture_that_is_gone_says_so(place: Room) -> None:
     figure = asyncio.run(saver(place)[0].save_figure(Figure(), "p"))
     place.store.blobs.path(figure.sha256).unlink()
     shown = figure._repr_mimebundle_()
-    assert set(shown) == {"text/plain"} and "damaged" in shown["text/plain"]
+    assert "image/png" not in shown and "damaged" in shown["text/plain"]
 
 
 def test_an_artifact_is_a_value_like_others(place: Room) -> None:
