@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, assert_type
 
 from matplotlib.figure import Figure
@@ -83,6 +84,20 @@ async def agent(x: int = 3, *, context: NodeContext) -> dict[str, Any]:
     artifact = await context.artifacts().save_text("text", name="report.md")
     await channel.send_file(artifact)
     assert_type(artifact, ag.Artifact)
+    artifacts = context.artifacts()
+    async with artifacts.writer("report", ".txt", tags=["draft"]) as w:
+        w.write("text")
+        w.add_metrics({"length": 4})
+    assert_type(w.artifact, ag.Artifact | None)
+    staged = await artifacts.stage_dir()
+    folder = await artifacts.ingest_dir(staged, kind="model", labels={"v": 1})
+    assert_type(await artifacts.as_local_dir(folder), Path)
+    assert_type(await artifacts.as_local_file(artifact.uri), Path)
+    assert_type(await artifacts.search("model", labels={"v": 1}, scope="all", limit=3), list[ag.Artifact])
+    assert_type(await artifacts.best("model", "accuracy", "max", "session"), ag.Artifact | None)
+    assert_type(await artifacts.pin(artifact.artifact_id), ag.Artifact)
+    assert_type(await artifacts.load_text_by_id(artifact.artifact_id), str)
+    await artifacts.save_dataframe(object(), "table.csv", metrics={"rows": 3})
     viz = context.viz()
     await viz.scalar("loss", 1, 0.5)
     await viz.vector("spectrum", 1, [0.5, 1.0])
