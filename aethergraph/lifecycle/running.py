@@ -316,8 +316,10 @@ class Run:
 
         return telling.timeline(self.picture())
 
-    def lineage(self, thing: str | Artifact) -> list[ancestry.Origin]:
+    def lineage(self, thing: str | Artifact) -> ancestry.Lineage:
         """What made a node's result or an artifact: each node with its inputs, code and answers, the earliest first.
+
+        Its `loaded` are the artifacts that these nodes read, its `used_by` the nodes, of any run, that used the thing.
 
         Args:
             thing: the id of a node; an artifact, its id, uri or name.
@@ -327,7 +329,7 @@ class Run:
         """
         from . import ancestry
 
-        return ancestry.lineage(self.flow(), self.picture(), thing)
+        return ancestry.lineage(self.runtime.store, self.flow(), self.picture(), thing)
 
     def plot(self, track: str | None = None, *, step: float | None = None) -> Figure:
         """What it plotted as a matplotlib figure; of one track, or of those whose name begins with `track` and `/`.

@@ -18,6 +18,7 @@ from aethergraph.lifecycle.collecting import Garbage
 from aethergraph.record import facts as f
 from aethergraph.runner import gc
 from aethergraph.scheduler.caching import PREFIX as KEPT
+from aethergraph.services import catalogue
 from aethergraph.storage import owner as owners
 from aethergraph.storage import signals
 from aethergraph.storage.store import MemoryStore, Transaction
@@ -414,3 +415,60 @@ class _Steps:
             self.step()
 
         return transact
+
+
+FOLDER = """
+@graph_fn
+async def packing(x, *, context: NodeContext):
+    artifacts = context.artifacts()
+    folder = await artifacts.stage_dir()
+    (folder / "deep").mkdir(exist_ok=True)
+    (folder / "deep" / "own.txt").write_text(f"{x}" * 1000)
+    (folder / "shared.txt").write_text("shared" * 1000)
+    saved = await artifacts.ingest_dir(folder, kind="model")
+    (await artifacts.tmp_path(".log")).write_text("left")
+    return saved.uri
+
+@graph_fn
+async def holding(uri, *, context: NodeContext):
+    return uri
+
+@graph_fn
+async def unpacking(uri, *, context: NodeContext):
+    folder = await context.artifacts().as_local_dir(uri)
+    return sorted(path.name for path in folder.rglob("*.txt"))
+"""
+
+
+def test_33_the_files_of_a_folder_stay_as_long_as_anything_names_the_folder(lab: Lab) -> None:
+    lab.cell(FOLDER)
+    one, other = _done(lab, "packing", x=1), _done(lab, "packing", x=2)
+    assert len(_contents(lab)) == 5  # two lists, a file of each, and one that they share
+    holder = _done(lab, "holding", uri=one.outputs["result"])
+    assert _collect(lab).blobs == 0
+    assert _collect(lab, runs=[one.run_id]).blobs == 0, "another run has its uri"
+    assert lab.run("unpacking", uri=one.outputs["result"])["result"] == ["own.txt", "shared.txt"]
+    assert _collect(lab, runs=[other.run_id]).blobs == 2, "its list and its own file"
+    left = [info.run_id for info in lab.runtime.runs(limit=None) if info.name == "unpacking"]
+    assert _collect(lab, runs=[holder.run_id, *left]).blobs == 3
+    assert not [key for key, _ in lab.store.scan("a") if key != catalogue.BUILT]
+
+
+def test_33_what_runs_were_working_on_goes_once_they_are_done(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.cell(FOLDER)
+    run = _done(lab, "packing", x=1)
+    scratch = lab.store.folder / "scratch" / run.run_id
+    assert [path.suffix for path in scratch.iterdir()] == [".log"], "what was ingested is gone already"
+    assert _collect(lab).scratch == 0, "just now"
+    monkeypatch.setattr(collecting, "GRACE_S", -DAY_S)
+    done = _collect(lab)
+    assert done.scratch == 1 and not scratch.exists() and "1 folder" in str(done)
+
+
+def test_33_uses_go_with_the_run_that_used(lab: Lab) -> None:
+    lab.cell(FOLDER)
+    one = _done(lab, "packing", x=1)
+    user = _done(lab, "unpacking", uri=one.outputs["result"])
+    assert len(list(lab.store.scan(catalogue.USE))) == 1
+    _collect(lab, runs=[user.run_id])
+    assert not list(lab.store.scan(catalogue.USE))

@@ -10,6 +10,7 @@ import pytest
 
 from aethergraph import Runtime
 from aethergraph.runner import runs, start
+from aethergraph.services import catalogue
 from aethergraph.storage import roster
 from aethergraph.testing import FakeClock
 
@@ -228,6 +229,7 @@ def test_a_run_that_asks_on_is_listed_with_what_it_asks_now(lab: Lab) -> None:
 
 LOOKING = """
 from aethergraph.lifecycle import hub
+from aethergraph.services import catalogue
 from aethergraph.storage import roster
 
 @tool(outputs=["done"])
@@ -267,3 +269,119 @@ def test_who_waits_for_a_result_in_vain_is_told_of_which_run(lab: Lab) -> None:
     run = lab.start("agent")
     with pytest.raises(TimeoutError, match=f"run {run.run_id} did not end within 0.01 s; it goes on"):
         run.result(0.01)
+
+
+LAB = """
+@tool(outputs=["artifact"])
+async def measure(n, *, context: NodeContext):
+    return await context.artifacts().save_text(f"{n}", name="data.txt", kind="data")
+
+@tool(outputs=["text"])
+async def plot(artifact, *, context: NodeContext):
+    text = await context.artifacts().load_text(artifact)
+    await context.artifacts().save_text(f"plot of {text}", name="plot.txt", kind="plot")
+    return text
+
+@tool(outputs=["text"])
+def review(uri, *, context: NodeContext):
+    return context.artifacts().load_text(uri)
+
+@graph_fn
+async def study(n):
+    data = (await measure(n)).artifact
+    await plot(data)
+    return data.uri
+
+@graph_fn
+async def later(uri, *, context: NodeContext):
+    text = await context.artifacts().load_text(uri)
+    await context.artifacts().save_text(text * 2, name="twice.txt")
+    return (await review(uri)).text
+"""
+
+
+def test_lineage_tells_what_was_read_on_the_way_and_who_used_it(lab: Lab) -> None:
+    lab.cell(LAB)
+    first = lab.start("study", n=7)
+    uri = first.result(LIMIT_S)["result"]
+    second = lab.start("later", uri=uri)
+    assert second.result(LIMIT_S)["result"] == "7"
+    data, plotted = first.artifacts
+    lab.kill()  # all that is told is on disk
+    first, second = (lab.runtime.load(run.run_id) for run in (first, second))
+
+    made = first.lineage(plotted)
+    assert [(one.node_id, one.loads) for one in made] == [("measure", ()), ("plot", (data.artifact_id,))]
+    assert made.loaded == [data] and made.used_by == []
+
+    used = first.lineage(data).used_by
+    assert [(one.run_id, one.node_id, one.how) for one in used] == [
+        (first.run_id, "plot", "loaded"),
+        (second.run_id, "later", "loaded"),
+        (second.run_id, "review", "loaded"),
+    ]
+    by_node = first.lineage("measure").used_by
+    assert [(one.node_id, one.how) for one in by_node][:2] == [("plot", "given"), ("plot", "loaded")]
+    assert len(by_node) == 4
+
+    (twice,) = second.artifacts
+    assert second.lineage(twice).loaded == [data], "made by another run"
+    with pytest.raises(LookupError, match=rf"was made by run {first.run_id}, not by .*lineage\(artifact\)"):
+        second.lineage(data)
+    assert "read data.txt" in str(made) and f"used by plot of {first.run_id} (loaded)" in str(first.lineage(data))
+
+
+def test_lineage_goes_through_an_artifact_where_no_value_was_passed(lab: Lab) -> None:
+    lab.cell(
+        LAB
+        + """
+@graph_fn
+async def apart(*, context: NodeContext):
+    await measure(1)
+    (found,) = await context.artifacts().search("data")
+    return (await review(found.uri, _after=[])).text
+"""
+    )
+    run = lab.start("apart")
+    run.result(LIMIT_S)
+    assert [one.node_id for one in run.lineage("review")] == ["measure", "review"]
+
+
+def test_a_node_that_runs_again_and_reads_no_more_is_no_user(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.cell(LAB)
+    run = lab.start("study", n=7)
+    run.result(LIMIT_S)
+    (data,) = (one for one in run.artifacts if one.kind == "data")
+    lab.cell(LAB.replace("await context.artifacts().load_text(artifact)", "'nothing'"))
+    fork = run.fork(at="plot")
+    fork.result(LIMIT_S)
+    assert [one.run_id for one in run.lineage(data).used_by] == [run.run_id]
+    assert fork.run_id not in [one.run_id for one in fork.lineage("data.txt").used_by]
+
+
+def test_26_what_code_of_an_earlier_day_saved_is_in_no_list_once_the_run_is_done(lab: Lab) -> None:
+    agent = """
+@tool(outputs=["ok"])
+async def keep(name, *, context: NodeContext):
+    await context.artifacts().save_text(name, name=name, metrics={{"score": {score}}}, pin=name == "pinned")
+    return True
+
+@graph_fn
+async def saver(*, context: NodeContext):
+    await context.artifacts().save_text("x", name="{body}", metrics={{"score": {score}}})
+    await keep("{tool}")
+    await context.channel().ask_approval("Good?")
+    return [one.name for one in await context.artifacts().list()]
+"""
+    lab.cell(agent.format(body="old", tool="old tool", score=9))
+    run = lab.start("saver")
+    lab.asked(run, "Good?")
+    lab.kill()
+    lab.cell(agent.format(body="new", tool="old tool", score=1))
+    run = lab.resume(run)
+    lab.answer(run, "Good?", "Approve")
+    run.result(LIMIT_S)
+    assert sorted(one.name for one in run.artifacts) == ["new", "old tool"]
+    assert len(list(lab.store.scan(catalogue.by_metric("score", largest=True)))) == 2
+    scores = [one.metrics["score"] for one in run.artifacts]
+    assert scores == [1.0, 1.0]

@@ -33,6 +33,7 @@ class Canvas:
         self.tracks: dict[str, Track] = {}
         self.frames: dict[str, Frames] = {}
         self.artifacts: dict[bytes, Saved] = {}
+        self.uses: dict[int, dict[str, dict[str, Any]]] = {}  # what each node loaded, by sha256 (0: the run's own body)
         self.body = Notes()  # what the run's own body printed and showed
         self.inputs = self.outputs = b""
         self.error: f.Error | None = None

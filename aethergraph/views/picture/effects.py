@@ -138,6 +138,10 @@ def _show(canvas: Canvas, no: int, data: dict[str, Any], t: float) -> None:
     entry.more = shown.get("image/png", "")
 
 
+def _use(canvas: Canvas, no: int, data: dict[str, Any], t: float) -> None:
+    canvas.uses.setdefault(no, {})[str(data["sha256"])] = data
+
+
 def _message(fact: f.Effect) -> str:
     args = plain(fact.args)
     if isinstance(args, (list, tuple)):
@@ -155,6 +159,7 @@ _NOTES: dict[str, Callable[[Canvas, int, dict[str, Any], float], None]] = {
     "progress": _progress,
     "figure": _figure,
     "show": _show,
+    "use": _use,
 }
 FOLD: dict[type[f.Fact], Callable[[Canvas, Any], None]] = {
     f.Effect: _effect,

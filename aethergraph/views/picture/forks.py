@@ -36,6 +36,7 @@ def _undo(canvas: Canvas, node: Node) -> None:
     canvas.transcript.supersede(node.no, SAID)
     if node.kind == f.WAIT:
         canvas.transcript.supersede_key(node.no)
+    canvas.uses.pop(node.no, None)
     for key in [key for key, one in canvas.artifacts.items() if one.scope == node.no]:
         del canvas.artifacts[key]
         canvas.changed.artifacts = True

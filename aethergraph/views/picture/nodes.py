@@ -79,6 +79,7 @@ def _again(canvas: Canvas, node: Node, fact: f.NodeStarted) -> None:
     node.args, node.deps, node.after, node.why = fact.args, fact.deps, fact.after, fact.why
     node.began, node.ended, node.value, node.error = canvas.clock(fact.t), None, b"", None
     if fact.execution != node.execution:  # one that was in flight counts its attempts on
+        canvas.uses.pop(node.no, None)
         node.attempt, node.failures = 1, []
     node.execution, node.volatile, node.epoch = fact.execution, "", canvas.epoch
     canvas.move(node, NodeStatus.RUNNING)
