@@ -25,7 +25,7 @@ from aethergraph import (
 from aethergraph.authoring.reactive import Agent
 from aethergraph.authoring.tooling import Tool
 from aethergraph.graphs.references import Condition
-from aethergraph.lifecycle.ancestry import Origin
+from aethergraph.lifecycle.ancestry import Lineage, Use
 from aethergraph.lifecycle.collecting import Garbage
 from aethergraph.testing import replay, settle
 
@@ -201,7 +201,9 @@ async def handle(run: Run) -> None:
     assert_type(run.plot("loss", step=3), Figure)
     assert_type(run.points("loss"), dict[str, list[Any]])
     assert_type(ag.plot_runs(run, "study-7f3ka", track="loss"), Figure)
-    assert_type(run.lineage("double"), list[Origin])
+    assert_type(run.lineage("double"), Lineage)
+    assert_type(run.lineage("double").used_by, list[Use])
+    assert_type(run.lineage("double").loaded, list[ag.Artifact])
     run.answer("Ada")
     run.cancel()
     run.cancel(node="double")
