@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -10,6 +11,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,10 +38,9 @@ class DiskBlobs:
 
     def put_file(self, path: Path) -> tuple[str, int]:
         """Store the content of a file, streamed; return digest and size in bytes."""
-        # One pass: a file that changes while it is read must not end up under the digest of something else.
-        with open(path, "rb") as source, self.draft() as draft:
-            while chunk := source.read(CHUNK):
-                draft.write(chunk)
+        # The copy is what is hashed: a file that changes meanwhile must not end up under the digest of something else.
+        with self.draft() as draft:
+            draft.take(Path(path))
             return draft.keep()
 
     def draft(self, suffix: str = "") -> Draft:
@@ -205,6 +206,16 @@ class Draft:
         self._checksum.update(data)
         self.size += len(data)
 
+    def take(self, source: Path) -> None:
+        """Make it a copy of a file: by the system, which is twice as fast as reading and writing it here."""
+        self._given = True
+        try:
+            _copy(source, self._path)
+        except OSError as error:
+            if error.errno not in _FULL:  # it is the source that cannot be read
+                raise
+            raise _story(self._path.parent, error) from error
+
     def digest(self) -> str:
         """The sha256 of what was written."""
         if self._given:
@@ -215,23 +226,40 @@ class Draft:
 
     def keep(self, *, known: bool = True) -> tuple[str, int]:
         """Store it; return digest and size in bytes. `known`: it may be there already."""
-        digest = self.digest()
-        try:
-            if self._given:  # a library may have put another file in place of ours
-                with self._path.open("rb+") as file:
-                    os.fsync(file.fileno())
-            os.fsync(self._file.fileno())
-        except OSError as error:  # some disks tell here that they are full
-            raise _story(self._path.parent, error) from error
+        if self._given:
+            with ThreadPoolExecutor(1) as beside:  # the disk and the processor at once
+                flushed = beside.submit(self._flush)
+                digest = self.digest()
+                flushed.result()
+        else:
+            digest = self.digest()
+            self._flush()
         self._file.close()
         if not (known and self._blobs._kept(digest, self.size)):
             self._blobs._settle(self._path, digest)
         return digest, self.size
 
+    def _flush(self) -> None:
+        try:
+            if self._given:  # a library may have put another file in place of ours
+                with self._path.open("rb+") as file:
+                    os.fsync(file.fileno())
+            else:
+                os.fsync(self._file.fileno())
+        except OSError as error:  # some disks tell here that they are full
+            raise _story(self._path.parent, error) from error
+
     def discard(self) -> None:
         """Let go of it; what was kept stays."""
         self._file.close()
         self._path.unlink(missing_ok=True)
+
+
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
 
 
 def _story(folder: Path, error: OSError) -> OSError:

@@ -98,7 +98,16 @@ def die_at(marker: bytes, moment: str) -> None:
                 die()
             write(file, chunk)
 
-        blobs._write = half
+        copy = blobs._copy
+
+        def half_copied(source: Path, target: Path) -> None:
+            data = source.read_bytes()
+            if marker in data:
+                target.write_bytes(data[: len(data) // 2])
+                die()
+            copy(source, target)
+
+        blobs._write, blobs._copy = half, half_copied
         return
     settle: Callable[..., None] = blobs.DiskBlobs._settle
 
