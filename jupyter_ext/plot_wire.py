@@ -85,7 +85,7 @@ def detail(picture: Picture, names: Iterable[str], low: float, high: float) -> d
 
 def written(steps: Array, values: Array) -> list[Json]:
     """How many points there are, their steps, and their values as exactly as can be seen."""
-    return [len(steps), _text(points.column(_column(steps))), _text(_values(values))]
+    return [len(steps), _text(points.column(column(steps))), _text(_values(values))]
 
 
 def _values(values: Array) -> bytes:
@@ -97,17 +97,18 @@ def _values(values: Array) -> bytes:
             error = np.abs(finite - finite.astype(np.float32)).max()
         if error <= _EXACT * (finite.max() - finite.min()):
             return b"f" + values.astype("<f4").tobytes()
-    return points.column(_column(values))
+    return points.column(column(values))
 
 
-def _column(numbers: Array) -> array[float]:
-    column = array("d")
-    column.frombytes(numbers.tobytes())
-    return column
+def column(numbers: Array) -> array[float]:
+    """The same numbers as points are kept in."""
+    found = array("d")
+    found.frombytes(numbers.tobytes())
+    return found
 
 
-def _text(column: bytes) -> str:
-    return column[:1].decode() + base64.b64encode(column[1:]).decode()
+def _text(data: bytes) -> str:
+    return data[:1].decode() + base64.b64encode(data[1:]).decode()
 
 
 def listed(shown: list[Frame], start: int) -> Json:
@@ -126,7 +127,7 @@ def content(frame: Frame, blob: Callable[[str], bytes]) -> tuple[dict[str, Json]
         return about | size, [cells.astype("<f4").tobytes()]
     if frame.kind == frames.VECTOR:
         values = frames.read_array(data).astype("<f8")
-        steps, values = thin(array("d", range(len(values))), _column(values), POINTS)
+        steps, values = thin(array("d", range(len(values))), column(values), POINTS)
         return about, [steps.astype("<f8").tobytes(), values.astype("<f8").tobytes()]
     if frame.kind == frames.TABLE:
         columns, rows, total = frames.read_table(data)

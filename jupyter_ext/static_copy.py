@@ -23,6 +23,7 @@ from aethergraph.views.transcript import Entry
 from . import static_messages
 from .details import detail
 from .patches import said
+from .static_frames import pictures
 from .static_plots import plots
 
 LIMIT = 200_000  # characters of html
@@ -41,10 +42,12 @@ _PRE = "margin:2px 0 6px 14px;padding:0;background:#ffffff;color:#1f2328;white-s
 def bundle(picture: Picture, *, live: bool = True, small: bool = False, blobs: Blobs | None = None) -> dict[str, str]:
     """MIME bundle of the run as it is now. `live`: some process runs it. `small`: the graph and the last messages.
 
-    blobs: where the pictures are that were sent; without it they are named.
+    blobs: where the pictures are that were sent or plotted; without it they are named.
     """
     status = _status(picture, live)
-    html = _html(picture, status, small=small)
+    plotted = [] if small else [image(svg, wide, name) for name, svg, wide in plots(picture.tracks)]
+    plotted += [] if small else pictures(picture.frames, blobs)
+    html = _html(picture, status, plotted, small=small)
     if blobs is not None and not small:
         html = static_messages.with_pictures(html, picture.transcript, blobs)
     return {"text/plain": _text(picture, status), "text/html": html}
@@ -77,8 +80,8 @@ def _goes_on(picture: Picture, status: RunStatus) -> bool:
     return status in _UNFINISHED and not picture.is_session
 
 
-def _html(picture: Picture, status: RunStatus, *, small: bool) -> str:
-    """As much as fits: first the list of nodes is shortened, then the transcript, then the graph goes."""
+def _html(picture: Picture, status: RunStatus, plotted: list[str], *, small: bool) -> str:
+    """As much as fits: the list of nodes is shortened, then the transcript; then plots go, the last first; then all."""
     placed = scene(picture, BOXES)
     graph = _graph(picture, placed)
     if len(graph) > LIMIT:
@@ -86,17 +89,19 @@ def _html(picture: Picture, status: RunStatus, *, small: bool) -> str:
     nodes = 0 if small else BOXES
     lines, drawn = 10 if small else 200, bool(graph)
     while True:
-        text = _page(picture, status, placed, graph if drawn else "", nodes=nodes, lines=lines, plotted=not small)
+        text = _page(picture, status, placed, graph if drawn else "", plotted, nodes=nodes, lines=lines)
         if len(text) <= LIMIT:
             return text
         if nodes > 10:
             nodes = nodes // 3
         elif lines > 10:
             lines = lines // 3
+        elif plotted and (drawn or len(plotted) > 1):
+            plotted = plotted[: len(plotted) // 2]
         elif drawn:
             drawn = False
         else:
-            return _page(picture, status, placed, "", nodes=0, lines=0, plotted=False)
+            return _page(picture, status, placed, "", [], nodes=0, lines=0)
 
 
 def _graph(picture: Picture, placed: Scene) -> str:
@@ -107,7 +112,7 @@ def _graph(picture: Picture, placed: Scene) -> str:
 
 
 def _page(
-    picture: Picture, status: RunStatus, placed: Scene, graph: str, *, nodes: int, lines: int, plotted: bool
+    picture: Picture, status: RunStatus, placed: Scene, graph: str, plotted: list[str], *, nodes: int, lines: int
 ) -> str:
     parts = [_head(picture, status)]
     if graph:
@@ -117,8 +122,7 @@ def _page(
         parts.append(f'<div style="{_SMALL}">{escape(clean(text))}</div>')
     parts += _asks(picture)
     parts += _transcript(picture, lines)
-    if plotted:
-        parts += [image(svg, wide, name) for name, svg, wide in plots(picture.tracks)]
+    parts += plotted
     parts += _saved(picture)
     if picture.error is not None:
         text = f"{clean(error_text(picture.error))[:2000]}\n{clean(picture.error.traceback)[:4000]}"

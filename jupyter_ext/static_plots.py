@@ -32,10 +32,11 @@ def charts(tracks: dict[str, Track]) -> dict[str, list[Line]]:
 def plots(tracks: dict[str, Track]) -> Iterator[tuple[str, str, int]]:
     """(name, SVG, width in pixels) of each chart."""
     for name, lines in list(charts(tracks).items())[:_CHARTS]:
-        yield f"plot of {name}", _chart(name, lines), _WIDE + 150
+        yield f"plot of {name}", *chart(name, lines)
 
 
-def _chart(name: str, lines: list[Line]) -> str:
+def chart(name: str, lines: list[Line]) -> tuple[str, int]:
+    """SVG of lines of finite points by step, and its width in pixels."""
     steps = [step for _, points in lines for step, _ in points]
     values = [value for _, points in lines for _, value in points]
     left, right = _room(min(steps), max(steps), 0.0)
@@ -70,7 +71,7 @@ def _chart(name: str, lines: list[Line]) -> str:
             label = escape(f"{cut(line(series), 90, 10.5)} {points[-1][1]:.4g}")
             parts.append(f'<rect x="{_WIDE + 4}" y="{at - 5}" width="12" height="3" fill="{colour}"/>')
             parts.append(f'<text x="{_WIDE + 21}" y="{at}">{label}</text>')
-    return "".join(parts) + "</svg>"
+    return "".join(parts) + "</svg>", _WIDE + 150
 
 
 def _room(low: float, high: float, share: float) -> tuple[float, float]:

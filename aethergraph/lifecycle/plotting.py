@@ -52,11 +52,12 @@ def _check(runs: Sequence[Plotted], track: str | None) -> None:
     if any(run.tracks(track) or run.frames(track) for run in runs):
         return
     there = sorted({name for run in runs for name in (*run.tracks(None), *run.frames(None))})
-    who = f"run {runs[0].name} has" if len(runs) == 1 else f"none of the runs {known(run.name for run in runs)} has"
-    what = f"no track {track!r}; there are: {known(there)}" if track is not None and there else "plotted nothing"
-    if what == "plotted nothing":
-        raise LookupError(f"{who} no plots: a body or tool makes some with `context.viz().scalar(track, step, value)`")
-    raise LookupError(f"{who} {what}")
+    one = len(runs) == 1
+    who = f"run {runs[0].name} has no" if one else f"none of the runs {known(run.name for run in runs)} has"
+    if not there:
+        plots = "plots" if one else "any plots"
+        raise LookupError(f"{who} {plots}: a body or tool makes some with `context.viz().scalar(track, step, value)`")
+    raise LookupError(f"{who} {'' if one else 'a '}track {track!r}; there are: {known(there)}")
 
 
 # ---------------------------------------------------------------------- columns

@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from aethergraph.lifecycle import hub
 
 from ..settings import CHOICES
-from . import answering, forking, importing, keeping, runs
+from . import answering, forking, importing, keeping, plotting, runs
 from .choosing import LISTED, fits
 
 __all__ = ["COMMANDS", "complete", "do"]
@@ -28,6 +28,8 @@ HELP = """
     %aether fork RUN [at=NODE] [key=value ...]
                                 a run that shares what RUN has done, and goes on with other inputs; with
                                 outputs.key=value as if NODE had given that, with answer=value to the question NODE
+    %aether plot [RUN ...] [--track T] [--step N]
+                                what runs plotted, of several side by side
     %aether load RUN [names]    its outputs as variables
     %aether import module.py [-o notebook.ipynb]
                                 the parts of a module as the cells of a notebook; --here: as one cell below
@@ -39,7 +41,7 @@ HELP = """
     %aether help                this
 """
 ASKS_FOR_HELP = ("?", "-h", "--help")
-TAKES_RUN = ("resume", "show", "cancel", "retry", "fork", "load", "trust")
+TAKES_RUN = ("resume", "show", "cancel", "retry", "fork", "load", "plot", "trust")
 
 
 def show_help(shell: Any, rest: str) -> None:
@@ -56,6 +58,7 @@ COMMANDS: dict[str, Callable[[Any, str], None]] = {
     "cancel": runs.cancel,
     "retry": runs.retry,
     "fork": forking.fork,
+    "plot": plotting.plot,
     "load": runs.load,
     "import": importing.import_module,
     "gc": keeping.gc,
@@ -90,7 +93,7 @@ def complete(shell: Any, event: Any) -> list[str]:
     before = event.line[: len(event.line) - len(event.symbol)].split()
     if len(before) == 1:
         return sorted(COMMANDS)
-    if len(before) > 2:
+    if len(before) > 2 and before[1] != "plot":  # which takes several runs
         return []
     match before[1]:
         case "answer":

@@ -22,7 +22,7 @@ def chosen(words: list[str], command: str) -> str | None:
         return one_run(" ".join(words), command)
     infos, here = hub.current().runs(limit=LISTED), notebook.session()
     ours = [info for info in infos if info.session == here and fits(info, command)]
-    if len(ours) == 1 or (ours and command == "show"):
+    if len(ours) == 1 or (ours and command in ("show", "plot")):
         return ours[0].run_id
     candidates = ours or [info for info in infos if fits(info, command)]
     show_table(run_table(candidates, now(), _which(len(ours), len(candidates), command)))
