@@ -141,15 +141,15 @@ _OPEN = """async (snap) => {
   const model = () => ({
     get: (name) => traits[name],
     on: (name, call) => name === "msg:custom" && listeners.push(call),
-    send: (message) => message.kind === "library" && fetch("/uplot.js").then((reply) => reply.arrayBuffer())
-      .then((text) => window.tell({ kind: "library" }, [new DataView(text)])),
+    send: (message) => message.kind === "plotting" && fetch("/plotting.js").then((reply) => reply.arrayBuffer())
+      .then((text) => window.tell({ kind: "plotting" }, [new DataView(text)])),
   });
   window.tell = (message, buffers) => listeners.forEach((call) => call(message, buffers));
   view.initialize({ model: model() });
   const el = document.body.appendChild(document.createElement("div"));
   view.render({ model: model(), el });
 }"""
-_READY = "() => Object.getOwnPropertySymbols(globalThis).some((key) => String(key).includes('aethergraph.uplot'))"
+_READY = "() => Object.getOwnPropertySymbols(globalThis).some((key) => String(key).includes('aethergraph.plotting'))"
 _FIRST = """() => new Promise((done) => {
   const tab = [...document.querySelectorAll("[role=tab]")].find((one) => one.textContent.startsWith("Plots"));
   const began = performance.now();

@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 UPLOT = HERE.parent / "node_modules" / "uplot"  # draws the charts; MIT
 SOURCES, BUILT = HERE / "js", HERE / "static"
-LIBRARY = "uplot.js"  # sent to views that have lines to draw
+PLOTTING = "plotting.js"  # sent to views that have something to draw
 BANNER = "// sources sha256: "
 
 
@@ -39,11 +39,11 @@ def build(npx: str = "") -> None:
     BUILT.mkdir(exist_ok=True)
     _bundle(npx, SOURCES / "main.js", "run_view.js", "--format=esm", f"--banner:js={BANNER}{digest()}")
     _bundle(npx, SOURCES / "run_view.css", "run_view.css")
-    notice = "--banner:js=// uPlot, (c) Leon Sorokin, MIT: see uPlot.LICENSE.txt"
-    _bundle(npx, UPLOT / "dist" / "uPlot.esm.js", LIBRARY, "--format=esm", notice)
+    notice = "--banner:js=// contains uPlot, (c) Leon Sorokin, MIT: see uPlot.LICENSE.txt"
+    _bundle(npx, SOURCES / "plotting.js", PLOTTING, "--format=esm", "--loader:.css=text", notice)
     # uPlot can set titles and labels as HTML. Ours are set as text elsewhere; here it is made sure of.
-    library = BUILT / LIBRARY
-    library.write_text(library.read_text(encoding="utf-8").replace(".innerHTML=", ".textContent="), encoding="utf-8")
+    plotting = BUILT / PLOTTING
+    plotting.write_text(plotting.read_text(encoding="utf-8").replace(".innerHTML=", ".textContent="), encoding="utf-8")
     shutil.copyfile(UPLOT / "LICENSE", BUILT / "uPlot.LICENSE.txt")
 
 

@@ -19,7 +19,7 @@ from .following import Follower
 from .patches import Json, Teller
 from .view_thread import LOG
 
-LIBRARY = Path(__file__).parent / "static" / "uplot.js"
+PLOTTING = Path(__file__).parent / "static" / "plotting.js"
 BYTES = 32_000_000  # of one figure or file sent to the browser
 _WHY = 1_000  # characters of an error that a view tells
 
@@ -141,9 +141,9 @@ class Service:
 
     # ------------------------------------------------------------------ plots
 
-    def _library(self, _: dict[str, Any]) -> None:
-        """The module that draws charts: as large as the view, so it is sent where there are some."""
-        self._tell({"kind": "library"}, [LIBRARY.read_bytes()])
+    def _plotting(self, _: dict[str, Any]) -> None:
+        """The module that draws plots: larger than the view, so it is sent where there are some."""
+        self._tell({"kind": "plotting"}, [PLOTTING.read_bytes()])
 
     def _frame(self, message: dict[str, Any]) -> None:
         """The picture of a track that was asked for."""
@@ -199,7 +199,7 @@ _SERVES: dict[str, Callable[[Service, dict[str, Any]], None]] = {
     "fork": Service._fork,
     "detail": Service._detail,
     "bytes": Service._bytes,
-    "library": Service._library,
+    "plotting": Service._plotting,
     "frame": Service._frame,
     "range": Service._range,
 }

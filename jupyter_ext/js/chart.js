@@ -1,7 +1,8 @@
 // A chart of lines: zoom by dragging, values under the pointer or the arrow keys, lines on and off, a logarithmic axis.
 
+import uPlot from "uplot";
+
 import { html, set } from "./dom.js";
-import { library } from "./library.js";
 import { aligned, nearest, number, spliced, summary } from "./series.js";
 
 const HIGH = 200;
@@ -34,9 +35,7 @@ export function createChart({ name, what = "step", detail = () => {} }) {
   function draw(given = lines) {
     lines = given;
     const wide = place.clientWidth;
-    const uPlot = library();
-    place.classList.toggle("bare", !uPlot);
-    if (!wide || !uPlot) return; // it is not on show, or cannot be yet; it is drawn when it is and can
+    if (!wide) return; // it is not on show; it is drawn when it is
     const pressed = log.getAttribute("aria-pressed") === "true";
     const data = aligned(shown(), pressed);
     const wanted = `${lines.map((line) => line.name).join("\n")}\0${pressed}`;
@@ -198,7 +197,7 @@ export function createChart({ name, what = "step", detail = () => {} }) {
     element,
     draw,
     tracks: () => lines.map((line) => line.track),
-    renew: () => (drawn ? drawn.redraw(false, true) : draw()), // there is another theme, or the library
+    themed: () => drawn?.redraw(false, true),
     detailed(low, high, tracks) {
       if (!zoom || zoom[0] !== low || zoom[1] !== high) return; // somebody has gone on
       fine = { low, high, tracks };

@@ -96,7 +96,7 @@ export function createFrames({ name, store }) {
     element,
     draw,
     came,
-    renew: () => shown?.renew?.(),
+    themed: () => shown?.themed?.(),
     stop() {
       clearTimeout(timer);
       shown?.();
@@ -114,7 +114,7 @@ const DRAW = {
     const chart = createChart({ name: "", what: "index" });
     const line = { track: name, name: `step ${number(step) || 0}`, xs: doubles(buffers[0]), ys: doubles(buffers[1]) };
     const stop = () => chart.stop();
-    stop.renew = () => chart.renew();
+    stop.themed = () => chart.themed();
     return { element: chart.element, begin: () => chart.draw([line]), stop };
   },
 

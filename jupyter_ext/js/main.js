@@ -105,7 +105,7 @@ function show(store, el, tab, before, focused, again) {
     detail: panel.detail,
     bytes: pictures.came,
     frame: plots.frame,
-    library: plots.library,
+    plotting: plots.plotting,
     range: plots.range,
     found: () => bar.draw(),
     told(message) {

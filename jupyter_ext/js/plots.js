@@ -1,75 +1,54 @@
-// The plots of a run: a chart for each group of tracks, and a picture with a slider for each track of pictures.
+// The tab of plots. What draws them, and uPlot in it, is larger than all else in the view, and most runs plot nothing:
+// the kernel sends it when there is something to draw, once for a page, and the views of the page share it.
 
-import { createChart } from "./chart.js";
-import { html } from "./dom.js";
-import { createFrames } from "./frames.js";
-import { library, load } from "./library.js";
-import { charts, column } from "./series.js";
+import { html, set } from "./dom.js";
+import { charts } from "./series.js";
+
+const SHARED = Symbol.for("aethergraph.plotting");
 
 export function createPlots({ store }) {
-  const element = html("div", { class: "plots" });
+  const note = html("p", { class: "num" });
+  const area = html("div", { class: "plots" });
+  const element = html("div", { class: "plotted" }, note, area);
   let asked = false;
-  const drawn = new Map(); // "l" or "f" and a name -> plot
+  let inner = null;
 
-  function part(key, make) {
-    if (!drawn.has(key)) {
-      drawn.set(key, make());
-      element.append(drawn.get(key).element);
-    }
-    return drawn.get(key);
-  }
+  const count = () => charts(store.state.tracks).length + Object.values(store.state.frames).filter((list) => list.length).length;
 
-  // As soon as there are lines: later the kernel may be busy, or gone.
+  // As soon as there is something: later the kernel may be busy, or gone.
   function prepare() {
-    const { tracks, frames } = store.state;
-    const lines = Object.keys(tracks).length || Object.values(frames).some((list) => list.some(([, , kind]) => kind === "vector"));
-    if (lines && !library() && !asked) asked = store.send({ kind: "library" });
+    if (!inner && globalThis[SHARED]) inner = globalThis[SHARED]({ store, element: area });
+    if (!inner && count() && !asked) asked = store.send({ kind: "plotting" });
   }
 
   function draw() {
     prepare();
-    if (!element.offsetParent) return; // another tab is on show
-    const lines = charts(store.state.tracks);
-    const frames = Object.entries(store.state.frames).filter(([, list]) => list.length);
-    const keys = new Set([...lines.map(({ name }) => `l${name}`), ...frames.map(([name]) => `f${name}`)]);
-    for (const [key, plot] of drawn) {
-      if (keys.has(key)) continue;
-      plot.stop();
-      plot.element.remove();
-      drawn.delete(key);
-    }
-    element.classList.toggle("none", !keys.size);
-    for (const { name, lines: those } of lines) part(`l${name}`, () => createChart({ name, detail: (low, high) => zoomed(name, low, high) })).draw(those);
-    for (const [name, list] of frames) part(`f${name}`, () => createFrames({ name, store })).draw(list);
+    set(note, "text", inner ? "" : count() ? "The kernel has not sent yet what draws the plots." : "No points yet.");
+    note.hidden = Boolean(inner);
+    inner?.draw();
   }
-
-  // Asks for all points of a range, where the view has not all of them.
-  function zoomed(name, low, high) {
-    const tracks = charts(store.state.tracks).find((chart) => chart.name === name)?.lines ?? [];
-    const thinned = tracks.filter((line) => line.xs.length < line.to).map((line) => line.track);
-    if (thinned.length) store.send({ kind: "range", chart: name, tracks: thinned, low, high });
-  }
-
-  const themes = new MutationObserver(() => drawn.forEach((plot) => plot.renew()));
-  themes.observe(document.body, { attributes: true, attributeFilter: ["class", "data-jp-theme-light", "data-jp-theme-name"] });
 
   return {
     element,
     draw,
     prepare,
-    async library(_, buffers) {
-      await load(buffers[0]);
-      drawn.forEach((plot) => plot.renew());
+    count,
+    async plotting(_, [text]) {
+      globalThis[SHARED] ??= await loaded(text);
+      draw();
     },
-    count: () => charts(store.state.tracks).length + Object.values(store.state.frames).filter((list) => list.length).length,
-    frame: (message, buffers) => drawn.get(`f${message.track}`)?.came(message, buffers),
-    range({ chart, low, high, tracks }) {
-      const lines = Object.entries(tracks).map(([track, [count, xs, ys]]) => [track, { xs: column(xs, count), ys: column(ys, count) }]);
-      drawn.get(`l${chart}`)?.detailed(low, high, Object.fromEntries(lines));
-    },
-    stop() {
-      themes.disconnect();
-      drawn.forEach((plot) => plot.stop());
-    },
+    frame: (...message) => inner?.frame(...message),
+    range: (message) => inner?.range(message),
+    stop: () => inner?.stop(),
   };
+}
+
+// `text`: the module as the kernel sent it.
+async function loaded(text) {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  try {
+    return (await import(url)).createPlots;
+  } finally {
+    URL.revokeObjectURL(url);
+  }
 }

@@ -24,8 +24,8 @@ _OPEN = """async ([uid, snap, css]) => {
     get: (name) => traits[name],
     on: (name, call) => (name === "msg:custom" ? window.listeners : (window.others[name] ??= [])).push(call),
     send(message) { if (window.dead) throw new Error("kernel died"); window.sent.push(message);
-      if (message.kind === "library") fetch("/uplot.js").then((reply) => reply.arrayBuffer())
-        .then((text) => window.tell({ kind: "library" }, [new DataView(text)])); },
+      if (message.kind === "plotting") fetch("/plotting.js").then((reply) => reply.arrayBuffer())
+        .then((text) => window.tell({ kind: "plotting" }, [new DataView(text)])); },
   });
   window.tell = (message, buffers) => window.listeners.forEach((call) => call(message, buffers));
   view.initialize({ model: window.newModel() });

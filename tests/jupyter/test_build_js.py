@@ -26,6 +26,6 @@ def test_the_bundle_loads_nothing_from_elsewhere() -> None:
     """Save one module, whose text the kernel sends: `import` of an object URL."""
     text = (build_js.BUILT / "run_view.js").read_text(encoding="utf-8")
     assert text.count("import(") == 1 and "https://" not in text and "innerHTML" not in text
-    library = (build_js.BUILT / build_js.LIBRARY).read_text(encoding="utf-8")
-    assert not any(way in library for way in ("import(", "https://", "innerHTML", "fetch("))
+    plotting = (build_js.BUILT / build_js.PLOTTING).read_text(encoding="utf-8")
+    assert not any(way in plotting for way in ("import(", "https://", "innerHTML", "fetch("))
     assert "Copyright (c) 2" in (build_js.BUILT / "uPlot.LICENSE.txt").read_text(encoding="utf-8")

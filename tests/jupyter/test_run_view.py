@@ -284,8 +284,8 @@ def test_pictures_of_plots_and_ranges_of_lines_come_on_request(stage: Stage) -> 
         stage.sent.clear()
         stage.hear(view, kind="frame", track="attention", id=id_)
         assert why in stage.last("frame")["why"]
-    stage.hear(view, kind="library")
-    stage.last("library")
+    stage.hear(view, kind="plotting")
+    stage.last("plotting")
     assert b"Leon Sorokin" in stage.sent[-1][1][0]
     stage.hear(view, kind="range", chart="loss", tracks="loss", low=0, high="x")  # no sense: ignored
     stage.hear(view, kind="range", chart="loss", tracks=["loss", "gone"], low=0, high=9)
