@@ -192,15 +192,17 @@ class Attempts:
             self._pausing -= 1
 
     def _desk(self, place: AttemptPlace) -> AttemptDesk:
-        if place.handle.node is None:  # a pure tool that uses its context becomes a node now
+        handle = place.handle
+        # A pure tool that uses its context becomes a node now, or is shown to run again.
+        if handle.target.pure and not (handle.redo or handle.begun):
             if self._run.host.is_current:
-                self._run.dispatch.node_started(place.handle)
+                self._run.dispatch.node_started(handle)
             else:
-                self._run.host.submit(self._started(place.handle)).result()
+                self._run.host.submit(self._started(handle)).result()
         return AttemptDesk(self._run, place)
 
     async def _started(self, handle: CallHandle) -> None:
-        if handle.node is None:
+        if not handle.begun:
             self._run.dispatch.node_started(handle)
 
     async def _out_of_loop(self, handle: CallHandle, place: AttemptPlace) -> Result:

@@ -11,6 +11,7 @@ from ..errors import NotAwaited
 from ..graphs.held import members
 from ..ids import Key
 from ..record.flow import Node
+from ..record.status import NodeStatus
 from ..values.canonical import plain
 from .slots import Seat
 
@@ -106,6 +107,15 @@ class CallHandle(Coroutine[Any, Any, Any]):
         self.seat: Seat | None = None  # its slots, once it is to run
         self.future = CallFuture(self, run.loop)
         self._iterator: Iterator[Any] | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether a fact says that this execution has begun: without it views would take its notes for the last one's.
+
+        A pure tool that runs again without being shown has none.
+        """
+        node = self.node
+        return node is not None and node.status is NodeStatus.RUNNING and node.execution == self.execution
 
     def pass_on(self, error: BaseException) -> None:
         """Raise `error` where the call is awaited, with nothing on record: it runs again on resume."""

@@ -13,7 +13,6 @@ from ..errors import NoOneToAsk
 from ..record import facts as f
 from ..record.failures import advise, describe, mark
 from ..record.flow import Node
-from ..record.status import NodeStatus
 from ..storage import codec as values
 from ..storage import waiting
 from ..values.outputs import Outputs
@@ -120,9 +119,7 @@ class Delivery:
         run = self._run
         now = run.clock()
         node = handle.node
-        # A pure tool that runs again without being shown has no fact yet that tells the code which it runs.
-        shown = node is not None and node.status is NodeStatus.RUNNING and node.execution == handle.execution
-        if node is not None and (handle.redo or not handle.target.pure or shown):
+        if node is not None and (handle.redo or not handle.target.pure or handle.begun):
             return run.fact(
                 f.NodeDone(handle.no, failure is None, value, now, failure, volatile, files, attempt, handle.redo), ops
             )

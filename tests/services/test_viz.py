@@ -477,3 +477,35 @@ def test_a_wrong_value_fails_its_node_and_says_where(runtime: Runtime) -> None:
     with pytest.raises(TypeError, match=r"viz\(\)\.scalar\('loss', step 12\): value is a number, got str 'low'"):
         wrong.sync()
     assert last(runtime, wrong).status is RunStatus.FAILED
+
+
+BROKEN: list[int] = [1]
+
+
+@tool(outputs=["n"], pure=True)
+def pure_plot(*, context: Any) -> int:
+    for step in range(4):
+        context.viz().scalar("loss", step, len(BROKEN))
+        context.viz().matrix("m", step, [[len(BROKEN)]])
+    if BROKEN:
+        raise OSError("busy")
+    return 1
+
+
+@graph_fn
+async def purely(*, context: Any) -> int:
+    return int((await pure_plot()).n)
+
+
+def test_a_pure_tool_that_runs_again_keeps_what_it_draws_then(runtime: Runtime) -> None:
+    """Rule 16; a pure tool is a node only once it has run, or uses its context."""
+    BROKEN[:] = [1]
+    with pytest.raises(OSError, match="busy"):
+        purely.sync()
+    BROKEN.clear()
+    run = runtime.resume(last(runtime, purely).run_id)
+    run.result(30)
+    runtime.journal.flush()
+    again = runtime.load(run.run_id)
+    assert again.points("loss")["value"] == [0.0] * 4
+    assert [int(value[0, 0]) for value in again.points("m")["value"]] == [0] * 4
