@@ -28,10 +28,13 @@ def test_dropping_a_node_keeps_those_of_others() -> None:
     track = Frames("a")
     for no in (1, 2, 1):
         track.add(no, note(no))
-    assert track.drop(1) and not track.drop(1)
+    taken = track.take(1)
+    assert [frame.id for frame in taken] == [0, 2] and not track.take(1)
     assert [(frame.id, frame.no) for frame in track.frames] == [(1, 2)]
     track.add(1, note(7))
     assert [frame.id for frame in track.frames] == [1, 3]  # an id is never used twice
+    track.put_back(taken)
+    assert [frame.id for frame in track.frames] == [0, 1, 2, 3]
 
 
 def test_a_long_track_is_halved_and_says_that_all_moved(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,25 @@ def test_points_of_a_failed_attempt_go(story: Story) -> None:
     assert story.picture().tracks["loss"].points == [(1.0, 2.0)]
 
 
+def test_plots_of_nodes_that_no_code_calls_any_more_are_hidden_until_one_may(story: Story) -> None:
+    """Rule 26: what no final execution claimed is hidden from plots; rule 11: a result that is found again is kept."""
+    old, new = story.tool("fit"), story.tool("fit")
+    for no in (old, new):
+        story.point(no, "loss", no, no)
+        story.frame(no, "map", no, "matrix", b"x")
+    story.put(f.NodesLeft([old], story.t))
+    picture = story.picture()
+    assert picture.tracks["loss"].points == [(new, new)]
+    assert [frame.no for frame in picture.frames["map"].frames] == [new]
+    assert (picture.changes().tracks, picture.changes().tracks) == ({"loss": 0}, {})
+    story.open(2)
+    picture = story.picture()
+    assert sorted(picture.tracks["loss"].points) == [(old, old), (new, new)]
+    assert [frame.no for frame in picture.frames["map"].frames] == [old, new]
+    story.again(old)
+    assert story.picture().tracks["loss"].points == [(new, new)]
+
+
 def test_a_node_that_runs_again_loses_what_its_earlier_execution_left_behind(story: Story) -> None:
     no = story.node("fit")
     story.printed(no, "epoch 1\n")

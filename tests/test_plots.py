@@ -23,7 +23,8 @@ def test_dropping_a_node_keeps_the_points_of_others() -> None:
     for i in range(4):
         track.add(i % 2, [i], [1.0])
     assert (track.owns(0), track.owns(1)) == (2, 2)
-    assert track.drop(0) and not track.drop(0)
+    taken = track.take(0)
+    assert taken is not None and list(taken[0]) == [0, 2] and track.take(0) is None
     assert track.points == [(1, 1), (3, 1)]
     assert (track.owns(0), track.owns(1)) == (0, 2)
 

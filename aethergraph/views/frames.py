@@ -72,11 +72,16 @@ class Frames:
         self.frames = self.frames[::2]
         return 0
 
-    def drop(self, no: int) -> bool:
-        """Forget those of node `no`, which runs again; whether there were any."""
-        before = len(self.frames)
-        self.frames = [frame for frame in self.frames if frame.no != no]
-        return len(self.frames) != before
+    def take(self, no: int) -> list[Frame]:
+        """Give up those of node `no`."""
+        taken = [frame for frame in self.frames if frame.no == no]
+        if taken:
+            self.frames = [frame for frame in self.frames if frame.no != no]
+        return taken
+
+    def put_back(self, taken: list[Frame]) -> None:
+        """Have again what `take` gave."""
+        self.frames = sorted([*self.frames, *taken], key=lambda frame: frame.id)
 
     def ordered(self) -> list[Frame]:
         """By step; of one step in order of arrival."""

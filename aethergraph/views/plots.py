@@ -46,19 +46,21 @@ class Track:
         """How many points node `no` gave."""
         return sum(count for by, count in self._stretches if by == no)
 
-    def drop(self, no: int) -> bool:
-        """Forget the points of node `no`, which runs again; whether there were any."""
+    def take(self, no: int) -> tuple[array[float], array[float]] | None:
+        """Give up the points of node `no`; None where it gave none."""
         if not self.owns(no):
-            return False
-        steps, values, stretches, at = array("d"), array("d"), list[list[int]](), 0
+            return None
+        kept, taken = (array("d"), array("d")), (array("d"), array("d"))
+        stretches, at = list[list[int]](), 0
         for by, count in self._stretches:
+            steps, values = taken if by == no else kept
+            steps += self.steps[at : at + count]
+            values += self.values[at : at + count]
             if by != no:
-                steps += self.steps[at : at + count]
-                values += self.values[at : at + count]
                 stretches.append([by, count])
             at += count
-        self.steps, self.values, self._stretches = steps, values, stretches
-        return True
+        (self.steps, self.values), self._stretches = kept, stretches
+        return taken
 
 
 def thin(

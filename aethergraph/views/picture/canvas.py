@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from typing import Any
 
 from ...record import facts as f
 from ...record.status import NodeStatus, RunStatus
-from ..frames import Frames
+from ..frames import Frame, Frames
 from ..groups import Groups
 from ..notes import Notes
 from ..plots import Track
@@ -15,6 +16,8 @@ from ..transcript import Transcript
 from .parts import Ask, Changes, Node, Saved
 
 ALIVE = frozenset({NodeStatus.RUNNING, NodeStatus.WAITING, NodeStatus.READY})
+# Steps and values by track, and pictures by track, of one node.
+Drawn = tuple[dict[str, tuple["array[float]", "array[float]"]], dict[str, list[Frame]]]
 NOTED = frozenset({"out", "err", "figure", "show", "log"})
 
 
@@ -32,6 +35,7 @@ class Canvas:
         self.awaited: dict[int, Ask] = {}  # what comes from elsewhere: answers of other systems, signals
         self.tracks: dict[str, Track] = {}
         self.frames: dict[str, Frames] = {}
+        self.shelf: dict[int, Drawn] = {}  # what nodes plotted that no code calls any more
         self.artifacts: dict[bytes, Saved] = {}
         self.uses: dict[int, dict[str, dict[str, Any]]] = {}  # what each node loaded, by sha256 (0: the run's own body)
         self.body = Notes()  # what the run's own body printed and showed
@@ -148,11 +152,26 @@ class Canvas:
         self.transcript.supersede(no, NOTED)
         self.undraw(no)
 
-    def undraw(self, no: int) -> None:
-        """Drop what node `no` (0: the body) plotted."""
-        for track in self.tracks.values():
-            if track.drop(no):
-                self.changed.tracks[track.name] = 0
-        for one in self.frames.values():
-            if one.drop(no):
-                self.changed.frames[one.name] = 0
+    def undraw(self, no: int) -> Drawn:
+        """Drop what node `no` (0: the body) plotted; what that was."""
+        self.shelf.pop(no, None)
+        lines = {name: taken for name, track in self.tracks.items() if (taken := track.take(no)) is not None}
+        pictures = {name: some for name, one in self.frames.items() if (some := one.take(no))}
+        self.changed.tracks |= dict.fromkeys(lines, 0)
+        self.changed.frames |= dict.fromkeys(pictures, 0)
+        return lines, pictures
+
+    def shelve(self, no: int) -> None:
+        """Hide what node `no` plotted: no code calls it any more."""
+        if no not in self.shelf:
+            self.shelf[no] = self.undraw(no)
+
+    def unshelve(self, no: int) -> None:
+        """Show it again: it may be called again, and is then not run again."""
+        lines, pictures = self.shelf.pop(no, ({}, {}))
+        for name, (steps, values) in lines.items():
+            self.tracks[name].add(no, steps, values)
+        for name, taken in pictures.items():
+            self.frames[name].put_back(taken)
+        self.changed.tracks |= dict.fromkeys(lines, 0)
+        self.changed.frames |= dict.fromkeys(pictures, 0)

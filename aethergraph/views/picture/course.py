@@ -51,6 +51,7 @@ def _reopen(canvas: Canvas) -> None:
         elif node.status is NodeStatus.SKIPPED and node.why == f.UNCALLED:  # it may be called again
             node.why = ""
             canvas.move(node, NodeStatus.FAILED if node.error else NodeStatus.REUSED)
+            canvas.unshelve(node.no)
         elif node.status is NodeStatus.RUNNING:
             canvas.forget(node.no)
             if node.kind != f.GRAPH:

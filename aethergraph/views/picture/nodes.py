@@ -36,6 +36,7 @@ def _nodes_left(canvas: Canvas, fact: f.NodesLeft) -> None:
         node = canvas.nodes[no]
         node.why = f.UNCALLED
         canvas.move(node, NodeStatus.SKIPPED)
+        canvas.shelve(no)
 
 
 def _node_ran(canvas: Canvas, fact: f.NodeRan) -> None:
