@@ -92,6 +92,7 @@ class _InBody:
         elif known is not None and key in run.flow.positions:
             run.mailbox.claim(key, lambda position: self._tell(position, known, None))
         else:
+            run.new(self._place, lambda: f"does or reads {self._name}")
             self._start()
         return self._future
 

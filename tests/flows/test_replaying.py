@@ -40,6 +40,9 @@ async def agent(n: int = 3, *, context):
     await channel.send_text(f"hello {name}")
     if KNOB == "effect":
         await context.artifacts().save_text("more", name="more.txt")
+    if KNOB == "change":
+        await context.kv("run").set("more", 1)
+    runs = await context.kv().incr("runs")
     nested = await child(3)
     if KNOB == "child":
         await context.spawn_run(child, inputs={"x": 8})
@@ -57,7 +60,7 @@ async def agent(n: int = 3, *, context):
     if KNOB == "hang":
         await asyncio.Event().wait()
     total = sum(out.result for out in outs) + four.result
-    return {"total": total, "name": name, "nested": nested.y, "spawned": spawned.y, "at": at, "knob": KNOB[:3]}
+    return {"total": total, "name": name, "nested": nested.y, "spawned": spawned.y, "at": at, "runs": runs, "knob": KNOB[:3]}
 """
 
 
@@ -88,6 +91,7 @@ def test_it_gives_what_the_run_gave_and_does_nothing(lab: Lab, told: Run) -> Non
         ("argument", r"the body calls add\(x=5\), which is not on record; on record is add \(add\)"),
         ("question", r"the body waits for 'Nom\?', which is not on record"),
         ("effect", "the body does or reads .*save.*, which is not on record"),
+        ("change", r"the body does or reads kv.set, which is not on record"),
         ("child", "the body does or reads spawn_run, which is not on record"),
         ("fewer", r"the body does not call fit \(fit-\d\) any more"),
         ("raise", "it fails with LookupError: this is new; on record, it comes to its end"),

@@ -47,6 +47,7 @@ def test_what_is_done_in_it_is_recorded_and_listed(lab: Lab) -> None:
             await context.artifacts().save_text("text", name="a.txt")
             await context.viz().scalar("loss", 1, 0.5)
             context.logger().info("noted")
+            assert [await context.kv().incr("visits"), await context.kv().get("visits")] == [1, 1]
             async with context.channel().progress("work", total=2) as bar:
                 await bar.update()
             assert only().status is RunStatus.RUNNING
