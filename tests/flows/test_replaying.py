@@ -217,3 +217,31 @@ def test_a_shadow_hides_what_it_was_given_and_leaves_the_store_below_alone(tmp_p
     assert [key for key, _ in shadow.scan("a:", after="a:1", limit=2)] == ["a:2", "a:3"]
     assert shadow.get("a:2") == b"above" and shadow.get("b:1") == b"below" and shadow.get("c") is None
     assert store.get("a:2") == b"below" and store.get("a:3") is None
+
+
+def test_28_a_run_that_it_started_and_that_has_not_ended_stays_as_it_is(lab: Lab) -> None:
+    lab.cell("""
+@tool
+def work(x):
+    ran(f"work {x}")
+    return x
+
+@graph_fn
+async def child(*, context):
+    await context.channel().ask_text("child?")
+    return (await work(1)).result
+
+@graph_fn
+async def parent(*, context):
+    await work(0)
+    return await context.spawn_run(child, detached=True)
+""")
+    run = lab.start("parent")
+    run_id = run.result(20).result
+    child = load_run(run_id)
+    token = lab.asked(child, "child?")
+    lab.kill()
+    lab.runtime.answer(token, "go on")  # which it would, were it taken up
+    lab.took()
+    assert replay(load_run(run.run_id)).result == run_id
+    assert load_run(run_id).status == "paused" and not lab.took()
