@@ -63,10 +63,14 @@ class Artifact:
             except AetherGraphError as error:
                 shown["text/plain"] += f"\n({error})"
         if len(shown) == 1:
-            shown["text/html"] = self._repr_html_()
+            shown["text/html"] = self._told()
         return shown
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> str | None:
+        """As above. IPython asks for it besides, and JupyterLab prefers it, so a picture would not be seen."""
+        return None if self.mime in PICTURES else self._told()
+
+    def _told(self) -> str:
         """Name, kind and size, over the head of a table or text."""
         facts = [self.kind, amount(self.size), *(f"{name} {value:.6g}" for name, value in self.metrics.items())]
         return showing.html(self.name, facts, self.mime, self.preview)

@@ -60,7 +60,7 @@ async def agent(n: int = 3, *, context):
     if KNOB == "hang":
         await asyncio.Event().wait()
     total = sum(out.result for out in outs) + four.result
-    return {"total": total, "name": name, "nested": nested.y, "spawned": spawned.y, "at": at, "runs": runs, "knob": KNOB[:3]}
+    return {"total": total, "name": name, "nested": nested.y, "spawned": spawned.y, "at": [at, runs], "knob": KNOB[:3]}
 """
 
 

@@ -1,0 +1,50 @@
+"""The second notebook, cell by cell in a kernel, with scripted answers: each service does in it what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .kernels import kernel
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_services.ipynb"
+ANSWERS = {"width": 8, "rounds": "40 rounds", "notes": "tasting notes.txt"}  # for each run that asks
+
+
+def cells() -> dict[str, str]:
+    found: list[dict[str, Any]] = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    return {cell["id"]: "".join(cell["source"]) for cell in found if cell["cell_type"] == "code"}
+
+
+def test_it_is_committed_without_outputs_and_with_stable_ids() -> None:
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(set(ids)) == len(ids) and (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
+
+
+@pytest.mark.timeout(240)
+def test_it_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AETHERGRAPH_ANSWERS", json.dumps(ANSWERS))
+    with kernel(tmp_path) as lab:
+        ran = {name: lab.run(cell) for name, cell in cells().items()}
+        assert "'session': 1" in ran["first"].text and "'session': 2" in ran["second"].text
+        told = lab.run("print(*tasting.last_run.transcript(), sep='\\n')").text
+        assert re.search(r"^Last time: (8|16) neurons, 0\.9", told)  # what the first run remembered
+        assert "Kept with it: tasting notes.txt" in told and "How many neurons? -> 8" in told
+        assert "image/png" in ran["plot"].shown[-1]
+        kept = "".join(map(str, ran["kept"].shown))
+        assert "image/png" in kept and "means by grower.csv" in kept and "malic_acid" in kept
+        assert ran["best"].text.count("the first glass is from") == 1
+        table = ran["runs"].text
+        assert table.count("tasting") >= 4 and table.count("baseline") >= 4 and "session" in table
+        tracks = lab.run("print(*sorted(tasting.last_run.picture().tracks), sep=', ')").text.strip().split(", ")
+        assert {"accuracy/8 neurons", "accuracy/16 neurons", "loss/8 neurons"} <= set(tracks)
+        parents = lab.run("from aethergraph import runs\nprint([info.parent for info in runs(name='baseline')])").text
+        assert parents.count("tasting-") == 2  # the runs in the background are its children
+        assert lab.run("print(cellar := len(runs(status='done')))").text.strip() == "5"
