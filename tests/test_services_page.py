@@ -106,11 +106,11 @@ def test_each_method_is_there_documented_and_told(generator: ModuleType, service
 
 @pytest.mark.parametrize(("service", "method"), ALL)
 def test_some_test_calls_it(service: str, method: str) -> None:
-    """In the tests of the service, or right behind its accessor (`context.kv().get(`); a name of two words anywhere."""
+    """In tests of services that name it, or right behind its accessor (`context.kv().get(`); two words: anywhere."""
     called = re.compile(rf"(\.|def ){method}\(")
     if service in ("", "Service") or "_" in method:
         assert any(called.search(text) for text in TESTS.values()), f"no test calls {method}"
         return
-    own = [text for path, text in TESTS.items() if path.parent.name == "services" and service.rstrip("s") in path.stem]
+    own = [text for path, text in TESTS.items() if path.parent.name == "services" and service.rstrip("s") in text]
     behind = re.compile(rf"\.{service}\([^()]*\)\.{method}\(")
     assert any(map(called.search, own)) or any(map(behind.search, TESTS.values())), f"no test calls {service}.{method}"
