@@ -18,6 +18,8 @@ from aethergraph.errors import GraphBuildError, NotResumable, RunSuspended
 from aethergraph.record.status import RunStatus
 from aethergraph.storage.roster import RunInfo
 from aethergraph.testing import ScriptedChannel
+from jupyter_ext.patches import head
+from jupyter_ext.static_copy import bundle
 
 from .lab import LIMIT_S, Lab
 
@@ -197,6 +199,9 @@ def test_nobody_can_go_on_with_it(lab: Lab, end: str) -> None:
         for how in (run.retry, run.fork, lambda: resume(run.run_id), lambda: lab.runtime.plan(run.run_id)):
             with pytest.raises(NotResumable, match="open_session"):
                 how()
+        assert head(run.picture(), 0.0, live=False)["session"] is True
+        for text in bundle(run.picture(), live=False).values():
+            assert "resume" not in text and "LookupError" in text
     with pytest.raises(LookupError, match="no run of this store is unfinished"):
         resume()
 
