@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -49,6 +50,17 @@ def test_the_head_says_how_the_run_is(page: Page) -> None:
     view.play()
     expect(page.locator(".pill")).to_have_text("done")
     expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+
+
+@pytest.mark.parametrize("kind", ["", f.SESSION])
+def test_a_run_that_failed_may_be_tried_again_and_a_session_may_not(page: Page, kind: str) -> None:
+    story = Story()
+    story.facts[0] = msgspec.structs.replace(story.facts[0], kind=kind)
+    view = View(page, story)
+    story.put(f.RunFailed(f.Error("builtins", "KeyError", "no such key"), [], story.t))
+    view.play()
+    expect(page.locator(".pill")).to_have_text("failed")
+    expect(page.get_by_role("button", name="Retry")).to_be_visible(visible=not kind)
 
 
 def test_a_text_answer_is_sent_by_enter_and_kept_until_it_is_acknowledged(page: Page) -> None:
