@@ -174,6 +174,19 @@ class Bus:
 
     # ------------------------------------------------------------------ questions
 
+    def leaves_open(self, key: str) -> bool:
+        """Whether a question on this channel waits in the store for whoever answers it, from anywhere.
+
+        `key` may be a recorded one, of a process that had other channels: of what is not here it is not known.
+        """
+        try:
+            route = self.route(key) if key else Route("", None)
+        except (ServiceUnavailable, ValueError):
+            return False
+        if route.adapter is None or route.key == "notebook" or isinstance(route.adapter, ScriptedChannel):
+            return False
+        return route.adapter.ask is None
+
     def asker(self, question: Question, key: str, run_id: str, store: Store) -> Asker | None:
         """Who gets the answer; None where it comes through the store.
 

@@ -76,7 +76,8 @@ def _end_of(run: Run) -> BaseException | None:
 
 def _is_left(run: Run) -> bool:
     asked = run.waits if run.status is RunStatus.WAITING else []
-    return bool(asked) and all(wait.schema.by_person and wait.schema.channel == "inbox" for wait in asked)
+    left = run.runtime.bus.leaves_open
+    return bool(asked) and all(wait.schema.by_person and left(wait.schema.channel) for wait in asked)
 
 
 def tell(run: Run, error: BaseException | None, *, as_json: bool) -> Exit:

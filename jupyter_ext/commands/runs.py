@@ -108,7 +108,7 @@ def finish(run: Run) -> None:
             if not run.live:
                 raise  # the run's own
             asked = run.waits if run.status is RunStatus.WAITING else []
-            if asked and all(wait.schema.channel == "inbox" for wait in asked):
+            if asked and all(run.runtime.bus.leaves_open(wait.schema.channel) for wait in asked):
                 print(f"{run.run_id} waits for: {', '.join(line(wait.prompt) for wait in asked)}")
                 return
 

@@ -153,6 +153,15 @@ def test_a_file_and_a_webhook_are_there_and_nobody_answers_in_them(store: Store,
         assert ask(bus(), store, key=key) == "from the store"
 
 
+def test_where_questions_are_left_open_for_whoever_answers(tmp_path: Path) -> None:
+    made = bus(terminal=True, notebook=True)
+    made.register("person", Person("Ada"))
+    left = {"inbox": True, "notebook": False, "console": False, "person": False, "": False, "smoke": False}
+    left |= {f"file:{tmp_path / 'x.txt'}": True, "file:": False}
+    left[made.route("webhook:http://localhost/S3CRET").key] = True
+    assert {key: made.leaves_open(key) for key in left} == left
+
+
 def test_what_lets_one_into_a_webhook_is_not_in_the_key_that_is_told() -> None:
     made = bus()
     made.set_alias("ops", "webhook:https://example.org/S3CRET")
