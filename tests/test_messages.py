@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from aethergraph.lifecycle import telling
 from aethergraph.views import messages
 from tests.story import PROBE, Story
@@ -71,5 +75,20 @@ def test_no_text_in_it_disturbs_what_stands_around_it() -> None:
         assert not isinstance(text, str) or ("\x00" not in text and "\u202e" not in text and len(text) <= 2_000)
     table = {"kind": "table", "columns": [PROBE], "rows": [[PROBE]], "numeric": [False], "more": [2, 1]}
     *_, more = messages.tree(table)
-    assert more == ["p", {}, ["and 2 more rows, 1 more column"]]
+    assert words([more]) == ["and 2 more rows, 1 more column"]
     assert "\u202e" not in str(messages.tree(table))
+
+
+def test_a_view_is_told_the_beginning_of_what_is_very_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "SHOWN", 10)
+    for kind in ("markdown", "json"):
+        assert words(messages.tree({"kind": kind, "text": "a" * 1010})) == ["a" * 10, "and 1,000 more characters"]
+        assert words(messages.tree({"kind": kind, "text": "a" * 10})) == ["a" * 10]
+    rows = [["aaaa", "bb"], ["cc", "dd"], ["e", "f"]]
+    table = {"kind": "table", "columns": ["x", "y"], "rows": rows, "numeric": [False, False], "more": [5, 0]}
+    assert words(messages.tree(table)) == ["x", "y", "aaaa", "bb", "cc", "dd", "and 6 more rows"]
+
+
+def words(parts: list[Any]) -> list[str]:
+    """All text in the parts."""
+    return [word for part in parts for word in ([part] if isinstance(part, str) else words(part[2]))]

@@ -118,8 +118,8 @@ class Watch:
             print(f"{shape(node.status)} {line(node.label)}{ended}{failed}", flush=True)
         changed, _ = self._picture.transcript.changes()
         for entry in changed:
-            if entry.kind in ("say", "phase", "error"):
-                print(f"  {clipped(entry.text, 400)}", flush=True)
+            if entry.kind in ("say", "phase", "error") or entry.data is not None:
+                print(f"  {clipped(entry.whole, 400)}", flush=True)
             elif entry.kind == "ask":
                 answered = f" -> {entry.more or HIDDEN}" if not entry.open else ""
                 print(f"  ? {clipped(entry.text, 400)}{answered}", flush=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from ..record import facts as f
 from ..record.status import NodeStatus
-from ..views import messages
 from ..views.picture import Picture, error_text
 
 __all__ = ["Span", "error_text", "picture_of", "timeline", "transcript"]
@@ -36,11 +35,9 @@ def transcript(picture: Picture) -> list[str]:
     """What was said, asked and answered, printed and drawn, a line each, in order."""
     lines = []
     for entry in picture.transcript:
-        text = entry.text.rstrip("\n")
+        text = entry.whole.rstrip("\n")
         if entry.kind == "ask":
             text += f" -> {entry.more}" if not entry.open else " (open)"
-        if entry.data is not None:
-            text = messages.text(entry.kind, entry.data)
         owner = picture.owner(entry.scope) if entry.scope else ""
         lines.append(f"{owner}: {text}" if owner else text)
     return lines

@@ -12,6 +12,7 @@ from .labels import clean, line, width
 from .markdown import Part
 
 KINDS = frozenset({"image", "file", "buttons", "rich"})
+SHOWN = 40_000  # characters of rich text that a view is told: it may hold 300 messages
 _NAME = 200  # characters of a name or title
 _TEXT = 2_000  # of the text of a button or address
 
@@ -35,15 +36,28 @@ def _texts(data: Mapping[str, Any], *names: str) -> dict[str, Json]:
 
 
 def tree(rich: Mapping[str, Any]) -> list[Part]:
-    """Rich text as the parts of `markdown`."""
-    if rich.get("kind") == "markdown":
-        return _parsed(clean(str(rich.get("text", ""))))
-    if rich.get("kind") != "table":
-        return [["pre", {}, [["code", {}, [clean(str(rich.get("text", "")))]]]]]
+    """Rich text as the parts of `markdown`; of a very long one the beginning."""
+    if rich.get("kind") == "table":
+        return _tabulated(rich)
+    said = clean(str(rich.get("text", "")))
+    parts = _parsed(said[:SHOWN]) if rich.get("kind") == "markdown" else [["pre", {}, [["code", {}, [said[:SHOWN]]]]]]
+    return parts if len(said) <= SHOWN else [*parts, _note(f"and {len(said) - SHOWN:,} more characters")]
+
+
+def _tabulated(rich: Mapping[str, Any]) -> list[Part]:
+    rows, room = [], SHOWN
+    for row in rich["rows"]:
+        room -= sum(map(len, row))
+        if room < 0:
+            break
+        rows.append([[clean(cell)] for cell in row])
     head = [[clean(one)] if one else [] for one in rich["columns"]]
-    body = [[[clean(cell)] for cell in row] for row in rich["rows"]]
-    more = [["p", {}, [left_out(rich["more"])]]] if any(rich["more"]) else []
-    return [markdown.table(head, body, rich["numeric"]), *more]
+    more = [rich["more"][0] + len(rich["rows"]) - len(rows), rich["more"][1]]
+    return [markdown.table(head, rows, rich["numeric"]), *([_note(left_out(more))] if any(more) else [])]
+
+
+def _note(text: str) -> Part:
+    return ["p", {}, [["em", {}, [text]]]]
 
 
 def left_out(more: list[int]) -> str:

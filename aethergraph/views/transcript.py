@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import messages
+
 KEPT = 2_000  # entries
 PRINTED = 4_000  # characters of one entry of printed text
 
@@ -31,6 +33,11 @@ class Entry:
     more: str = ""
     open: bool = False
     data: Mapping[str, Any] | None = None
+
+    @property
+    def whole(self) -> str:
+        """All of it as text; `text` is only what stands over a picture, file, buttons or rich text."""
+        return self.text if self.data is None else messages.text(self.kind, self.data)
 
 
 class Transcript:

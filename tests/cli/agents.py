@@ -30,6 +30,15 @@ async def saver(*, context: Any) -> dict[str, Any]:
 
 
 @graph_fn
+async def shower(*, context: Any) -> dict[str, Any]:
+    """Shows what a terminal cannot, and asks where nobody at the terminal can answer."""
+    channel = context.channel("inbox")
+    await channel.send_image(file_bytes=b"\x89PNG\r\n\x1a\n" + bytes(40), title="Loss")
+    await channel.send_rich("Scores", [{"model": "svm", "score": 0.5}])
+    return {"kept": await channel.ask_text("Which?", channel="file:log.txt")}
+
+
+@graph_fn
 async def broken() -> dict[str, Any]:
     raise ValueError("no good")
 

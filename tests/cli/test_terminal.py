@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from aethergraph.cli.codes import Exit
+
 from .conftest import AGENTS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal")
@@ -111,6 +113,18 @@ def test_ctrl_c_at_a_question_leaves_it_open(tmp_path: Path) -> None:
     again.type("Eve\n")
     assert again.end() == 0
     assert "name = 'Eve'" in again.text
+
+
+def test_what_a_terminal_cannot_show_is_named_and_a_question_in_a_file_is_left_open(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "aethergraph.cli", "run", f"{AGENTS}:shower", "--watch"]
+    done = subprocess.run(
+        command, env=environment(tmp_path), cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=PATIENCE_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == Exit.WAITING, done.stderr
+    assert "  Loss: image.png (image, 48 B)\n" in done.stdout
+    assert "  Scores model score ----- ----- svm 0.5\n" in done.stdout
+    assert "aether answer" in done.stdout + done.stderr
 
 
 def test_an_interrupt_from_outside_is_the_same(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from jupyter_ext.static_copy import LIMIT, bundle
 from tests.story import PROBE, Story
 
 TAGS = {"div", "b", "code", "span", "img", "details", "summary", "pre", "style"}
-RICH = {"a", "table", "thead", "tbody", "tr", "th", "td", "p", "h1", "ul", "li", "strong"}
+RICH = {"a", "table", "thead", "tbody", "tr", "th", "td", "p", "h1", "ul", "li", "strong", "em"}
 ATTRIBUTES = {"class", "style", "alt", "src", "data-run-id"}
 
 
