@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from aethergraph.record.status import NodeStatus, RunStatus
+from aethergraph.services import showing
 from aethergraph.storage import codec
 from aethergraph.views import messages
 from aethergraph.views.drawing import ICONS
@@ -21,6 +22,8 @@ from .plot_wire import Plots
 
 TALK = 300  # entries of the transcript that a view holds
 _PREVIEW = 200
+_HEAD = 400  # characters of the head of a text that was saved
+_HEADS = 100  # artifacts whose heads are told
 
 Json = Any
 
@@ -196,12 +199,32 @@ def said(one: Entry) -> str:
 
 
 def artifacts(picture: Picture) -> list[Json]:
-    """What the run saved, oldest first."""
-    return [artifact(picture, saved.scope, saved.record) for saved in picture.artifacts.values()]
+    """What the run saved, oldest first; with the heads of the last ones, since all are sent again after each save."""
+    told = [artifact(picture, saved.scope, saved.record) for saved in picture.artifacts.values()]
+    for one in told[:-_HEADS]:
+        one["head"], one["rows"] = "", []
+    return told
 
 
 def artifact(picture: Picture, scope: int, record: dict[str, Any]) -> Json:
     """One saved thing: where it came from and what is known of it."""
     text = {key: line(str(record.get(key) or ""))[:_PREVIEW] for key in ("name", "kind", "mime", "uri", "sha256")}
     size = record.get("size")
-    return text | {"size": size if isinstance(size, int) else 0, "by": clean(picture.owner(scope)), "no": scope}
+    head = str(record.get("preview") or "")
+    rows = [[line(cell) for cell in row] for row in showing.table(head, text["mime"])]
+    metrics = dict(record.get("metrics") or {})
+    return text | {
+        "size": size if isinstance(size, int) else 0,
+        "by": clean(picture.owner(scope)),
+        "no": scope,
+        "head": "" if rows else clean(head)[:_HEAD],
+        "rows": rows,
+        "metrics": [f"{line(str(name))[:60]} {_amount(value)}" for name, value in metrics.items()][:6]
+        if metrics
+        else [],
+        "tags": [line(str(tag))[:60] for tag in record.get("tags") or ()][:6],
+    }
+
+
+def _amount(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, (int, float)) else ""

@@ -106,7 +106,7 @@ class Story:
         """A message of a kind that is more than a text, as `Sending` records it."""
         self.effect(f"send_{kind}", {"channel": ""}, data, scope=scope, execution=execution)
 
-    def save(self, no: int, name: str, digest: str = "ab" * 32, mime: str = "image/png") -> None:
+    def save(self, no: int, name: str, digest: str = "ab" * 32, mime: str = "image/png", **more: Any) -> None:
         record = {
             "name": name,
             "kind": "figure",
@@ -114,6 +114,7 @@ class Story:
             "sha256": digest,
             "size": 4100,
             "uri": f"aether://{digest}",
+            **more,
         }
         self.effect("artifacts.save", {"name": name}, record, scope=no)
 

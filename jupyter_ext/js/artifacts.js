@@ -1,21 +1,39 @@
-// What the run saved: pictures open in place, everything else is downloaded.
+// What the run saved: pictures, heads of tables and of texts in place; a click on the name downloads the file.
 
 import { bytes, download, html } from "./dom.js";
 
+const THUMB = 2e6; // bytes of a picture that is shown without being asked for
+
 export function createArtifacts({ store, pictures, open }) {
   const element = html("div", { class: "artifacts" });
+  const rows = new Map(); // what was told of an artifact -> its row: those that stay are not drawn again
+
+  // A picture is sent for once its row has been seen: a hidden tab costs nothing.
+  const seen = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      seen.unobserve(target);
+      target.fill();
+    }
+  });
 
   function row(saved) {
-    const place = html("div", { class: "shown" });
-    const name = html("button", { class: "link", type: "button" }, saved.name || saved.uri);
+    const place = html("div", { class: "shown" }, preview(saved));
+    const name = html("button", { class: "link", type: "button", title: saved.uri }, saved.name || saved.uri);
     name.addEventListener("click", () => {
-      if (place.firstChild) return place.replaceChildren();
-      if (saved.mime.startsWith("image/")) return pictures.show(place, saved.sha256, saved.name);
+      if (isPicture(saved)) {
+        place.classList.toggle("whole");
+        return pictures.show(place, saved.sha256, saved.name);
+      }
       return pictures.get(saved.sha256, (url, why) => (url ? download(url, saved.name) : place.replaceChildren(html("span", { class: "bad" }, why))));
     });
     const by = html("button", { class: "link by", type: "button" }, saved.by);
     by.addEventListener("click", () => open(saved.no));
-    return html("div", { class: "saved" }, name, html("span", { class: "num" }, [saved.kind, bytes(saved.size)].filter(Boolean).join(" · ")),
+    if (isPicture(saved) && saved.size <= THUMB) {
+      place.fill = () => pictures.show(place, saved.sha256, saved.name);
+      seen.observe(place);
+    }
+    return html("div", { class: "saved" }, name, html("span", { class: "num" }, facts(saved)), ...saved.tags.map((tag) => html("span", { class: "tag" }, tag)),
       saved.by ? by : null, place);
   }
 
@@ -24,7 +42,32 @@ export function createArtifacts({ store, pictures, open }) {
     draw(patch) {
       if (!patch.artifacts) return;
       const { artifacts } = store.state;
-      element.replaceChildren(...(artifacts.length ? artifacts.map(row) : [html("p", { class: "num" }, "Nothing saved yet.")]));
+      const old = new Map(rows);
+      rows.clear();
+      artifacts.forEach((saved, i) => {
+        const told = `${i} ${JSON.stringify(saved)}`;
+        rows.set(told, old.get(told) ?? row(saved));
+      });
+      element.replaceChildren(...(rows.size ? rows.values() : [html("p", { class: "num" }, "Nothing saved yet.")]));
     },
+    close: () => seen.disconnect(),
   };
+}
+
+export function facts(saved) {
+  return [saved.kind, bytes(saved.size), ...saved.metrics].filter(Boolean).join(" · ");
+}
+
+// The head of a table or of a text; null where there is none.
+export function preview(saved) {
+  if (saved.rows.length) {
+    const [names, ...rest] = saved.rows;
+    return html("table", {}, html("thead", {}, html("tr", {}, ...names.map((cell) => html("th", { scope: "col" }, cell)))),
+      html("tbody", {}, ...rest.map((cells) => html("tr", {}, ...cells.map((cell) => html("td", {}, cell))))));
+  }
+  return saved.head ? html("pre", {}, saved.head) : null;
+}
+
+function isPicture(saved) {
+  return saved.mime.startsWith("image/");
 }

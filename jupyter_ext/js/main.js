@@ -143,6 +143,7 @@ function show(store, el, tab, before, focused, again) {
     panel.stop();
     plots.stop();
     pictures.close();
+    artifacts.close();
   }
   return stop;
 }

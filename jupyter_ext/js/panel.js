@@ -1,6 +1,7 @@
 // What is known of one node, or of the nodes of one box. Short texts are there at once; the rest is asked for.
 
-import { bytes, html, icon, set, span } from "./dom.js";
+import { facts, preview } from "./artifacts.js";
+import { html, icon, set, span } from "./dom.js";
 import { WORDS } from "./store.js";
 
 const PATIENCE = 1500; // ms until a kernel that says nothing is called busy
@@ -97,9 +98,9 @@ export function createPanel({ store, pictures, label, closed, open, widen }) {
 
   function saved(list, artifacts) {
     artifacts.forEach((one, i) => {
-      const place = html("div", { class: "shown" });
+      const place = html("div", { class: "shown" }, preview(one));
       if (one.mime.startsWith("image/")) pictures.show(place, one.sha256, one.name);
-      list.append(html("dt", {}, i ? "" : "saved"), html("dd", {}, `${one.name} ${bytes(one.size)}`, place));
+      list.append(html("dt", {}, i ? "" : "saved"), html("dd", {}, `${one.name} ${facts(one)}`, place));
     });
   }
 

@@ -884,3 +884,36 @@ def test_dark_and_light_differ_and_text_can_be_read(page: Page) -> None:
     light = page.evaluate("getComputedStyle(document.querySelector('.node .ground')).fill")
     page.evaluate("document.body.dataset.jpThemeLight = 'false'")
     assert page.evaluate("getComputedStyle(document.querySelector('.node .ground')).fill") != light
+
+
+def test_what_was_saved_shows_its_head_in_the_tab_and_in_the_panel(page: Page) -> None:
+    from aethergraph.views.scene import scene
+    from jupyter_ext.details import detail
+
+    story = Story()
+    load = story.tool("load")
+    table = "name,loss\n" + "".join(f"model {n},{n / 8}\n" for n in range(9))
+    story.save(load, "scores.csv", mime="text/csv", preview=table, metrics={"loss": 0.125}, tags=["final"])
+    story.save(load, "notes.md", mime="text/markdown", preview="# A title\nand more")
+    story.save(load, "curve.png", digest="cd" * 32)
+    view = View(page, story)
+    assert view.sent("bytes") == [], "a picture is sent for once it is seen"
+    page.get_by_role("tab", name="Artifacts 3").click()
+    tab = page.locator(".artifacts")
+    expect(tab.get_by_role("row")).to_have_count(6)
+    expect(tab.get_by_role("columnheader", name="loss")).to_be_visible()
+    expect(tab.get_by_role("cell", name="model 4")).to_be_visible()
+    expect(tab).to_contain_text("figure \u00b7 4.1 KB \u00b7 loss 0.125")
+    expect(tab.locator(".tag")).to_have_text(["final"])
+    expect(tab.locator("pre")).to_have_text("# A title\nand more")
+    page.wait_for_function("() => window.sent.some((message) => message.kind === 'bytes')")
+    assert [message["digest"] for message in view.sent("bytes")] == ["cd" * 32]
+    story.save(load, "more.txt", mime="text/plain", preview="more")
+    page.evaluate("() => { document.querySelector('.artifacts .saved').marked = true; }")
+    view.play()
+    expect(tab.locator(".saved")).to_have_count(4)
+    assert page.evaluate("() => document.querySelector('.artifacts .saved').marked"), "what stays is not drawn again"
+    page.get_by_role("tab", name="Graph").click()
+    page.locator("g.node").first.click()
+    view.tell(detail(view.teller.picture, scene(view.teller.picture).boxes[load].group, load, 0, "def f(): pass"))
+    expect(page.locator(".side").get_by_role("cell", name="model 4")).to_be_visible()

@@ -116,3 +116,29 @@ def test_a_folded_box_says_how_many_it_stands_for_by_now() -> None:
     patch = patch_after(story, teller, known)
     assert "boxes" not in patch  # only a count has changed
     assert patch["faces"][str(first)][-1] == "trial \u00d713"
+
+
+def test_what_was_saved_is_told_with_its_head_and_markup_is_text() -> None:
+    story = Story()
+    load = story.tool("load")
+    table = "name,<b>n</b>\n" + "".join(f"row {n},{n}\n" for n in range(9))
+    story.save(load, "t.csv", mime="text/csv", preview=table, metrics={"loss": 0.25, "bad": "x"}, tags=["final"])
+    story.save(load, "notes.md", mime="text/markdown", preview="# title\n\x1b[31mred\u202e\n" + "x" * 900)
+    story.save(load, "old.bin", mime="application/octet-stream")
+    teller, _ = told(story)
+    first, second, third = teller.snapshot(story.t, live=True)["artifacts"]
+    assert first["rows"][0] == ["name", "<b>n</b>"] and len(first["rows"]) == 6 and first["head"] == ""
+    assert (first["metrics"], first["tags"]) == (["loss 0.25", "bad "], ["final"])
+    assert second["rows"] == [] and second["head"].startswith("# title\n") and len(second["head"]) <= 400
+    assert "\x1b" not in second["head"] and "\u202e" not in second["head"]
+    assert (third["rows"], third["head"], third["metrics"], third["tags"]) == ([], "", [], [])
+
+
+def test_of_many_artifacts_the_last_are_told_with_their_heads() -> None:
+    story = Story()
+    load = story.tool("load")
+    for n in range(150):
+        story.save(load, f"{n}.txt", mime="text/plain", preview="text")
+    teller, _ = told(story)
+    heads = [one["head"] for one in teller.snapshot(story.t, live=True)["artifacts"]]
+    assert heads == [""] * 50 + ["text"] * 100
