@@ -12,6 +12,7 @@ CELL = 60  # characters
 HEAD = 500  # characters of text in a preview
 TABLES = ("text/csv", "text/tab-separated-values", "application/vnd.apache.parquet")
 
+_TEXT = "white-space:pre-wrap;margin:0;max-height:12em;overflow:auto"
 _SMALL = "opacity:.7;font-size:90%"
 
 
@@ -21,7 +22,7 @@ def html(name: str, facts: Sequence[str], mime: str, preview: str) -> str:
     rows = table(preview, mime)
     if rows:
         return told + _table(rows)
-    return told + (f"<pre style='white-space:pre-wrap;margin:0'>{_safe(preview)}</pre>" if preview else "")
+    return told + (f"<pre style='{_TEXT}'>{_safe(preview)}</pre>" if preview else "")
 
 
 def table(preview: str, mime: str) -> list[list[str]]:
