@@ -166,7 +166,7 @@ def finding(bench: Bench) -> list[Row]:
         "the ten best of a metric": {"metric": "loss", "mode": "min", "limit": 10},
         "the ten newest of a kind": {"kind": "figure", "limit": 10},
         "a rare tag": {"tags": ["rare"]},
-        "a word": {"query": "number7"},
+        "a word": {"query": "number7777"},
     }
 
     def search(how: dict[str, Any]) -> Callable[[], float]:
