@@ -93,6 +93,34 @@ def test_a_line_goes_off_and_on(page: Page) -> None:
     assert ink(chart(page)) == both
 
 
+def test_a_line_that_is_pointed_at_stands_out(page: Page) -> None:
+    opened(page, lossy())
+    strong = """(canvas) => { const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        let count = 0; for (let i = 3; i < data.length; i += 4) if (data[i] > 200) count += 1; return count; }"""
+    canvas = chart(page).locator("canvas")
+    before = canvas.evaluate(strong)
+    page.get_by_role("button", name="svm").hover()
+    assert canvas.evaluate(strong) < before  # the other line is faint
+    page.mouse.move(0, 0)
+    assert canvas.evaluate(strong) == before
+
+
+def test_many_points_are_drawn_hair_thin(page: Page) -> None:
+    story = Story()
+    fit = story.node("fit")
+    for k in range(9):
+        for step in range(900):
+            story.point(fit, f"loss/{k}", step, math.sin(step * (k + 1) / 50))
+    view = View(page, story)
+    page.get_by_role("tab", name="Plots").click()
+    expect(page.locator(".legend i.d1")).to_have_count(0)
+    story.attempt_failed(fit, 1)
+    for k in range(9):
+        story.point(fit, f"loss/{k}", 0, k)
+    view.play()
+    expect(page.locator(".legend i.d1")).to_have_count(2)  # few again: dashes tell lines of one colour apart
+
+
 def test_values_under_the_pointer(page: Page) -> None:
     opened(page, lossy())
     area = chart(page).locator(".u-over").bounding_box()
