@@ -392,6 +392,10 @@ class NotAwaited(AetherGraphError):
 class ExportError(AetherGraphError):
     """An agent cannot be written as a module without changing what it does; names the line."""
 
+    def __init__(self, what: str, *, where: str = "") -> None:
+        self.what, self.where = what, where
+        super().__init__(f"{_place(where)}: {what}" if where else what)
+
 
 def known(names: Iterable[str]) -> str:
     """`a, b, c` for messages that list what would have been right."""

@@ -23,20 +23,20 @@ from .wording import assignment, carried, definition_of, factory, from_future, s
 
 def gather(agent: Any) -> Definition:
     """The definition of an agent (or tool, or function)."""
-    name = _name_of(agent)
-    gathering = _Gathering()
+    name = name_of(agent)
+    gathering = Gathering()
     gathering.need(name, agent)
     return Definition(gathering.text(), name, gathering.missing)
 
 
 def unbound(agent: Any) -> set[str]:
     """Names that an agent (tool, function), or something that it uses, refers to and that nothing here defines."""
-    gathering = _Gathering()
-    gathering.need(_name_of(agent), agent)
+    gathering = Gathering()
+    gathering.need(name_of(agent), agent)
     return gathering.unbound
 
 
-def _name_of(agent: Any) -> str:
+def name_of(agent: Any) -> str:
     """What an agent is called where it was defined."""
     thing = source.unwrap(agent)
     names = getattr(thing, "__globals__", {})
@@ -49,7 +49,7 @@ def _name_of(agent: Any) -> str:
 
 
 @dataclasses.dataclass(slots=True)
-class _Item:
+class Item:
     """One name of the module to be: its statement, and what has to come before it and what merely has to be there."""
 
     text: str
@@ -57,9 +57,16 @@ class _Item:
     uses: list[str] = dataclasses.field(default_factory=list)
 
 
-class _Gathering:
+class Gathering:
+    """The names of a module to be, as they are found to be needed.
+
+    items: what has a statement of its own. imports: the import statement of each name that has one. lost: names that
+    source cannot carry, with the reasons. future: annotations of what was gathered are not evaluated.
+    unbound: names that something refers to and that nothing defines.
+    """
+
     def __init__(self) -> None:
-        self.items: dict[str, _Item] = {}
+        self.items: dict[str, Item] = {}
         self.imports: dict[str, str] = {}  # name -> statement
         self.lost: dict[str, str] = {}
         self.homes: dict[str, Any] = {}  # name -> the value that it stands for
@@ -106,7 +113,7 @@ class _Gathering:
         if statement is not None:
             self.imports[name] = statement
         elif known != name and known not in self.lost:
-            self.items[name] = _Item(f"{name} = {known}", [known])  # one object under two names stays one
+            self.items[name] = Item(f"{name} = {known}", [known])  # one object under two names stays one
         elif isinstance(value, types.ModuleType):
             self._lose(name, f"the module {value.__name__!r} cannot be imported elsewhere")
         elif isinstance(value, types.MethodType):
@@ -128,7 +135,7 @@ class _Gathering:
         except NoLiteral as error:
             self._lose(name, str(error))
             return
-        item = self.items[name] = _Item(f"{name} = {text}")
+        item = self.items[name] = Item(f"{name} = {text}")
         for other, needed in needs.items():
             self.need(other, needed)
             item.before.append(other)
@@ -137,7 +144,7 @@ class _Gathering:
         inner = {f"_{name}_function": value.func, f"_{name}_args": value.args, f"_{name}_keywords": value.keywords}
         function, args, keywords = inner
         text = f"{name} = _functools.partial({function}, *{args}, **{keywords})"
-        self.items[name] = _Item(text, [*inner, "_functools"])
+        self.items[name] = Item(text, [*inner, "_functools"])
         for other, needed in {**inner, "_functools": functools}.items():
             self.need(other, needed)
 
@@ -150,7 +157,7 @@ class _Gathering:
         thing, code = found
         own = getattr(code.node, "name", name)
         if own != name and same_global(thing, own, value):
-            self.items[name] = _Item(f"{name} = {own}", [own])
+            self.items[name] = Item(f"{name} = {own}", [own])
             self.made[id(value)] = own
             self.need(own, value)
             return
@@ -166,14 +173,14 @@ class _Gathering:
         if value is not thing and own == name and not getattr(code.node, "decorator_list", None):
             made = assignment(name, code.file)  # as the cells of `%%graph_fn` do: `name = graph_fn(...)(name)`
         self.future = self.future or from_future(thing)
-        item = self.items[name] = _Item(text if made is None else f"{text}\n\n\n{ast.unparse(made)}")
+        item = self.items[name] = Item(text if made is None else f"{text}\n\n\n{ast.unparse(made)}")
         if made is not None:
             self._called(name, item, thing, made)
         self._names(name, item, thing, code, cells)
         for stage in getattr(value, "later", ()):
             self._stage(name, item, stage)
 
-    def _stage(self, name: str, item: _Item, stage: Any) -> None:
+    def _stage(self, name: str, item: Item, stage: Any) -> None:
         """A function that was given to a dual-stage tool after it: its `def` stands below, with its decorator."""
         code = source.code_of(stage)
         if code is None or source.closure(stage).keys() - {name}:
@@ -190,10 +197,10 @@ class _Gathering:
         if statement is None:
             self._lose(name, f"how this {type(value).__name__} was made is not known; a decorated `def` is")
             return
-        item = self.items[name] = _Item(ast.unparse(statement))
+        item = self.items[name] = Item(ast.unparse(statement))
         self._called(name, item, thing, statement)
 
-    def _called(self, name: str, item: _Item, thing: Any, statement: ast.Assign) -> None:
+    def _called(self, name: str, item: Item, thing: Any, statement: ast.Assign) -> None:
         """What the call on the right of `statement` needs."""
         resolve = source.lookup(thing)
         for other in sorted(free(statement.value)[0]):
@@ -205,7 +212,7 @@ class _Gathering:
                 self.need(other, needed)
                 item.before.append(other)
 
-    def _names(self, title: str, item: _Item, thing: Any, code: source.Code, cells: Mapping[str, Any]) -> None:
+    def _names(self, title: str, item: Item, thing: Any, code: source.Code, cells: Mapping[str, Any]) -> None:
         resolve = source.lookup(thing)
         own = getattr(code.node, "name", "")
         for name in sorted(code.names):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -67,6 +68,17 @@ class Plan:
 def register(agent: Agent) -> None:
     """Let `find` know the agent that was defined last under its name and in its place."""
     _agents[agent.name, home(agent)] = agent
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Agents that are defined meanwhile are not known afterwards: `find` and `named` give those from before."""
+    before = dict(_agents)
+    try:
+        yield
+    finally:
+        _agents.clear()
+        _agents.update(before)
 
 
 def find(name: str, place: str) -> Agent | None:

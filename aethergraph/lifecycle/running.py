@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import hooks
@@ -457,6 +460,21 @@ class Run:
     def retry(self) -> Run:
         """Try a failed run again: what failed runs again, what was finished is reused."""
         return self.runtime.resume(self.run_id)
+
+    def export(self, path: str | os.PathLike[str], *, verify: bool = False) -> Path:
+        """Write the agent, as this run was started with it, as a module: its tools, and one static graph.
+
+        verify: run the module in a new process with this run's inputs, answers and times, and compare what it gave.
+
+        Raises:
+            ExportError: it cannot be written without changing what it does; names the line. With `verify`, also where
+                something differs; the message is the table of it.
+        """
+        exporting = import_module(f"{__name__.partition('.')[0]}.exporting")  # a door: nothing here depends on it
+        written: Path = exporting.export_run(self, path)
+        if verify:
+            exporting.verify(written, self.name, self).check()
+        return written
 
     def to_dict(self) -> dict[str, Any]:
         """The run as plain data: what it is, its nodes, open questions and artifacts. Values are told in words."""

@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from aethergraph.lifecycle import hub
 
 from ..settings import CHOICES
-from . import answering, forking, importing, keeping, plotting, runs
+from . import answering, exporting, forking, importing, keeping, plotting, runs
 from .choosing import LISTED, fits
 
 __all__ = ["COMMANDS", "complete", "do"]
@@ -25,6 +25,9 @@ HELP = """
     %aether answer TOKEN value  answer one (RUN instead of TOKEN where that run asks one thing)
     %aether cancel RUN          end it for good
     %aether retry [RUN]         try a failed run again
+    %aether export NAME [-o module.py] [--verify [RUN]]
+                                write an agent as a module of its own; --verify runs that as RUN, or the agent's last
+                                run, ran, in a new process, and compares what each node gave
     %aether fork RUN [at=NODE] [key=value ...]
                                 a run that shares what RUN has done, and goes on with other inputs; with
                                 outputs.key=value as if NODE had given that, with answer=value to the question NODE
@@ -57,6 +60,7 @@ COMMANDS: dict[str, Callable[[Any, str], None]] = {
     "answer": answering.answer,
     "cancel": runs.cancel,
     "retry": runs.retry,
+    "export": exporting.export,
     "fork": forking.fork,
     "plot": plotting.plot,
     "load": runs.load,

@@ -440,3 +440,34 @@ def test_the_table_of_runs_tells_how_large_the_store_is_and_once_that_it_is_too_
     for expected in (1, 0):
         ip.run_line_magic("aether", "")
         assert capsys.readouterr().out.count("`%aether gc older_than=30d` tells") == expected
+
+
+def test_export_writes_an_agent_and_proves_it_by_its_last_run(
+    ip: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ip.run_cell("from aethergraph import graph_fn, tool\n\n\n@tool(outputs=['y'])\ndef twice(x):\n    return 2 * x")
+    ip.run_cell(
+        "@graph_fn(outputs=['y'])\nasync def doubled(x: int = 3):\n    out = await twice(x)\n    return {'y': out.y}"
+    )
+    ip.run_cell("run = __import__('aethergraph').run(doubled, x=4)")
+    ip.run_line_magic("aether", "export doubled -o made/doubled.py --verify")
+    told = capsys.readouterr().out
+    assert "doubled is written to made/doubled.py" in told.replace("\\", "/")
+    assert "all 2 equal" in told
+    assert "def doubled(x: int = 3):" in (tmp_path / "made" / "doubled.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("export", "write `%aether export NAME"),
+        ("export nothing", "there is no agent 'nothing' here"),
+        ("export study extra", "got 'extra'"),
+        ("export study --verify", "no run of study that is done"),
+    ],
+)
+def test_export_tells_what_is_wrong(ip: InteractiveShell, line: str, says: str) -> None:
+    ip.user_ns["study"] = study
+    with pytest.raises(UsageError, match=says):
+        ip.run_line_magic("aether", line)

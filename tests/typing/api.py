@@ -9,6 +9,7 @@ from typing import Any, assert_type
 from matplotlib.figure import Figure
 
 import aethergraph as ag
+import aethergraph.exporting as exporting
 from aethergraph import (
     DualStageTool,
     NodeContext,
@@ -193,6 +194,9 @@ async def handle(run: Run) -> None:
     assert_type(await ag.run_async(agent, x=1), Outputs)
     assert_type(run.result(timeout_s=1.0), Outputs)
     assert_type(run.status, RunStatus)
+    assert_type(run.export("module.py", verify=True), Path)
+    assert_type(exporting.export_notebook("study.ipynb", "agent"), Path)
+    assert_type(exporting.verify(Path("module.py"), "agent", run).equal, bool)
     assert_type(run.successor, Run | None)
     assert_type(run.continues, Run | None)
     assert_type(run.why_in_memory, str)

@@ -1,0 +1,307 @@
+"""The body of a reactive agent, statement by statement, as the body of a static graph.
+
+What is awaited becomes a node, plain Python between two nodes a small tool. Whatever is not understood here raises
+`Unliftable`: then the body stays as it is.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from . import picking, small
+from .bindings import Binding, Known, Mapped, Outs, Row, Service, Unliftable, Value, field, passed, placed
+from .draft import Draft
+from .expressions import awaited, awaited_inside, bind, gathered, node, refer, step
+from .reading import augmented, changes, loads, writes
+from .recognising import STEPS, callee, is_gather, is_node, question, refuse_engine
+from .words import Words
+
+Function = ast.AsyncFunctionDef | ast.FunctionDef
+_COMPOUND = (ast.If, ast.For, ast.While, ast.Try, ast.With, ast.AsyncWith, ast.AsyncFor)
+_CONTAINERS = (ast.List, ast.Dict, ast.Set)
+
+
+def lift(
+    words: Words,
+    function: Function,
+    names: Mapping[str, Any],
+    inputs: Iterable[str],
+    outputs: tuple[str, ...] | None,
+    *,
+    taken: Iterable[str] = (),
+    callers: Iterable[str] = (),
+) -> Draft:
+    """The body of `function` as a static graph.
+
+    Args:
+        names: the globals that it sees; inputs, outputs: those that it declares.
+        taken: names of the module that are in use; callers: the agents around it, and itself.
+
+    Raises:
+        Unliftable: some statement cannot be said in a static graph.
+    """
+    body = [each for each in function.body if not _is_docstring(function, each)]
+    env: dict[str, Binding] = {name: Value(name) for name in inputs}
+    local = {*env, *writes(ast.Module(body, []))}
+    draft = Draft(words, names, env, local, outputs, taken, callers)
+    _Lifting(draft, body, function.body[0].lineno - 1).all()
+    return draft
+
+
+def _is_docstring(function: Function, statement: ast.stmt) -> bool:
+    first = statement is function.body[0] and isinstance(statement, ast.Expr)
+    return first and isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str)  # type: ignore[attr-defined]
+
+
+class _Lifting:
+    def __init__(self, draft: Draft, body: list[ast.stmt], line: int) -> None:
+        self.draft, self.body = draft, body
+        self.plain: list[ast.stmt] = []  # waits to become one small tool
+        self.line = line  # the last that was dealt with
+
+    def all(self) -> None:
+        """Lift the whole body."""
+        for number, statement in enumerate(self.body):
+            if isinstance(statement, ast.Return) and number < len(self.body) - 1:
+                raise Unliftable("there are lines after a `return`", statement)
+            self.number = number
+            self._statement(statement)
+            self.line = statement.end_lineno or self.line
+        self._flush(len(self.body))
+
+    def _comments(self, statement: ast.stmt) -> None:
+        self.draft.comments += self.draft.words.comments(self.line + 1, statement.lineno - 1)
+
+    def _statement(self, statement: ast.stmt) -> None:
+        draft, mark = self.draft, self.draft.mark()
+        if not self.plain:
+            self._comments(statement)
+        elif not self._is_plain(statement):
+            if self._with_plain(statement):
+                return
+            self._flush(self.number)
+            self._comments(statement)
+        if self.plain or not self._referred(statement):
+            if not self.plain:
+                draft.back(mark)
+            self.plain.append(statement)
+            return
+        beside = draft.words.beside(statement)
+        if beside and len(draft.lines) > mark[0]:
+            draft.lines[-1].beside = beside
+
+    def _is_plain(self, statement: ast.stmt) -> bool:
+        """Whether it calls no tool, so that it can go into one small tool with the plain statements before it."""
+        draft, mark = self.draft, self.draft.mark()
+        unknown = set().union(*(writes(each) for each in self.plain))
+        for each in ast.walk(statement):
+            if isinstance(each, (ast.Await, ast.Return)) or (isinstance(each, ast.expr) and callee(draft, each)):
+                return False
+        if not unknown & loads(statement):
+            try:
+                if self._referred(statement):
+                    return False
+            except Unliftable:
+                return True
+            finally:
+                draft.back(mark)
+        return True
+
+    def _flush(self, upto: int) -> None:
+        """Make a small tool of the plain statements that were put by."""
+        if not self.plain:
+            return
+        block, self.plain = self.plain, []
+        later: set[str] = set()
+        for each in self.body[upto:]:
+            later |= loads(each) | augmented(each)
+        words = self.draft.words
+        self.draft.comments += words.comments(self.line_before(block[0]) + 1, block[0].lineno - 1)
+        small.statements(self.draft, block, later)
+
+    def line_before(self, statement: ast.stmt) -> int:
+        """The last line of the statement before this one."""
+        place = self.body.index(statement)
+        return (self.body[place - 1].end_lineno or 0) if place else self.line
+
+    # ------------------------------------------------------------------ one statement
+
+    def _referred(self, statement: ast.stmt) -> bool:
+        """Write a statement as references and nodes; False where it is plain Python."""
+        match statement:
+            case ast.Pass():
+                return True
+            case ast.Return(value=value):
+                self._return(value)
+                return True
+            case ast.Assign() if picking.picked(self.draft, statement, self.body[self.number + 1 :]):
+                return True
+            case ast.Assign(targets=[target], value=value) | ast.AnnAssign(target=target, value=ast.expr() as value):
+                return self._assign(target, value)
+            case ast.Expr(value=value):
+                return self._for_effect(value)
+            case ast.If() | ast.For() | ast.While() | ast.Try() | ast.With() | ast.AsyncWith() | ast.AsyncFor():
+                return self._compound(statement)
+        return False
+
+    def _compound(self, statement: ast.stmt) -> bool:
+        """A statement around others; what no static graph has stays as it is, as one node."""
+        why = self._engine_inside(statement)
+        if why:
+            small.region(self.draft, [statement], why, self.body[self.number + 1 :])
+        return bool(why)
+
+    def _with_plain(self, statement: ast.stmt) -> bool:
+        """Let what was only prepared for a statement that stays as it is stay with it."""
+        why = self._engine_inside(statement) if isinstance(statement, _COMPOUND) else ""
+        if why:
+            block, self.plain = [*self.plain, statement], []
+            first = self.line_before(block[0]) + 1
+            self.draft.comments += self.draft.words.comments(first, block[0].lineno - 1)
+            small.region(self.draft, block, why, self.body[self.number + 1 :])
+        return bool(why)
+
+    def _engine_inside(self, statement: ast.stmt) -> str:
+        """What in a statement belongs into the body of an agent; "" where it is plain."""
+        try:
+            refuse_engine(self.draft, [statement])
+        except Unliftable as error:
+            return error.why
+        return ""
+
+    def _return(self, value: ast.expr | None) -> None:
+        draft = self.draft
+        if value is None:
+            return
+        text = self._returned(value) if isinstance(value, ast.Dict) else self._returned_value(value)
+        draft.line("", f"return {text}")
+
+    def _returned_value(self, value: ast.expr) -> str:
+        """Something else than a dict that is written out: a dict would give all outputs, anything else is the one."""
+        draft = self.draft
+        found = refer(draft, value)
+        if isinstance(found, Outs):
+            keys = draft.outputs or found.keys
+            if keys is None:
+                raise Unliftable("what is returned declares no outputs", value)
+            pairs = ", ".join(f'"{key}": {field(found, key, value).text}' for key in keys)
+            return f"{{{pairs}}}"
+        if isinstance(found, Row) and not found.mutable or small.is_no_dict(value):
+            return passed(found if found is not None else bind(draft, value, "result"), value)
+        if draft.outputs is None:
+            raise Unliftable("what is returned may be a dict, whose keys only the run knows", value)
+        made = small.returned(draft, value, draft.outputs)
+        pairs = ", ".join(f'"{key}": {made.var}.{key}' for key in draft.outputs)
+        return f"{{{pairs}}}"
+
+    def _returned(self, value: ast.Dict) -> str:
+        """A dict of outputs as it is written: what no reference can say is calculated before."""
+        changed: dict[ast.AST, str] = {}
+        for key, each in zip(value.keys, value.values, strict=True):
+            if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
+                raise Unliftable("outputs are named by texts", value)
+            changed[each] = passed(bind(self.draft, each, key.value if key.value.isidentifier() else "output"), each)
+        return self.draft.words.changed(value, changed)
+
+    def _for_effect(self, value: ast.expr) -> bool:
+        draft = self.draft
+        if isinstance(value, ast.Constant):
+            return True
+        if isinstance(value, ast.Await):
+            return awaited(draft, value.value) is not None
+        if isinstance(value, ast.Call) and callee(draft, value.func) is not None:
+            return refer(draft, value) is not None
+        return False
+
+    def _assign(self, target: ast.expr, value: ast.expr) -> bool:
+        draft = self.draft
+        if isinstance(target, (ast.Tuple, ast.List)) and all(isinstance(each, ast.Name) for each in target.elts):
+            return self._unpack([each.id for each in target.elts if isinstance(each, ast.Name)], value)
+        if not isinstance(target, ast.Name):
+            return False
+        name = target.id
+        if isinstance(value, ast.Await) and isinstance(call := value.value, ast.Call):
+            if callee(draft, call.func) is not None:
+                draft.env[name] = node(draft, call, name)
+                return True
+            if is_gather(draft, call.func):
+                draft.env[name] = gathered(draft, call, [name])
+                return True
+            if (asked := question(call, draft.env)) is not None and STEPS[asked[0]].gives:
+                draft.env[name] = step(draft, call, *asked, name)
+                return True
+        if isinstance(value, ast.Call) and callee(draft, value.func) is not None:
+            draft.env[name] = node(draft, value, name, awaited=False)
+            return True
+        found = refer(draft, value)
+        inside = [each.value for each in ast.walk(value) if isinstance(each, ast.Await)]
+        if found is None and any(is_node(draft, each) for each in inside):
+            draft.env[name] = small.expression(draft, value, name, awaited_inside(draft, value), own=True)
+            return True
+        if found is None or (self._changes_later(name) and not isinstance(found, (Outs, Service, Mapped))):
+            return False
+        draft.env[name] = self._kept(name, found, value)
+        return True
+
+    def _kept(self, name: str, found: Binding, value: ast.expr) -> Binding:
+        """What a name stands for from now on; lists get a variable of their own."""
+        draft = self.draft
+        if isinstance(found, Row) and isinstance(value, (ast.Tuple, ast.List, ast.ListComp)):
+            if found.mutable and self._times(name) > 1 and self._is_passed(name):
+                return small.held(draft, name, found)  # a tool could change it: all have to get the same list
+            var = draft.fresh(name, own=True)
+            draft.line(var, found.text)
+            return placed(found, var)
+        if isinstance(found, Value) and isinstance(value, (ast.Attribute, ast.Subscript)) and _is_deep(found):
+            return small.expression(draft, value, name, own=True)
+        if isinstance(found, Value) and isinstance(value, ast.Dict) and self._times(name) > 1:
+            return small.expression(draft, value, name, own=True)
+        if isinstance(found, Known) and not isinstance(value, (ast.Constant, ast.Name)):
+            if isinstance(value, _CONTAINERS) and self._times(name) > 1 and self._is_passed(name):
+                return small.expression(draft, value, name, own=True)
+            var = draft.fresh(name, own=True)
+            draft.line(var, found.text)
+            return Known(var)
+        return found
+
+    def _unpack(self, names: list[str], value: ast.expr) -> bool:
+        draft = self.draft
+        if isinstance(value, ast.Await) and isinstance(call := value.value, ast.Call) and is_gather(draft, call.func):
+            starred = any(isinstance(each, ast.Starred) for each in call.args)
+            found: Binding | None = gathered(draft, call, ["results"] if starred else names)
+        else:
+            found = refer(draft, value)
+        if not isinstance(found, Row):
+            return False
+        if len(found.items) != len(names):
+            raise Unliftable(f"{len(names)} names for {len(found.items)} values", value)
+        if any(self._changes_later(name) for name in names):
+            return False
+        draft.env.update(zip(names, found.items, strict=True))
+        return True
+
+    def _changes_later(self, name: str) -> bool:
+        """Whether the value of `name` is changed in place in what follows."""
+        return any(name in changes(each) for each in self.body[self.number + 1 :])
+
+    def _times(self, name: str) -> int:
+        """How often what follows reads `name`."""
+        rest = ast.Module(self.body[self.number + 1 :], [])
+        return sum(isinstance(each, ast.Name) and each.id == name for each in ast.walk(rest))
+
+    def _is_passed(self, name: str) -> bool:
+        """Whether what follows gives `name` itself to a call, so that a tool could change it."""
+        rest = ast.Module(self.body[self.number + 1 :], [])
+        for each in ast.walk(rest):
+            if isinstance(each, ast.Call):
+                given = [*each.args, *(keyword.value for keyword in each.keywords)]
+                if any(isinstance(inner, ast.Name) and inner.id == name for inner in given):
+                    return True
+        return False
+
+
+def _is_deep(value: Value) -> bool:
+    """Whether it is a part of an output, which may be another part by the time when it is read."""
+    return "[" in value.text or value.text.count(".") > 1
