@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from aethergraph.channels import console
 from aethergraph.channels.bus import said_interactive
+from aethergraph.channels.fields import Asking, asking
 from aethergraph.channels.typed import files_hint, option, paths
 from aethergraph.engine import here
 from aethergraph.errors import BadAnswer
 from aethergraph.lifecycle import hub
-from aethergraph.record.schema import FILES, Question, check
+from aethergraph.record.schema import FILES, FORM, Question, check
 from aethergraph.storage import uploads, waiting
 
 from .below import asked_below
@@ -132,6 +134,8 @@ def ask_by_stdin(question: Question, token: str, refused: str = "", *, read: Cal
     `token` is not used here: the caller gives the answer to it. `read` stands for `input` in tests.
     """
     ask = read or (_secret if question.silent else input)
+    if question.kind == FORM:
+        return _form_by_stdin(question, refused, ask)
     print(_asked(question), flush=True)
     sure = bool(question.options) or question.kind in ("number", "files")  # an empty line is then refused anyway
     while True:
@@ -151,6 +155,29 @@ def ask_by_stdin(question: Question, token: str, refused: str = "", *, read: Cal
             refused = error.why
             continue
         return answer
+
+
+def _form_by_stdin(question: Question, refused: str, ask: Callable[[str], str]) -> Any:
+    known: dict[str, Any] | None = None
+    while True:
+        known = _fields_by_stdin(asking(question, refused, known), ask)
+        try:
+            return check(question, known)
+        except BadAnswer as error:
+            refused = error.why
+
+
+def _fields_by_stdin(fields: Asking, ask: Callable[[str], str]) -> dict[str, Any]:
+    meant = None
+    while True:
+        try:
+            field, why = fields.send(meant)
+        except StopIteration as done:
+            answer: dict[str, Any] = done.value
+            return answer
+        text, _, line = console.prompt(field, why).rpartition("\n")
+        print(text, flush=True)
+        meant = console.understand(field, ask(line))
 
 
 def _secret(prompt: str) -> str:

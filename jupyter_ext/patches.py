@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from aethergraph.record import uploads
+from aethergraph.record.schema import FILES
 from aethergraph.record.status import NodeStatus, RunStatus
 from aethergraph.services import showing
 from aethergraph.storage import codec
@@ -173,6 +175,7 @@ def ask(one: Ask) -> Json:
         "asked": round(one.asked, 2),
         "round": one.round,
         "below": is_asked_below(one.token),
+        "limits": clean(uploads.limits(question)) if question.kind == FILES else "",
     }
 
 

@@ -275,7 +275,8 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
             self._greeted = True
             self._tell({"kind": "heard", "seq": self._teller.seq})
             return
-        THREAD.post(lambda: self._serve(message))
+        brought = {**message, "buffers": buffers} if buffers else message
+        THREAD.post(lambda: self._serve(brought))
 
     def _serve(self, message: dict[str, Any]) -> None:
         if not self._shut:

@@ -17,6 +17,7 @@ from . import notebook, plot_wire
 from .details import detail
 from .following import Follower
 from .patches import Json, Teller
+from .uploading import Uploading
 from .view_thread import LOG
 
 PLOTTING = Path(__file__).parent / "static" / "plotting.js"
@@ -31,6 +32,7 @@ class Service:
         self._of, self._teller, self._snapshot, self._tell = of, teller, snapshot, tell
         self._source: str | None = None
         self._answered: set[str] = set()  # questions of this run that somebody answered here
+        self._uploading = Uploading(tell)
         self._place = notebook.cell()
         self._cell = contextvars.copy_context()  # so that a fork is shown in the cell of its parent
 
@@ -63,6 +65,17 @@ class Service:
             done("this question is not open any more")
             return
         hub.current().answer_soon(token, message.get("value"), answer_id, done)
+
+    def _upload(self, message: dict[str, Any]) -> None:
+        """A piece of a file for an open question, or the question how much of it is there."""
+        token = str(message.get("token"))
+        with self._of.lock:
+            ask = next((one for one in self._of.picture.asks.values() if one.token == token), None)
+        if ask is not None:
+            self._uploading.take(hub.current().store, ask.question, message)
+            return
+        gone = {"kind": "upload", "token": token, "id": message.get("id"), "have": 0}
+        self._tell(gone | {"why": "this question is not open any more"})
 
     # ------------------------------------------------------------------ in threads: they read, run or wait
 
@@ -194,6 +207,7 @@ _SERVES: dict[str, Callable[[Service, dict[str, Any]], None]] = {
     "sync": Service._sync,
     "ping": Service._pong,
     "answer": Service._answer,
+    "upload": Service._upload,
     "stop": Service._stop,
     "resume": Service._resume,
     "fork": Service._fork,

@@ -11,7 +11,9 @@ import re
 from collections.abc import Iterator
 from html import escape
 
+from aethergraph.record.schema import FILES
 from aethergraph.record.status import NodeStatus, RunStatus
+from aethergraph.record.uploads import limits
 from aethergraph.storage import codec
 from aethergraph.storage.store import Blobs
 from aethergraph.views.drawing import to_svg
@@ -175,6 +177,8 @@ def _asks(picture: Picture) -> list[str]:
     parts = []
     for ask in picture.asks.values():
         options = ", ".join(line(option)[:80] for option in ask.question.options[:20])
+        if ask.question.kind == FILES:
+            options = line(limits(ask.question))
         tail = f' <span style="{_SMALL}">({escape(options)})</span>' if options else ""
         prompt = escape(clean(ask.question.prompt)[:1000])
         parts.append(f'<div style="margin:4px 0;color:#a65f00">&#9670; {prompt}{tail}</div>')

@@ -45,8 +45,7 @@ PROMISED = {
 ALL = [(service, method) for service, methods in PROMISED.items() for method in methods.split()]
 
 COMING = {  # promised, and not in this version yet: once it is there, its line goes
-    "channel": "send_rich send_image send_file send_buttons send ask_form ask_files ask_file wait_text "
-    "get_latest_uploads get_last_uploads",
+    "channel": "wait_text",
     "artifacts": "save_dataframe writer ingest_file ingest_dir stage_path stage_dir tmp_path search best pin "
     "as_local_file as_local_dir to_local_path write_text",
     "memory": PROMISED["memory"],

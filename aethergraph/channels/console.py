@@ -13,8 +13,9 @@ from typing import Any, TextIO
 
 from ..engine import Asker
 from ..record import uploads
-from ..record.schema import Question
+from ..record.schema import FORM, Question
 from .adapter import PLAIN, Message, Progress
+from .fields import asking
 from .typed import files_hint, option, paths
 
 WIDTH = 24  # characters of a progress bar
@@ -42,6 +43,7 @@ class Console:
         self._turns = threading.Lock()
         self._queue: list[_Turn] = []
         self._reading = False
+        self._typed: dict[str, dict[str, Any]] = {}  # forms as they were answered last
 
     @property
     def ask(self) -> Asker | None:
@@ -61,6 +63,19 @@ class Console:
             err.flush()
 
     async def _ask(self, question: Question, token: str, refused: str) -> Any:
+        if question.kind != FORM:
+            return await self._line(question, refused)
+        fields = asking(question, refused, self._typed.pop(token, None))
+        meant = None
+        while True:
+            try:
+                field, why = fields.send(meant)
+            except StopIteration as done:
+                self._typed[token] = done.value  # it may be refused as a whole
+                return done.value
+            meant = await self._line(field, why)
+
+    async def _line(self, question: Question, refused: str) -> Any:
         loop = asyncio.get_running_loop()
         turn = _Turn(question, refused, loop, loop.create_future(), contextvars.copy_context())
         with self._turns:

@@ -161,6 +161,8 @@ class Inbox:
         def work() -> None:
             try:
                 self.answer(token, value, answer_id)
+            except BadAnswer as error:  # who answers in a view sees that the question is open
+                done(error.why)
             except Exception as error:  # noqa: BLE001 (the reason goes to whoever answered)
                 done(str(error))
             else:

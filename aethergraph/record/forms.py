@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import enum
 import math
 import operator
 import re
@@ -200,6 +201,7 @@ def _bool(field: Field, value: Any) -> bool:
 
 
 def _choice(field: Field, value: Any) -> Any:
+    value = value.value if isinstance(value, enum.Enum) else value
     for option in field.options:
         if type(option) is type(value) and option == value:
             return option

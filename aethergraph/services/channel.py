@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, cast, overload
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeVar, cast, overload
 
 from ..record import schema
 from ..record.schema import Question
 from ..record.uploads import FileRef
-from . import uploads
+from . import forms, uploads
 from .progress import Bar
 from .scope import Scope, clean, never_waits
 from .sending import Sending
 
+M = TypeVar("M")  # a pydantic model
 TAIL = 80  # characters of a growing message that views show
 
 
@@ -185,6 +186,44 @@ class Channel(Sending):
             channel=channel,
         )  # fmt: skip
         return cast(FileRef, answer["files"][0])
+
+    async def ask_form(
+        self,
+        model: type[M],
+        prompt: str | None = None,
+        *,
+        name: str | None = None,
+        timeout_s: float | None = None,
+        default: M | Mapping[str, Any] | None = None,
+        channel: str | None = None,
+    ) -> M:
+        """Ask for all fields of a pydantic model at once; gives an instance of it.
+
+        The answer is a dict by the names of the fields (their aliases, where they have some), or an instance. What the
+        fields or the model's validators do not take is refused with the names of the fields. It is recorded as plain
+        data.
+
+        Args:
+            prompt: what is asked; the model's docstring where it is not given.
+            default: an instance or such a dict, taken when nobody answered in time.
+
+        Raises:
+            TypeError: the model has a field of a type that no form has.
+            NoOneToAsk, WaitTimeout: as for `ask_text`.
+        """
+        id, fields, whole = forms.register(model)
+        said = asked = prompt or forms.prompt(model, whole)
+        while True:
+            question = self._question(
+                "form", asked, name, timeout_s, forms.plain(default), channel, form=fields, model=id
+            )
+            answer = await self._ask(question, channel)
+            wrong = forms.problems(model, answer)
+            if not wrong:
+                return cast(M, forms.made(model, answer))
+            # Answered where the model is not loaded, or the model was edited since.
+            listed = "; ".join(f"{field}: {why}" if field else why for field, why in wrong)
+            asked = f"{said}\n(What was answered does not fit: {clean(listed)})"
 
     async def files_of(self, answer: dict[str, Any]) -> dict[str, Any]:
         """What `ask_files` gives for a recorded answer; for tools that wait with `WaitSpec(kind="files")`."""

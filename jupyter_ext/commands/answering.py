@@ -9,7 +9,7 @@ from IPython.core.error import UsageError
 
 from aethergraph.lifecycle import hub
 from aethergraph.lifecycle.inbox import WaitInfo
-from aethergraph.record.schema import Question
+from aethergraph.record.schema import FILES, FORM, Question
 from aethergraph.views.labels import cut, line
 
 from .. import notebook
@@ -43,12 +43,12 @@ def answer(shell: Any, rest: str) -> None:
 
 
 def meant(question: Question, text: str) -> Any:
-    """The typed `text` as an answer: JSON for several choices, numbers or texts of options, else as it is."""
-    if question.multiple and text.startswith("["):
+    """The typed `text` as an answer: JSON for lists and forms, numbers or texts of options, paths, else as it is."""
+    if (question.multiple and text.startswith("[")) or (question.kind in (FILES, FORM) and text.startswith("{")):
         try:
             return json.loads(text)
         except ValueError as error:
-            raise UsageError(f"{text} is not a JSON list: {error}") from None
+            raise UsageError(f"{text} is not JSON: {error}") from None
     return notebook.typed(question, text)
 
 

@@ -107,6 +107,7 @@ function show(store, el, tab, before, focused, again) {
     frame: plots.frame,
     plotting: plots.plotting,
     range: plots.range,
+    upload: questions.uploaded,
     found: () => bar.draw(),
     told(message) {
       bar.told(message);

@@ -2,6 +2,8 @@
 
 import { html, set } from "./dom.js";
 import { drafts } from "./drafts.js";
+import { formField } from "./forms.js";
+import { filesField } from "./uploads.js";
 
 const LONG = 280; // characters of a prompt that is read like a text, not like a title
 const MANY = 12; // options from which on they are searched
@@ -21,6 +23,7 @@ export function createQuestions({ store, root }) {
     for (const [token, form] of forms) {
       if (open.has(token)) continue;
       const had = form.element.contains(document.activeElement);
+      form.stop();
       form.element.remove();
       forms.delete(token);
       drafts.set(token, null);
@@ -48,8 +51,13 @@ export function createQuestions({ store, root }) {
     return Boolean(first);
   }
 
-  const stop = store.outbox.listen((token, state, why) => forms.get(token)?.told(state, why));
-  return { element, draw, stop, focus: focusFirst };
+  const deaf = store.outbox.listen((token, state, why) => forms.get(token)?.told(state, why));
+  function stop() {
+    deaf();
+    forms.forEach((form) => form.stop());
+  }
+  const uploaded = (message) => forms.get(message.token)?.uploaded(message);
+  return { element, draw, stop, uploaded, focus: focusFirst };
 }
 
 // Nobody's typing elsewhere is interrupted: only a focus that is nowhere, or here but in no field, may move.
@@ -61,7 +69,7 @@ function mayFocus(root) {
 
 export function createForm(ask, store) {
   const message = html("span", { class: "message", role: "status" });
-  const field = FIELDS[ask.kind]?.(ask) ?? FIELDS.text(ask);
+  const field = (FIELDS[ask.kind] ?? FIELDS.text)(ask, store, () => changed());
   const go = ask.kind === "approval" ? null : html("button", { class: "go", type: "submit" }, "Send");
   const row = html("div", { class: "row" }, ...field.elements, go, message);
   const legend = html("p", { id: `q-${ask.token}`, class: ask.prompt.length > LONG ? "prompt long" : "prompt", tabindex: ask.prompt.length > LONG ? 0 : null }, ask.prompt);
@@ -76,12 +84,18 @@ export function createForm(ask, store) {
     message.classList.toggle("bad", bad);
   }
 
+  // A form says at each field what is wrong with it; the rest is said here.
+  function blame(why) {
+    say(field.blame ? field.blame(why) : why, true);
+  }
+
   function submit(value) {
     const why = field.check?.(value) ?? "";
     if (why) {
       say(why, true);
       return;
     }
+    field.blame?.("");
     store.outbox.send(ask.token, value);
   }
 
@@ -97,19 +111,22 @@ export function createForm(ask, store) {
     // Enter that ends an IME composition picks a word; it does not send.
     if (event.key === "Enter" && (event.isComposing || event.keyCode === 229)) event.preventDefault();
   });
-  element.addEventListener("input", () => {
+  element.addEventListener("input", () => changed());
+
+  function changed() {
     if (!ask.silent) drafts.set(ask.token, field.value());
     say(rest());
-  });
+  }
 
   const draft = drafts.get(ask.token);
   if (draft != null) field.restore(draft);
-  say(ask.refused || rest(), Boolean(ask.refused));
+  if (ask.refused) blame(ask.refused);
+  else say(rest());
 
   function askBelow(on) {
     if (below === on) return;
     below = on;
-    for (const control of element.querySelectorAll("button, input")) control.disabled = on;
+    for (const control of element.querySelectorAll("button, input, select, textarea")) control.disabled = on;
     element.classList.toggle("below", on);
     const under = store.outbox.state(ask.token);
     if (on) say(BELOW);
@@ -120,18 +137,20 @@ export function createForm(ask, store) {
   const form = {
     element,
     focus: () => field.focus(),
+    stop: () => field.stop?.(),
+    uploaded: (message) => field.uploaded?.(message),
     update(next) {
       askBelow(next.below);
       if (next.round === round) return;
       round = next.round;
-      say(next.refused, true);
+      blame(next.refused);
     },
     told(state, why) {
       if (below) return;
       for (const button of buttons()) button.disabled = state === "sending";
       element.classList.toggle("sent", state === "saved");
       if (state === "sending") say("sending…");
-      else if (state === "refused") say(why, true);
+      else if (state === "refused") blame(why);
       else if (state === "late") say(`Nothing has come back yet: the kernel is busy or gone. The answer is kept and sent on; if the kernel is gone, run %aether resume ${store.state.head.id}`, true);
       else if (state === "closed") say(`This view is closed and could not send it. Run %aether show ${store.state.head.id}`, true);
       else say(store.state.head.ticking ? "thank you" : `Saved. Go on with %aether resume ${store.state.head.id}`);
@@ -144,6 +163,9 @@ export function createForm(ask, store) {
 }
 
 const FIELDS = {
+  files: filesField,
+  form: formField,
+
   text(ask) {
     const input = html("input", {
       type: ask.silent ? "password" : "text", class: "field", autocomplete: "off", spellcheck: "false",

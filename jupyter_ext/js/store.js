@@ -62,9 +62,9 @@ export function storeOf(model, outboxOf) {
   const known = STORES.get(uid);
   if (known) return known;
   const store = { uid, state: opened(model.get("snap")), views: new Set(), closed: false, received: performance.now() };
-  store.send = (message) => {
+  store.send = (message, buffers = []) => {
     try {
-      model.send(message);
+      model.send(message, undefined, buffers);
       return true;
     } catch {
       return false; // the kernel is gone; the outbox says so in a while

@@ -13,6 +13,7 @@ import pytest
 
 from aethergraph.channels.adapter import Message, Progress
 from aethergraph.channels.console import Console, bar, prompt, understand
+from aethergraph.record.forms import Field
 from aethergraph.record.schema import Question, make
 
 TEXT = Question("text", "Name?")
@@ -108,6 +109,56 @@ def test_a_prompt_for_files_tells_the_limits_and_what_comes_by_default() -> None
     )
     assert prompt(make("files", "Data?")).splitlines()[1] == "[path of a file] > "
     assert understand(question, "") == question.default
+
+
+FORM = make(
+    "form",
+    "Which model?",
+    form=[
+        Field("name", title="Name", shortest=1),
+        Field("rows", "number", whole=True, min=1, default=10, has_default=True, needed=False),
+        Field("day", "date", nullable=True, needed=False),
+        Field("fast", "bool"),
+        Field("tags", "texts", needed=False),
+        Field("split", "form", fields=[Field("how", "choice", options=["rows", "days"])]),
+    ],
+)
+
+
+def form(console: Console, refused: str = "") -> Any:
+    return asyncio.run(console._ask(FORM, "t", refused))
+
+
+def test_a_form_is_asked_field_by_field_each_until_it_fits() -> None:
+    keyboard = Keyboard()
+    for line in ("", "svm", "0", "", "", "yes", "a, b", "2"):
+        keyboard.lines.put(line)
+    assert form(Console(keyboard.read)) == {
+        "name": "svm", "rows": 10, "day": None, "fast": True, "tags": ["a", "b"], "split": {"how": "days"}
+    }  # fmt: skip
+    assert [keyboard.prompts.get() for _ in range(8)] == [
+        "Which model?\nName\n> ",
+        "! is empty\nName\n> ",
+        "rows\n[Enter for 10] > ",
+        "! 0 is below 1\nrows\n[Enter for 10] > ",
+        "day (Enter for none)\n> ",
+        "fast\n  1. yes\n  2. no\n> ",
+        "tags (several, separated by commas; Enter for none)\n> ",
+        "split: how\n  1. rows\n  2. days\n> ",
+    ]
+
+
+def test_a_form_that_is_refused_as_a_whole_is_asked_again_with_what_was_typed() -> None:
+    keyboard = Keyboard()
+    console = Console(keyboard.read)
+    for line in ("svm", "3", "2026-03-31", "no", "a, b", "rows"):
+        keyboard.lines.put(line)
+    first = form(console)
+    for _ in range(6):
+        keyboard.prompts.get()
+        keyboard.lines.put("")
+    assert form(console, "name: is taken") == first
+    assert keyboard.prompts.get() == "! name: is taken\nWhich model?\nName\n[Enter for svm] > "
 
 
 def test_a_line_answers_the_question() -> None:

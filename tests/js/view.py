@@ -23,9 +23,12 @@ _OPEN = """async ([uid, snap, css]) => {
   window.newModel = () => ({
     get: (name) => traits[name],
     on: (name, call) => (name === "msg:custom" ? window.listeners : (window.others[name] ??= [])).push(call),
-    send(message) { if (window.dead) throw new Error("kernel died"); window.sent.push(message);
+    send(message, _, buffers) {
+      if (window.dead) throw new Error("kernel died");
+      window.sent.push(buffers?.length ? { ...message, piece: buffers[0].byteLength } : message);
       if (message.kind === "plotting") fetch("/plotting.js").then((reply) => reply.arrayBuffer())
-        .then((text) => window.tell({ kind: "plotting" }, [new DataView(text)])); },
+        .then((text) => window.tell({ kind: "plotting" }, [new DataView(text)]));
+    },
   });
   window.tell = (message, buffers) => window.listeners.forEach((call) => call(message, buffers));
   view.initialize({ model: window.newModel() });

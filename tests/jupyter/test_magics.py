@@ -17,10 +17,13 @@ from aethergraph import Run, Runtime, graph_fn
 from aethergraph.code import definitions
 from aethergraph.errors import AlreadyAnswered, UnknownRun
 from aethergraph.record.facts import WaitOpened
+from aethergraph.record.forms import Field
+from aethergraph.record.schema import make
 from aethergraph.storage.keyring import Keyring
 from jupyter_ext import cells, commands, notebook, run_view
 from jupyter_ext.commands import keeping
 from jupyter_ext.commands import runs as running
+from jupyter_ext.commands.answering import meant
 from jupyter_ext.magics import AetherMagics
 from jupyter_ext.settings import Settings
 
@@ -206,6 +209,17 @@ def test_answer_takes_a_token_or_its_beginning(ip: InteractiveShell, runtime: Ru
     run = asking(runtime)
     do(ip, f"answer {run.waits[0].token[:8]} {value}")
     assert run.result(30)["name"] == "tree"
+
+
+def test_answer_takes_paths_and_a_form_as_json(tmp_path: Path) -> None:
+    (tmp_path / "my table.csv").write_text("x")
+    files = make("files", "Data?", multiple=True)
+    assert meant(files, str(tmp_path / "my table.csv")) == [str(tmp_path / "my table.csv")]
+    assert meant(files, "a.csv b.csv") == meant(files, '["a.csv", "b.csv"]') == ["a.csv", "b.csv"]
+    form = make("form", "Which?", form=[Field("name")])
+    assert meant(form, '{"name": "svm"}') == {"name": "svm"}
+    with pytest.raises(UsageError, match="is not JSON"):
+        meant(form, "{name")
 
 
 def test_answers_that_are_not_taken_say_why(ip: InteractiveShell, runtime: Runtime) -> None:

@@ -11,6 +11,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from aethergraph import Runtime
+from aethergraph.record.forms import Field
 from aethergraph.record.schema import Question, make
 from aethergraph.storage import waiting
 from aethergraph.storage.keyring import Keyring
@@ -108,6 +109,13 @@ def test_paths_are_asked_for_below_a_cell_until_they_fit(tmp_path: Path, capsys:
     assert (found["name"], found["size"]) == ("a.csv", 3)
     said = capsys.readouterr().out
     assert "at least one file is needed" in said and "'a.txt' is text/plain" in said
+
+
+def test_a_form_is_asked_below_a_cell_field_by_field(capsys: pytest.CaptureFixture[str]) -> None:
+    question = make("form", "Which model?", form=[Field("name", shortest=1), Field("rows", "number", min=1)])
+    assert notebook.ask_by_stdin(question, "t", read=typing("", "svm", "0", "3")) == {"name": "svm", "rows": 3.0}
+    said = capsys.readouterr().out
+    assert said.startswith("Which model?\nname\n! is empty\nname\n") and "! 0 is below 1" in said
 
 
 def test_an_empty_line_is_asked_for_twice(capsys: pytest.CaptureFixture[str]) -> None:

@@ -262,3 +262,11 @@ def test_a_picture_whose_content_is_gone_says_so(tmp_path: Path) -> None:
     story = Story()
     story.send("image", title="", alt="", filename="x.png", mime="image/png", sha256="ab" * 32, size=9)
     assert "the file is gone" in Outline(bundle(story.picture(), blobs=blobs)["text/html"]).text
+
+
+def test_an_open_question_for_files_says_what_is_taken_and_an_answered_one_what_came() -> None:
+    story = Story()
+    asked = story.ask("Which table?", "files", accept=[".csv"], max_size=5000)
+    assert "(.csv; at most 5.0 kB)" in bundle(story.picture())["text/html"]
+    story.answer(asked, {"text": "the second", "files": [{"name": "<b>.csv", "size": 7, "sha256": "0" * 64}]})
+    assert "<b>the second: &lt;b&gt;.csv (7 B)</b>" in bundle(story.picture())["text/html"]

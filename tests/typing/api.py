@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, assert_type
 
 from matplotlib.figure import Figure
+from pydantic import BaseModel
 
 import aethergraph as ag
 import aethergraph.exporting as exporting
@@ -29,6 +30,10 @@ from aethergraph.graphs.references import Condition
 from aethergraph.lifecycle.ancestry import Lineage, Use
 from aethergraph.lifecycle.collecting import Garbage
 from aethergraph.testing import replay, settle
+
+
+class Model(BaseModel):
+    name: str
 
 
 @tool
@@ -79,6 +84,7 @@ async def agent(x: int = 3, *, context: NodeContext) -> dict[str, Any]:
     assert_type(await channel.ask_file("Data?", accept=".csv", max_size=1000), ag.FileRef)
     got = await channel.ask_files("Data?", [".csv"], multiple=True, max_files=3, default=["a.csv"])
     assert_type(got, dict[str, Any])
+    assert_type(await channel.ask_form(Model, default=Model(name="a"), timeout_s=5.0), Model)
     assert_type(await channel.get_latest_uploads(clear=True), list[ag.FileRef])
     async with channel.progress(title="work", total=2) as bar:
         await bar.update(inc=1)
