@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import math
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
@@ -16,6 +17,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from aethergraph import Run, Runtime, graph_fn, tool
+from aethergraph.errors import RunSuspended
 from aethergraph.record import facts as f
 from aethergraph.record import points
 from aethergraph.record.status import RunStatus
@@ -509,3 +511,34 @@ def test_a_pure_tool_that_runs_again_keeps_what_it_draws_then(runtime: Runtime) 
     again = runtime.load(run.run_id)
     assert again.points("loss")["value"] == [0.0] * 4
     assert [int(value[0, 0]) for value in again.points("m")["value"]] == [0] * 4
+
+
+STOPPED: list[BaseException] = []
+
+
+@tool(outputs=["n"], retries=1, backoff_s=0.0, timeout_s=0.1)
+def late(*, context: Any) -> int:
+    TRIES.append(1)
+    context.viz().scalar("loss", 0, len(TRIES))
+    end = time.monotonic() + 20
+    try:
+        while len(TRIES) == 1 and time.monotonic() < end:
+            context.viz().scalar("late", 1, 1)
+    except BaseException as error:
+        STOPPED.append(error)
+        raise
+    return len(TRIES)
+
+
+@graph_fn
+async def lately(*, context: Any) -> int:
+    return int((await late()).n)
+
+
+def test_a_thread_that_goes_on_after_its_attempt_can_plot_no_more(runtime: Runtime) -> None:
+    """Rule 19: a finished or abandoned attempt is fenced; rule 16: what it drew is superseded."""
+    TRIES.clear()
+    STOPPED.clear()
+    assert lately.sync() == {"result": 2}
+    assert [type(error) for error in STOPPED] == [RunSuspended]
+    assert last(runtime, lately).points() == {"track": ["loss"], "step": [0.0], "value": [2.0]}
