@@ -60,6 +60,17 @@ class Channel(Sending):
         question = self._question("text", prompt, name, timeout_s, default, channel, silent=silent)
         return cast(str, await self._ask(question, channel))
 
+    async def wait_text(
+        self,
+        *,
+        name: str | None = None,
+        timeout_s: float | None = None,
+        default: str | None = None,
+        channel: str | None = None,
+    ) -> str:
+        """Wait for the next text that the person writes, without asking anything in particular. See `ask_text`."""
+        return await self.ask_text("Your message?", name=name, timeout_s=timeout_s, default=default, channel=channel)
+
     async def ask_approval(
         self,
         prompt: str,

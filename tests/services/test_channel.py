@@ -110,6 +110,11 @@ def test_channel_argument_goes_before_the_bound_key(place: Room) -> None:
         asyncio.run(said.send_text("x", channel="smoke"))
 
 
+def test_a_text_is_waited_for_without_a_question(place: Room) -> None:
+    with ScriptedChannel({"Your message?": "hello"}):
+        assert asyncio.run(channel(place)[0].wait_text()) == "hello"
+
+
 def test_a_text_that_cannot_be_written_as_utf8_is_mended(place: Room) -> None:
     said, desk = channel(place)
     asyncio.run(said.send_text("a\ud800b"))
