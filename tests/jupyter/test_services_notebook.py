@@ -12,7 +12,8 @@ import pytest
 from .kernels import kernel
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_services.ipynb"
-ANSWERS = {"width": 8, "rounds": "40 rounds", "notes": "tasting notes.txt"}  # for each run that asks
+# For each run that asks.
+ANSWERS = {"plan": {"neurons": 8, "rounds": 40}, "notes": "tasting notes.txt"}
 
 
 def cells() -> dict[str, str]:
@@ -36,7 +37,7 @@ def test_it_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert "'session': 1" in ran["first"].text and "'session': 2" in ran["second"].text
         told = lab.run("print(*tasting.last_run.transcript(), sep='\\n')").text
         assert re.search(r"^Last time: (8|16) neurons, 0\.9", told)  # what the first run remembered
-        assert "Kept with it: tasting notes.txt" in told and "How many neurons? -> 8" in told
+        assert "Kept with it: tasting notes.txt" in told and "neurons: 8, rounds: 40" in told
         assert "image/png" in ran["plot"].shown[-1]
         kept = "".join(map(str, ran["kept"].shown))
         assert "image/png" in kept and "means by grower.csv" in kept and "malic_acid" in kept
