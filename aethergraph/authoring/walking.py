@@ -7,7 +7,6 @@ same. Each node has a lineage of its own: what is undone on record after a failu
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -18,6 +17,7 @@ from ..graphs.graph import GraphNode, TaskGraph
 from ..graphs.references import SKIPPED, Reference, chosen, evaluate, node_of, references
 from ..ids import Key
 from ..record import facts as f
+from ..record.identity import Lineage
 from ..record.status import NodeStatus
 from ..scheduler.calls import CallHandle
 from ..scheduler.places import BodyPlace
@@ -47,13 +47,19 @@ class _NodePlace(BodyPlace):
     __slots__ = ("_given",)
     written = True
 
-    def __init__(self, body: BodyPlace, node: GraphNode) -> None:
-        path = f"{body.path}/{node.node_id.replace('/', '|')}"
-        super().__init__(body.run, body.scope, body.no, path, body)
+    def __init__(self, body: BodyPlace, node: GraphNode, rerun: frozenset[int] = _NONE) -> None:
+        Lineage.__init__(self, body.scope, f"{body.path}/{node.node_id.replace('/', '|')}")
+        self.run, self.no, self.parent, self.pulse = body.run, body.no, body, body.pulse
+        self.limits, self.loose = body.limits, body.loose
+        self.frontier, self.rerun = {}, rerun
         self._given = node.identity
 
     def identity(self, callee: str, arguments: bytes, given: str | None = None) -> Key:
         return super().identity(callee, arguments, self._given)
+
+    def delivered(self, handle: CallHandle, rerun: frozenset[int]) -> None:
+        if rerun:  # else there is nothing to know: what follows it is written
+            super().delivered(handle, rerun)
 
 
 class _Walk:
@@ -106,9 +112,8 @@ class _Walk:
     # ------------------------------------------------------------------ going on
 
     def _go_on(self, ready: Iterable[str]) -> None:
-        todo = deque(ready)
-        while todo:
-            name = todo.popleft()
+        todo = list(ready)
+        for name in todo:  # which grows meanwhile
             if not self._begin(self._graph.node(name)):
                 todo += self._settled(name)
         if not self._open and not self._end.done():
@@ -126,7 +131,8 @@ class _Walk:
     def _begin(self, node: GraphNode) -> bool:
         """Call a node whose dependencies have ended; False where it is not to be called."""
         name = node.node_id
-        if any(other in self._failed or other in self._stopped for other in node.dependencies):
+        gone = self._failed or self._stopped
+        if gone and any(other in self._failed or other in self._stopped for other in node.dependencies):
             self._stopped.add(name)
             return False
         try:
@@ -134,7 +140,7 @@ class _Walk:
                 self._skip(node)
                 return False
             args = evaluate(node.args, self._look)
-            kwargs = evaluate(dict(node.kwargs), self._look)
+            kwargs = evaluate(dict(node.kwargs), self._look) if node.kwargs else {}
             node.target.check(args, kwargs)
         except Exception as error:  # noqa: BLE001 (a comparison of the user's values may raise anything)
             error.add_note(f"for node {name}, written at {node.where}")
@@ -193,24 +199,21 @@ class _Walk:
         return outputs[key]
 
     def _call(self, node: GraphNode, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        run = self._place.run
-        place = _NodePlace(self._place, node)
-        given = [self._handles[other] for other in node.needs if other in self._handles]
-        order = [self._handles[other].no for other in node.after if other in self._handles]
-        place.frontier = dict.fromkeys(order)
-        place.rerun = _NONE.union(*(self._handles[other].place.rerun for other in self._past(node)))
+        run, handles = self._place.run, self._handles
+        given = [handles[other] for other in node.needs if other in handles]
+        order = tuple([handles[other].no for other in node.after if other in handles])
+        rerun = _NONE
+        for other in node.dependencies:
+            if other in handles and (more := handles[other].place.rerun):
+                rerun |= more
+        place = _NodePlace(self._place, node, rerun)
         handle = run.dispatch.call(place, node.target, args, kwargs, given, same=node.same)
-        if not given:
-            handle.deps = ()  # of what is written in the graph, not of values that happen to be equal
-        handle.after = tuple(order)
+        handle.after = order
         if node.node_id not in self._taken and not self._place.no and handle.node is None:
             handle.node_id = node.node_id
         self._open.add(node.node_id)
         self._handles[node.node_id] = handle
         handle.as_task().add_done_callback(partial(self._ended, node.node_id))
-
-    def _past(self, node: GraphNode) -> list[str]:
-        return [other for other in node.dependencies if other in self._handles]
 
     def _ended(self, name: str, future: asyncio.Future[Any]) -> None:
         self._open.discard(name)

@@ -309,7 +309,7 @@ def evaluate(value: Any, look: Callable[[str, str | None], Any]) -> Any:
     if type(value) is list:
         return [evaluate(member, look) for member in value]
     if type(value) is tuple:
-        return tuple(evaluate(member, look) for member in value)
+        return tuple([evaluate(member, look) for member in value])
     if type(value) is dict:
         return {key: evaluate(member, look) for key, member in value.items()}
     return value

@@ -33,9 +33,10 @@ class Lineage:
 
     def __init__(self, scope: Key, path: str = "") -> None:
         self.scope, self.path = scope, path
-        self._children: dict[str, int] = {}
-        self._seen: dict[bytes, int] = {}
-        self._hash = hashlib.blake2b(scope + path.encode(), digest_size=16)
+        # Made when first needed: many tasks make no call, and most no task.
+        self._children: dict[str, int] | None = None
+        self._seen: dict[bytes, int] | None = None
+        self._hash: Any = None
 
     def identity(self, callee: str, arguments: bytes, given: str | None = None) -> Key:
         """The identity of the next call of `callee` with this argument fingerprint.
@@ -47,8 +48,12 @@ class Lineage:
             named.update(b"\0" + arguments)
             return Key(named.digest())
         what = callee.encode() + b"\0" + arguments
-        count = self._seen.get(what, 0)
-        self._seen[what] = count + 1
+        seen = self._seen
+        if seen is None:
+            seen = self._seen = {}
+            self._hash = hashlib.blake2b(self.scope + self.path.encode(), digest_size=16)
+        count = seen.get(what, 0)
+        seen[what] = count + 1
         digest = self._hash.copy()
         digest.update(b"%d\0" % count + what)
         return Key(digest.digest())
@@ -56,6 +61,8 @@ class Lineage:
     def child_path(self, coroutine: Coroutine[Any, Any, Any]) -> str:
         """The path of a task that runs `coroutine`, made by this one."""
         name = task_name(coroutine)
+        if self._children is None:
+            self._children = {}
         count = self._children.get(name, 0)
         self._children[name] = count + 1
         return f"{self.path}/{name}:{count}"

@@ -72,7 +72,8 @@ class Dispatch:
             options, kwargs = _split(kwargs)
         handle = CallHandle(run, place, target, target.name, args, kwargs)
         waits_for = self._fingerprint(handle)
-        waits_for += upstream
+        if upstream:
+            waits_for += upstream
         if options:
             self._options(handle, options, waits_for)
             same = same or bool(options.get("_same"))
@@ -82,7 +83,13 @@ class Dispatch:
         if title and handle.key not in run.flow.by_key:
             handle.node_id = run.flow.name(title)
         place.loose[handle] = None
-        if not waits_for:
+        if place.written:  # the edges are those of the graph, not of values that happen to be equal; all of it is there
+            handle.deps = tuple([other.no for other in upstream])
+            if handle.flat or not upstream:
+                self._decide(handle, same)
+            else:
+                self._resolved(handle, same)
+        elif not waits_for:
             self._decide(handle, same)
         elif all(map(_gave_something, waits_for)):
             self._follows(waits_for, handle, same)
@@ -102,12 +109,16 @@ class Dispatch:
                 handle.fingerprint = _stable((args, kwargs))
             except (OverflowError, UnicodeEncodeError):  # beyond 64 bits, or a lone surrogate: the slow form holds both
                 handle.fingerprint, handle.flat = values.canonical((args, kwargs)).data, False
+            if place.written:
+                return waits_for
             run.origins.of_plain(args, deps)
             if kwargs:
                 run.origins.of_plain(kwargs.values(), deps)
         else:
             waits_for = unresolved(args) + unresolved(kwargs)
             handle.fingerprint = values.canonical((_standing(args), _standing(kwargs)), run.origins.known).data
+            if place.written:
+                return waits_for
             run.origins.of_any(args, deps)
             run.origins.of_any(kwargs, deps)
         if deps:
@@ -174,8 +185,7 @@ class Dispatch:
         """All of `upstream` have given something: `handle` can be decided about."""
         for other in upstream:
             other.as_task()
-        values = () if handle.place.written else handle.deps
-        handle.deps = tuple(dict.fromkeys([*values, *(other.no for other in upstream)]))
+        handle.deps = tuple(dict.fromkeys([*handle.deps, *(other.no for other in upstream)]))
         self._resolved(handle, same)
 
     def _resolved(self, handle: CallHandle, same: bool) -> None:
