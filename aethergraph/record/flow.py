@@ -106,6 +106,7 @@ class Flow:
     order: list[Delivery] = field(default_factory=list)
     deliveries: int = 0
     counts: dict[str, int] = field(default_factory=dict)
+    named: set[NodeId] = field(default_factory=set, compare=False)  # ids given by `name` whose facts have not come yet
     started: f.RunStarted | None = None
     opened: f.RunOpened | None = None
     status: RunStatus = RunStatus.RUNNING
@@ -154,7 +155,10 @@ class Flow:
             )  # fmt: skip
             self.by_key[key] = node
             self.nodes.append(node)
-            self._count(fact.callee, fact.node_id)
+            if node.node_id in self.named:
+                self.named.discard(node.node_id)
+            else:
+                self._count(fact.callee, fact.node_id)
         else:
             node.validity, node.at, node.deps, node.after = fact.validity, fact.at, fact.deps, fact.after
             if node.execution != execution:
@@ -390,7 +394,9 @@ class Flow:
         """The readable id of a new node; the fact that carries it must follow at once."""
         count = self.counts.get(callee, 0) + 1
         self.counts[callee] = count
-        return node_id(callee, count)
+        made = node_id(callee, count)
+        self.named.add(made)
+        return made
 
     def reserve(self, callee: str, wanted: str) -> None:
         """Keep the id `wanted` for a call of `callee` that comes later: `name` gives it to nobody else."""

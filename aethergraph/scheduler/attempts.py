@@ -151,10 +151,17 @@ class Attempts:
                     place = AttemptPlace(handle, attempt, tool.runs_in == THREAD, self._desk)
                     HERE.set(place)
                 try:
-                    if tool.runs_in == LOOP:
-                        outputs, packed, volatile = await self._in_loop(handle, place)
-                    else:
+                    if tool.runs_in != LOOP:
                         outputs, packed, volatile = await self._out_of_loop(handle, place)
+                    elif handle.flat and tool.is_async and tool.timeout_s is None and not tool.context_name:
+                        try:  # as `_in_loop` does it, without a coroutine in between
+                            value = await tool.fn(*handle.args, **handle.kwargs)
+                        finally:
+                            if place.used:
+                                run.runtime.attempt_ended(place)
+                        outputs, packed, volatile = shape(value, tool.outputs, tool.name), None, ""
+                    else:
+                        outputs, packed, volatile = await self._in_loop(handle, place)
                 except Exception as error:  # noqa: BLE001 (the tool is the user's)
                     if not self._again(handle, attempt, error):
                         run.delivery.failed(handle, error, started=started, attempt=attempt)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -79,7 +80,7 @@ class Delivery:
             # what could not be stored is known by who made it, so that calls that are given it keep their identity
             digest = hashes.get(key) or hashlib.blake2b(handle.key + key.encode(), digest_size=16).digest()
             run.origins.add(output, handle.no, digest)
-        self._hand_over(handle, position, lambda at: self._result(handle, at, outputs), in_place)
+        self._hand_over(handle, position, partial(self._result, handle, outputs), in_place)
 
     def failed(
         self,
@@ -168,7 +169,7 @@ class Delivery:
         handle.place.delivered(handle, run.validity.ran(handle))
         return True
 
-    def _result(self, handle: CallHandle, position: int, outputs: dict[str, Any]) -> None:
+    def _result(self, handle: CallHandle, outputs: dict[str, Any], position: int) -> None:
         if self._arrive(handle, position):
             handle.future.set_result(Outputs(outputs))
         handle.settled()

@@ -74,6 +74,7 @@ class Execution:
         self.host, self.loop = host, host.loop
         self.alarms = runtime.alarms if host.own else Alarms(runtime.clock, lambda: host)
         self.journal = runtime.journal
+        self.clock = runtime.clock.now  # wall-clock seconds
         self.names = agent.names  # where classes of the run's own definitions are found
         self.codec = runtime.codec_for(agent)
         self.pulse = Pulse()
@@ -177,10 +178,6 @@ class Execution:
         if position > self.at:
             self.at = position
         self.now = self.loop.raw_time()
-
-    def clock(self) -> float:
-        """Wall-clock seconds."""
-        return self.runtime.clock.now()
 
     # ------------------------------------------------------------------ bodies
 

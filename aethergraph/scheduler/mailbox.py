@@ -30,7 +30,7 @@ class Mailbox:
         flush: Callable[[], None],
         quiet: Callable[[], None],
     ) -> None:
-        self._loop, self._pulse, self._flow, self._flush, self._quiet = loop, pulse, flow, flush, quiet
+        self._pulse, self._flow, self._flush, self._quiet = pulse, flow, flush, quiet
         self._recorded: deque[Delivery] = deque(flow.order)
         self._claimed: dict[Key, Deliver] = {}
         self._skipped: dict[Key, int] = {}
@@ -41,6 +41,7 @@ class Mailbox:
         self._dead: set[int] = set()
         self._pumping = self.closed = False
         self._mark = self._base = 0
+        self._pump_soon = loop.again(self._pump)
 
     @property
     def replaying(self) -> bool:
@@ -91,7 +92,7 @@ class Mailbox:
         if not self._pumping:
             self._pumping = True
             self._mark = self._base = self._pulse.ticks
-            self._loop.call_soon(self._pump, context=self._loop.empty)
+            self._pump_soon()
 
     def _pump(self) -> None:
         if self.closed:
@@ -100,7 +101,7 @@ class Mailbox:
         ticks = self._pulse.ticks
         if ticks != self._mark and ticks - self._base < SPIN:  # a callback was queued after this one was: again
             self._mark = ticks
-            self._loop.call_soon(self._pump, context=self._loop.empty)
+            self._pump_soon()
             return
         self._pumping = False
         if self._late:

@@ -88,6 +88,11 @@ def shape(value: Any, names: tuple[str, ...] | None, who: str) -> dict[str, Any]
         MissingOutput: a declared output is not there.
         TypeError: it is a coroutine, or a WaitSpec of a function that does not say that it waits.
     """
+    if type(value) is dict and names is not None:  # what most give
+        try:
+            return {name: value[name] for name in names}
+        except KeyError:
+            pass  # told of below
     if isinstance(value, dict):
         if names is None:
             return dict(value) if _all_names(value) else {RESULT: value}
