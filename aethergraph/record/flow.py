@@ -125,7 +125,7 @@ class Flow:
         """The state after `history`."""
         flow = cls()
         for fact in history:
-            flow.fold(fact)
+            _FOLD[type(fact)](flow, fact)
         return flow
 
     def fold(self, fact: f.AnyFact) -> int:
@@ -167,6 +167,10 @@ class Flow:
         return node
 
     def _count(self, callee: str, known_id: str) -> None:
+        following = self.counts.get(callee, 0) + 1
+        if known_id == (callee if following == 1 else f"{callee}-{following}"):  # as nearly always
+            self.counts[callee] = following
+            return
         if known_id == callee:
             name, number = callee, 1
         else:  # "fit-2", or an id that the user gave

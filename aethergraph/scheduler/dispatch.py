@@ -11,6 +11,7 @@ import contextvars
 import hashlib
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -272,7 +273,7 @@ class Dispatch:
         if node.kind == f.GRAPH:
             run.mailbox.skip_scope(node.no)
         run.validity.reused(handle)
-        run.mailbox.claim(handle.key, lambda position: run.delivery.recorded(handle, node, error, position))
+        run.mailbox.claim(handle.key, partial(run.delivery.recorded, handle, node, error))
         return True
 
     # ------------------------------------------------------------------ handing on

@@ -169,10 +169,9 @@ class DiskStore:
     def get(self, key: str) -> bytes | None:
         """One committed row, from any thread. Raises DamagedRecord where it is altered."""
         try:
-            sealed = self._cache.get(key)
+            return _read(self._cache, key)
         except sqlite3.DatabaseError as error:
             raise _story(self.folder, error, key) from error
-        return None if sealed is None else _unseal(key, sealed)
 
     def scan(self, prefix: str, *, after: str = "", limit: int | None = None) -> Iterator[tuple[str, bytes]]:
         """Committed rows whose key starts with `prefix`, in key order, as they were at one instant."""
@@ -210,6 +209,9 @@ _SET = (
     "INSERT INTO Cache(key, raw, store_time, access_time, mode, value) VALUES (?, 1, 0, 0, ?, ?)"
     " ON CONFLICT(key, raw) DO UPDATE SET value = excluded.value"
 )
+# Likewise: rows of ours never expire, are never culled, and lie in no file beside the database.
+_GET = "SELECT value FROM Cache WHERE key = ? AND raw = 1"
+_DELETE = "DELETE FROM Cache WHERE key = ? AND raw = 1"
 _INDEX = "CREATE INDEX IF NOT EXISTS Cache_expire_time"  # of rows that expire: ours never do
 
 
@@ -252,8 +254,7 @@ class _Transaction:
         return None
 
     def get(self, key: str) -> bytes | None:
-        sealed = self._cache.get(key)
-        return None if sealed is None else _unseal(key, sealed)
+        return _read(self._cache, key)
 
     def set(self, key: str, row: bytes) -> None:
         if not isinstance(key, str) or not isinstance(row, (bytes, bytearray, memoryview)):
@@ -261,7 +262,12 @@ class _Transaction:
         self._cache._sql(_SET, (key, diskcache.core.MODE_RAW, _seal(key, bytes(row))))
 
     def delete(self, key: str) -> None:
-        self._cache.delete(key)
+        self._cache._sql(_DELETE, (key,))
+
+
+def _read(cache: Any, key: str) -> bytes | None:
+    found = cache._sql(_GET, (key,)).fetchone()
+    return None if found is None else _unseal(key, found[0])
 
 
 def find_store(start: Path) -> Path:
