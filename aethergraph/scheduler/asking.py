@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from .. import ids
 from ..engine import HERE, Asker
 from ..errors import AlreadyAnswered, BadAnswer, NoOneToAsk, WaitTimeout
@@ -456,4 +458,5 @@ def is_same(recorded: bytes, question: Question) -> bool:
 
 def _fingerprint(question: Question) -> bytes:
     """What makes two questions the same."""
-    return schema.encode(schema.essence(question))
+    # As a dict: the bytes of a struct begin otherwise once it has over 15 fields, and identities hang on these bytes.
+    return msgspec.msgpack.encode(msgspec.to_builtins(schema.essence(question)))
