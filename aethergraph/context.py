@@ -16,6 +16,7 @@ from .services.channel import Channel
 from .services.clock import RunClock
 from .services.kv import KV
 from .services.logger import RunLogger
+from .services.memory import Memory
 from .services.progress import Steps
 from .services.runs import RUNS, Runs
 from .services.scope import Blocking, Scope, Watched
@@ -26,10 +27,12 @@ from .storage.codec import Codec
 T = TypeVar("T")
 Factory = Callable[..., Any]  # (scope, *arguments of the accessor) -> the service, bound to that scope
 
-SERVICES: dict[str, Factory] = {"channel": Channel, "artifacts": Artifacts, "viz": Viz, "clock": RunClock, "kv": KV}
+SERVICES: dict[str, Factory] = {
+    "channel": Channel, "artifacts": Artifacts, "memory": Memory, "kv": KV, "viz": Viz, "clock": RunClock,
+}  # fmt: skip
 """Accessors by name: `context.<name>(...)`. A service that is added here needs no change elsewhere."""
 
-_LATER = ("memory", "llm", "rag", "mcp", "skills", "indices")
+_LATER = ("llm", "rag", "mcp", "skills", "indices")
 
 
 if TYPE_CHECKING:
@@ -85,6 +88,10 @@ class NodeContext(_OfRuns):
     def kv(self, level: str = "session") -> KV:
         """A durable dict, of this run ("run"), of its session, or of all runs ("user")."""
         return cast(KV, self._accessor("kv", level))
+
+    def memory(self, level: str = "session") -> Memory:
+        """What was remembered: by this run ("run"), in its session, or by all runs ("user")."""
+        return cast(Memory, self._accessor("memory", level))
 
     def viz(self) -> Viz:
         """Live plots."""

@@ -25,6 +25,7 @@ class Sizes:
 
     parked: runs that wait at once; idle_s: for how long they are watched, in seconds.
     growth: nodes of the runs whose costs are fitted on a line; runs: how many are listed and deleted.
+    events: of the memory that is read and searched.
     """
 
     rounds: int = 7
@@ -38,6 +39,7 @@ class Sizes:
     idle_s: float = 5.0
     growth: tuple[int, ...] = (100, 316, 1_000, 3_162, 10_000)
     runs: int = 10_000
+    events: int = 1_000_000
 
     @property
     def largest(self) -> int:
@@ -47,7 +49,7 @@ class Sizes:
 
 _SMALL = Sizes(
     rounds=2, chains=(10, 20, 40), durable_chain=10, commits=5, waits=3, imports=1, file=64 * KIB, parked=30,
-    idle_s=0.2, growth=(30, 60, 120), runs=30,
+    idle_s=0.2, growth=(30, 60, 120), runs=30, events=3_000,
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ SUITES = {  # the modules of each; a module that two of the named suites share i
     "waits": ("waits", "peer_waits"),
     "store": ("storing", "peer_space"),
     "services": ("artifacts", "plotting"),
+    "memory": ("remembering",),
     "peers": ("peer_speed", "peer_space", "peer_waits"),
     "view": ("drawing",),  # needs a browser
 }

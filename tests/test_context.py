@@ -179,12 +179,12 @@ def test_the_idempotency_key_is_the_engines(place: Room) -> None:
     assert place.context()[0].idempotency_key("order") == "study-1:3:order"
 
 
-@pytest.mark.parametrize("name", ["memory", "llm", "rag", "mcp", "skills", "indices"])
+@pytest.mark.parametrize("name", ["llm", "rag", "mcp", "skills", "indices"])
 def test_a_service_that_is_not_there_names_itself_and_what_to_do(place: Room, name: str) -> None:
     context, _ = place.context()
     with pytest.raises(ServiceUnavailable, match=rf"context\.{name}\(\) is not available: .*register your own"):
         getattr(context, name)("default")
-    with pytest.raises(ServiceUnavailable, match="there are: artifacts, channel, clock, kv, viz"):
+    with pytest.raises(ServiceUnavailable, match="there are: artifacts, channel, clock, kv, memory, viz"):
         context.svc("smoke")
     with pytest.raises(AttributeError, match="has no 'smoke'; its services are: artifacts"):
         context.smoke()
@@ -223,10 +223,10 @@ def test_a_later_service_plugs_in_by_name(place: Room, monkeypatch: pytest.Monke
         async def where(self) -> str:
             return f"{self.run_id}:{self.level}"
 
-    monkeypatch.setitem(contexts.SERVICES, "memory", Memory)
+    monkeypatch.setitem(contexts.SERVICES, "indices", Memory)
     context, _ = place.context()
-    assert asyncio.run(context.memory("run").where()) == "study-1:run"
-    assert asyncio.run(context.svc("memory").where()) == "study-1:session"
+    assert asyncio.run(context.indices("run").where()) == "study-1:run"
+    assert asyncio.run(context.svc("indices").where()) == "study-1:session"
 
 
 def test_a_context_stays_with_its_node(place: Room) -> None:

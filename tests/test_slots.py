@@ -184,3 +184,23 @@ def test_no_limit_is_exceeded_and_everything_begins(
 def test_a_cap_is_a_positive_number(cap: Any) -> None:
     with pytest.raises(ValueError, match="how many may run at once"):
         checked_cap(cap)
+
+
+def test_who_is_given_up_while_away_does_not_come_back() -> None:
+    """A coroutine that is collected takes no slots, which nobody would give back, and awaits nothing on its way out."""
+
+    async def scene() -> tuple[bool, int]:
+        process, began = Limit(1), list[Seat]()
+        seat = Seat(FakeRun(), FakeCall("first"), (process,))
+        enter(seat, began)
+
+        async def waits() -> None:
+            async with seat.away():
+                await asyncio.get_running_loop().create_future()
+
+        given_up = waits()
+        given_up.send(None)
+        given_up.close()  # as the garbage collector does
+        return seat.held, process.used
+
+    assert asyncio.run(scene()) == (False, 0)

@@ -22,7 +22,7 @@ from ..record import facts as f
 from ..record.files import amount
 from ..record.status import ENDED, RunStatus
 from ..scheduler import caching
-from ..services import artifact, catalogue, entry, folders, levels
+from ..services import artifact, catalogue, entry, event, folders, levels
 from ..services.writing import SCRATCH
 from ..storage import journal, owner, roster, signals, uploads, waiting
 from ..storage.store import Transaction
@@ -275,8 +275,8 @@ class Collector:
                 yield from catalogue.index_keys(catalogue.decode(data, key))
         yield from self._uses.get(run_id, ())
         yield from (key for key, _ in self._store.scan(f"{uploads.PREFIX}{run_id}:"))
-        for prefix in _OF_LEVELS:
-            yield from (key for key, _ in self._store.scan(levels.of_run(prefix, run_id)))
+        yield from (key for key, _ in self._store.scan(levels.of_run(entry.PREFIX, run_id)))
+        yield from event.rows_of(self._store, levels.of_run("", run_id))
         for token in self._waits.get(run_id, ()):
             yield from waiting.row_keys(token)
 
@@ -378,7 +378,7 @@ class Collector:
                 shutil.rmtree(place, ignore_errors=True)  # a file that is open where open files stay: the next time
 
 
-_OF_LEVELS = (entry.PREFIX,)
+_OF_LEVELS = (entry.PREFIX, event.PREFIX)
 _OF_RUNS = (
     roster.row_key(""), owner.row_key(""), "j:", catalogue.PREFIX, uploads.PREFIX,
     *(f"{prefix}run:" for prefix in _OF_LEVELS),

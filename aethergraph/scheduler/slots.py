@@ -286,10 +286,14 @@ class Seat:
             if self.held:
                 self.at = kept = 0 if self.tool is None else 1
                 release(self.limits[kept:])
+        collected = False
         try:
             yield
+        except GeneratorExit:
+            collected = True  # whoever waited was given up: what it would come back for, it would never let go
+            raise
         finally:
-            if not self.held and not self.gone:
+            if not self.held and not self.gone and not collected:
                 await self._come_back()
 
     async def _come_back(self) -> None:

@@ -2,7 +2,8 @@
 
 Rows are bytes under text keys. Keys used: `j:RUN:BATCH` journal, `r:RUN` run row, `e:RUN` epoch, `w:TOKEN` wait,
 `wo:TOKEN` one that is over, `a:RUN:ARTIFACT` artifact, `ax:` its index, `am:DIGEST` contents of a saved folder,
-`d:DIGEST` definitions, `kv:LEVEL:OWNER:KEY` values of kv; from other processes `in:TOKEN` answers, `x:RUN` orders.
+`d:DIGEST` definitions, `kv:LEVEL:OWNER:KEY` values of kv, `m:`, `ml:` and `m#` memory (see `services.event`); from
+other processes `in:TOKEN` answers, `x:RUN` orders.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An agent that changes values of kv, in body and tools. As a script: the process that is killed, or one of two."""
+"""An agent that changes kv and memory, in body and tools. As a script: the process that is killed, or one of two."""
 
 from __future__ import annotations
 
@@ -27,12 +27,15 @@ async def counter(n: int, *, context: NodeContext) -> Any:
     kv = context.kv()
     told: list[Any] = []
     for step in range(n):
+        await context.memory().record("step", step, text=f"step{step} begins")
         await kv.list_append_unique("todo", [step, "always"])
         told.append(await kv.incr("steps"))
         await asyncio.gather(add(1), add(1), kv.incr("sum", 100))
         if step % 2:
             told.append((await take()).taken)
     told.append(await kv.compare_and_set("steps", n, "over"))
+    told.append(await context.memory().recent_data("step"))
+    told.append([event.data for event in await context.memory().search("step1 begins", limit=1)])
     return [*told, await kv.mget(["sum", "steps"])]
 
 
@@ -43,7 +46,7 @@ def expected(n: int) -> list[Any]:
         told.append(step + 1)
         if step % 2:
             told.append([step - 1, "always", step])
-    return [*told, True, [102 * n, "over"]]
+    return [*told, True, list(range(n)), [1], [102 * n, "over"]]
 
 
 @graph_fn
@@ -52,6 +55,8 @@ async def beside(n: int, *, context: NodeContext) -> int:
     kv, wins = context.kv("user"), 0
     for _ in range(n):
         await kv.incr("sum")
+        await context.memory("user").record("turn", context.run_id, text=f"turn of {context.run_id}")
+        await context.memory("user").search("turn")
         seen = await kv.get("turns", 0)
         wins += await kv.compare_and_set("turns", seen or None, seen + 1)
     return wins

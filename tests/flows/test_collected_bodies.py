@@ -8,7 +8,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from aethergraph import Runtime, graph_fn, tool
+from aethergraph import NodeContext, Runtime, graph_fn, tool
 from aethergraph.record import facts as f
 from aethergraph.storage import journal
 from aethergraph.storage.blobs import DiskBlobs
@@ -24,6 +24,15 @@ async def double(x: int) -> int:
     return 2 * x
 
 
+@tool
+async def resting(*, context: NodeContext) -> None:
+    try:
+        await context.clock().sleep(3600)
+    except BaseException as error:
+        ended.append(f"resting {type(error).__name__}")  # nothing is awaited on the way out
+        raise
+
+
 @graph_fn
 async def collecting() -> Any:
     first = (await double(1)).result
@@ -37,6 +46,7 @@ def given_up(folder: Path) -> tuple[weakref.ref[Any], MemoryStore, str]:
     @graph_fn
     async def inner() -> Any:
         double(1)  # nobody awaits it: it is the scope's
+        resting()
         try:
             await asyncio.get_running_loop().create_future()
         finally:
@@ -52,9 +62,11 @@ def given_up(folder: Path) -> tuple[weakref.ref[Any], MemoryStore, str]:
     store = MemoryStore(folder, DiskBlobs(folder / "blobs"))
     runtime, loop = Runtime(store), asyncio.new_event_loop()
 
+    there = {"double": "done", "resting": "running"}
+
     async def begin() -> Any:
         run = runtime.start(outer, {}, loop="kernel")
-        while not any(node.callee == "double" and node.status == "done" for node in run.nodes):
+        while {node.callee: node.status for node in run.nodes if node.callee != "inner"} != there:
             await asyncio.sleep(0)
         return run
 
@@ -76,7 +88,9 @@ def test_collecting_a_body_leaves_the_one_that_runs_in_its_place(lab: Lab, tmp_p
         assert body() is not None
         run = lab.start(collecting)
         assert run.result(20) == {"result": [2, 4, True]}
-        assert body() is None and sorted(ended) == ["inner", "outer"], "it was collected in the other body"
+        assert body() is None and sorted(ended) == ["inner", "outer", "resting GeneratorExit"], (
+            "it was collected in the other body"
+        )
     finally:
         gc.enable()
     assert [node.callee for node in run.nodes] == ["double", "double"]

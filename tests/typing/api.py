@@ -29,6 +29,7 @@ from aethergraph.authoring.tooling import Tool
 from aethergraph.graphs.references import Condition
 from aethergraph.lifecycle.ancestry import Lineage, Use
 from aethergraph.lifecycle.collecting import Garbage
+from aethergraph.services.memory import Event
 from aethergraph.testing import replay, settle
 
 
@@ -113,6 +114,15 @@ async def agent(x: int = 3, *, context: NodeContext) -> dict[str, Any]:
     await viz.image_from_artifact("photo", 2, artifact)
     await viz.figure("fit", 1, Figure())
     await viz.table("scores", {"model": ["svm"]})
+    memory = context.memory("run")
+    event = await memory.record("note", {"x": 1}, tags=["a"], severity=3, metrics={"loss": 0.1}, text="words")
+    assert_type(event, Event)
+    await memory.record_chat_user("hi")
+    await memory.record_tool_result("fit", {"x": 1}, {"y": 2}, message="done", level="user")
+    assert_type(await memory.recent(["note"], limit=5), list[Event])
+    assert_type(await memory.search("words", kinds="note", limit=3), list[Event])
+    assert_type(await memory.distill_long_term(), dict[str, Any] | None)
+    assert_type(await memory.chat_history_for_llm(), dict[str, Any])
     kv = context.kv("user")
     await kv.set("k", [1], ttl_s=60)
     await kv.mset({"a": 1, "b": 2})

@@ -1,4 +1,4 @@
-"""kv under kills and beside another process: every change is there once. Semantics 16."""
+"""kv and memory under kills and beside another process: every change is there once. Semantics 16."""
 
 from __future__ import annotations
 
@@ -98,5 +98,8 @@ def test_two_processes_work_at_the_same_keys(tmp_path: Path) -> None:
             found = entry.decode(row, 0.0, key)
             assert found is not None
             values[key.rpartition(":")[2]] = runtime.codec.load(found.payload)
+        said_by = [key for key, _ in runtime.store.scan("m:user::e:")]
+        numbers = [key for key, _ in runtime.store.scan("ml:")]
+    assert len(said_by) == 40 and numbers == [f"ml:{number:016x}" for number in range(1, 41)]
     assert values == {"sum": 40, "turns": sum(wins)}
     assert all(wins)
