@@ -51,6 +51,7 @@ WAYS: dict[str, tuple[Save, str, str, bytes]] = {
     "file": (lambda a, p: a.save_file(file(p)), "data.csv", "text/csv", b"a,b\n1,2\n"),
     "save": (lambda a, p: a.save(path=str(file(p)), kind="file"), "data.csv", "text/csv", b"a,b\n1,2\n"),
     "text": (lambda a, p: a.save_text("häß", "r.md"), "r.md", "text/markdown", "häß".encode()),
+    "write_text": (lambda a, p: a.write_text("old", name="r.txt"), "r.txt", "text/plain", b"old"),
     "json": (lambda a, p: a.save_json({"x": [1]}), "data.json", "application/json", b'{\n  "x": [\n    1\n  ]\n}'),
     "bytes": (lambda a, p: a.save_bytes(b"\0\1", "x"), "x", "application/octet-stream", b"\0\1"),
     "figure": (lambda a, p: a.save_figure(Figure(), "plot"), "plot.png", "image/png", b"\x89PNG drawn"),
