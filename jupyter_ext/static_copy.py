@@ -25,6 +25,7 @@ from aethergraph.views.transcript import Entry
 from . import static_messages
 from .details import detail
 from .patches import said
+from .static_artifacts import saved
 from .static_frames import pictures
 from .static_plots import plots
 
@@ -125,7 +126,7 @@ def _page(
     parts += _asks(picture)
     parts += _transcript(picture, lines)
     parts += plotted
-    parts += _saved(picture)
+    parts += saved(picture)
     if picture.error is not None:
         text = f"{clean(error_text(picture.error))[:2000]}\n{clean(picture.error.traceback)[:4000]}"
         parts.append(f'<pre style="{_PRE};color:#b3261e">{escape(text.rstrip())}</pre>')
@@ -203,12 +204,6 @@ def _line(picture: Picture, entry: Entry) -> str:
     answer = f" &rarr; <b>{escape(clean(entry.more)[:500])}</b>" if entry.more else ""
     under = static_messages.under(entry)
     return f'<div><code style="{_CODE};{_SMALL}">{clock(entry.t)}</code> {text}{answer}{under}</div>'
-
-
-def _saved(picture: Picture) -> list[str]:
-    records = [saved.record for saved in picture.artifacts.values()]
-    names = [line(str(record.get("name") or record.get("uri") or ""))[:120] for record in records]
-    return [f'<div><span style="{_SMALL}">saved</span> {escape(", ".join(names[:50]))}</div>'] if names else []
 
 
 def _nodes(picture: Picture, placed: Scene, limit: int) -> Iterator[str]:

@@ -256,7 +256,7 @@ class Run:
         return self.runtime.inbox.waits_of([node.wait.token for node in self.flow().open_waits if node.wait])
 
     @property
-    def artifacts(self) -> list[Any]:
+    def artifacts(self) -> list[Artifact]:
         """What it has saved."""
         return artifact.find(self.runtime.store, self.run_id)
 

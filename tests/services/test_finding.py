@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aethergraph.errors import UnknownArtifact
-from aethergraph.services import catalogue
+from aethergraph.services import catalogue, searching
 from aethergraph.services.artifact import Artifact, find
 from aethergraph.services.artifacts import Artifacts
 from aethergraph.storage.store import Transaction
@@ -109,6 +109,7 @@ ONE = st.tuples(KINDS, TAGS, st.sampled_from([None, 0.0, 1.0, 2.0]), st.sampled_
     TAGS,
     st.sampled_from([None, "max", "min"]),
     st.integers(1, 4) | st.none(),
+    st.sampled_from([1, 2, searching.PAGE]),
 )
 def test_the_index_finds_what_looking_at_everything_finds(
     tmp_path_factory: pytest.TempPathFactory,
@@ -117,6 +118,7 @@ def test_the_index_finds_what_looking_at_everything_finds(
     tags: list[str],
     mode: str | None,
     limit: int | None,
+    page: int,
 ) -> None:
     place = room(tmp_path_factory.mktemp("index"))
 
@@ -128,7 +130,9 @@ def test_the_index_finds_what_looking_at_everything_finds(
         metric = None if mode is None else "loss"
         return await saver(place).search(kind, tags=tags, metric=metric, mode=mode, limit=limit, scope="all")
 
-    found = asyncio.run(body())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(searching, "PAGE", page)
+        found = asyncio.run(body())
     fits = [
         one
         for one in reversed(find(place.store))
