@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ..authoring.tooling import Tool
@@ -26,7 +26,7 @@ from .bindings import (
     placed,
     roots_of,
 )
-from .calculating import is_calculated, known_text
+from .calculating import CALCULATE, is_calculated, known_text
 from .draft import Draft
 from .reading import loads
 from .recognising import STEPS, callee, is_gather, is_node, question, service
@@ -269,6 +269,29 @@ def awaited_inside(draft: Draft, whole: ast.expr | ast.stmt) -> dict[ast.AST, Va
         called = called or isinstance(each, ast.Call)
 
     visit(whole, True)
+    return found | listed_inside(draft, [whole])
+
+
+def listed_inside(draft: Draft, nodes: Sequence[ast.AST], but: Collection[str] = ()) -> dict[ast.AST, Value]:
+    """`[one.y for one in results]` inside of plain code: the lists that the graph gives for them.
+
+    but: names that mean something else there.
+    """
+    found: dict[ast.AST, Value] = {}
+    for node in nodes:
+        for each in ast.walk(node):
+            made = each
+            match each:
+                case ast.Call(func=ast.Name(id=name), args=[ast.GeneratorExp() as inner]) if name in CALCULATE:
+                    each, made = inner, ast.copy_location(ast.ListComp(inner.elt, inner.generators), inner)
+            if not isinstance(made, ast.ListComp) or not isinstance(made.generators[0].iter, ast.Name):
+                continue
+            name = made.generators[0].iter.id
+            if name in but or not isinstance(draft.env.get(name), (Row, Mapped)):
+                continue
+            held = refer(draft, made)
+            if isinstance(held, (Row, Value)):
+                found[each] = Value(passed(held, each), None, held.roots)
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from . import picking, small
 from .bindings import Binding, Known, Mapped, Outs, Row, Service, Unliftable, Value, field, passed, placed
 from .draft import Draft
-from .expressions import awaited, awaited_inside, bind, gathered, node, refer, step
+from .expressions import awaited, awaited_inside, bind, gathered, listed_inside, node, refer, step
 from .reading import augmented, changes, loads, writes
 from .recognising import STEPS, callee, is_gather, is_node, question, refuse_engine
 from .words import Words
@@ -119,7 +119,8 @@ class _Lifting:
             later |= loads(each) | augmented(each)
         words = self.draft.words
         self.draft.comments += words.comments(self.line_before(block[0]) + 1, block[0].lineno - 1)
-        small.statements(self.draft, block, later)
+        own = writes(ast.Module(block, []))
+        small.statements(self.draft, block, later, listed_inside(self.draft, block, own))
 
     def line_before(self, statement: ast.stmt) -> int:
         """The last line of the statement before this one."""

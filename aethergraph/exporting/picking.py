@@ -83,15 +83,9 @@ def _parameter(given: small.Given, key: str, pick: _Pick, held: str) -> str:
         if argument == held:
             return name
     taken = {*given.parameters, *_reads([pick]), pick.name}
-    many = _many(key)
-    names = (many, f"{pick.name}_{many}", *(f"{many}_{number}" for number in range(2, 1000)))
+    several = small.many(key)
+    numbered = (f"{several}_{number}" for number in range(2, 1000))
+    names = (several, f"{pick.name}_{several}", *numbered)
     name = next(name for name in names if name not in taken)
     given.parameters[name] = held
     return name
-
-
-def _many(key: str) -> str:
-    """A name for several of `key`."""
-    if key.endswith("y") and key[-2:-1] not in "aeiou":
-        return f"{key[:-1]}ies"
-    return f"{key}es" if key.endswith(("s", "x", "ch", "sh")) else f"{key}s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,8 +61,12 @@ def held(draft: Draft, name: str, row: Row) -> Value:
     return Value(var, f".{output_name(name)}", frozenset({var}))
 
 
-def statements(draft: Draft, block: Sequence[ast.stmt], later: set[str]) -> None:
-    """Make a small tool of statements that follow each other; `later`: the names that are used after them.
+def statements(
+    draft: Draft, block: Sequence[ast.stmt], later: set[str], before: Mapping[ast.AST, Value] | None = None
+) -> None:
+    """Make a small tool of statements that follow each other.
+
+    later: the names that are used after them. before: parts of them that are there already.
 
     Raises:
         Unliftable: they cannot be moved into a function, or not surely with the same effect.
@@ -77,7 +82,7 @@ def statements(draft: Draft, block: Sequence[ast.stmt], later: set[str]) -> None
         if name not in surely(block) and name not in draft.env:
             raise Unliftable(f"`{name}` is not assigned on every way through these lines", block[0])
     read |= {name for name in outputs if name not in surely(block)}
-    given = given_to(draft, block, read, {})
+    given = given_to(draft, block, read, before or {})
     body = draft.words.block(block, given.replaced)
     names = {name: draft.fresh(name, own=True) for name in outputs}
     last = body
@@ -181,10 +186,10 @@ def keys_read(name: str, following: Sequence[ast.stmt], node: ast.AST) -> list[s
 
 def given_to(draft: Draft, nodes: Sequence[ast.AST], read: set[str], before: Mapping[ast.AST, Value]) -> Given:
     given = Given({}, set(), {})
-    _refuse_shadows(draft, nodes)
+    _refuse_shadows(draft, nodes, before)
     own = set().union(*(loads(node) | writes(node) for node in nodes))
     for node, value in before.items():
-        given.replaced[node] = _parameter(given, value.text.rpartition(".")[2], own, value)
+        given.replaced[node] = _parameter(given, _named_after(value), own, value)
     for node in nodes:
         for outs in _fields(draft, node, before):
             _field(draft, given, outs, own)
@@ -193,7 +198,7 @@ def given_to(draft: Draft, nodes: Sequence[ast.AST], read: set[str], before: Map
         whole = any(_reads(node, name, given.replaced) for node in nodes)
         if isinstance(binding, Service) or (isinstance(binding, Outs) and not whole):
             continue
-        if isinstance(binding, (Outs, Row)) and not whole:
+        if isinstance(binding, (Outs, Row, Mapped)) and not whole:
             continue
         given.parameters[name] = passed(binding, nodes[0])
         given.roots |= roots_of(binding)
@@ -205,9 +210,26 @@ def given_to(draft: Draft, nodes: Sequence[ast.AST], read: set[str], before: Map
     return given
 
 
-def _refuse_shadows(draft: Draft, nodes: Sequence[ast.AST]) -> None:
+def _named_after(value: Value) -> str:
+    """A name for a parameter that is given `value`: `y` for `out.y`, `ys` for `[one.y for one in outs]`."""
+    if value.text.startswith("["):
+        found = re.match(r"\[\w+(?:\[\d+\])?\.(\w+)", value.text)
+        return many(found[1]) if found else "items"
+    last = value.text.rpartition(".")[2]
+    return last if last.isidentifier() else "value"
+
+
+def many(key: str) -> str:
+    """A name for several of `key`."""
+    if key.endswith("y") and len(key) > 2 and key[-2] not in "aeiou":
+        return f"{key[:-1]}ies"
+    return f"{key}es" if key.endswith(("s", "x", "ch", "sh")) and len(key) > 1 else f"{key}s"
+
+
+def _refuse_shadows(draft: Draft, nodes: Sequence[ast.AST], before: Mapping[ast.AST, Value]) -> None:
     """Raises Unliftable: a comprehension or lambda has a variable that means something else outside of it."""
-    for each in (inner for node in nodes for inner in ast.walk(node)):
+    inside = {inner for node in before for inner in ast.walk(node)}
+    for each in (inner for node in nodes for inner in ast.walk(node) if inner not in inside):
         names: set[str] = set()
         if isinstance(each, ast.comprehension):
             names = {name.id for name in ast.walk(each.target) if isinstance(name, ast.Name)}
