@@ -39,7 +39,7 @@ class Outs:
     """All outputs of a node, as `await tool(...)` gives them. keys: None where the tool does not declare them.
 
     whole: the same as a plain dict of references, where the agent's code sees a plain dict. prefix: what stands before
-    each key in the names of the node's outputs.
+    each key in the names of the node's outputs. made: the outputs by name, where they come from one node or another.
     """
 
     var: str
@@ -47,6 +47,7 @@ class Outs:
     roots: frozenset[str] = NO_ROOTS
     whole: str = ""
     prefix: str = ""
+    made: tuple[tuple[str, Value], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,8 @@ def field(outs: Outs, key: str, node: ast.AST) -> Value:
     Raises:
         Unliftable: it has no such output, so this is an attribute or method of the `Outputs` themselves.
     """
+    if outs.made and key in dict(outs.made):
+        return dict(outs.made)[key]
     if outs.keys is not None and key not in outs.keys:
         raise Unliftable(f"`.{key}` is no output of `{outs.var}`", node)
     if outs.keys is None and hasattr(dict, key):

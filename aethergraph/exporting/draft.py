@@ -54,6 +54,9 @@ class Draft:
         self.ours: dict[str, str] = {}  # what of this library is used: its name, and how the module calls it
         self.comments: list[str] = []  # to stand above the next line
         self.pending: set[str] = set()  # variables of calls that were not awaited yet
+        self.condition = ""  # under which the calls are made that are written now
+        self.condition_roots: frozenset[str] = NO_ROOTS
+        self.returned: dict[str, str] | None = None  # what the branch that is written now returns
         self._taken = {*names, *self.locals, *vars(builtins), *keyword.kwlist, *taken}
         self._frontier: list[str] = []  # variables of the calls that were awaited last
         self._rows: dict[str, list[str]] = {}  # variables that hold lists of nodes, with the roots of these
@@ -109,9 +112,12 @@ class Draft:
     def call_after(self, callee: str, arguments: Iterable[str], ended: frozenset[str]) -> str:
         """As `call`, where the variables `ended` have ended by what the node is given."""
         given = [*arguments]
+        ended |= self.closure(self.condition_roots)
         before = [name for name in self._frontier if name not in ended]
         if before:
             given.append(f"_after={self._order(before)}")
+        if self.condition:
+            given.append(f"_condition={self.condition}")
         return f"{callee}({', '.join(given)})"
 
     def _order(self, names: list[str]) -> str:
@@ -139,6 +145,10 @@ class Draft:
             self._past[f"{name}[{number}]"] = self.closure(roots) | self.closure(self._frontier)
         self._past[name] = self.closure(self._rows[name]) | self.closure(self._frontier)
         return [frozenset({item}) for item in self._rows[name]]
+
+    def goes_on_from(self, frontier: Iterable[str]) -> None:
+        """What is written now comes after these variables, and after nothing else."""
+        self._frontier = list(frontier)
 
     def reached(self, *names: str) -> None:
         """The calls of these variables, which began after the frontier, have ended."""

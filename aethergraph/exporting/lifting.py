@@ -7,14 +7,14 @@ What is awaited becomes a node, plain Python between two nodes a small tool. Wha
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from . import picking, small
+from . import branching, picking, small
 from .bindings import Binding, Known, Mapped, Outs, Row, Service, Unliftable, Value, field, passed, placed
 from .draft import Draft
 from .expressions import awaited, awaited_inside, bind, gathered, listed_inside, node, refer, step
-from .reading import augmented, changes, loads, writes
+from .reading import augmented, changes, loads, own, writes
 from .recognising import STEPS, callee, is_gather, is_node, question, refuse_engine
 from .words import Words
 
@@ -56,8 +56,9 @@ def _is_docstring(function: Function, statement: ast.stmt) -> bool:
 
 
 class _Lifting:
-    def __init__(self, draft: Draft, body: list[ast.stmt], line: int) -> None:
-        self.draft, self.body = draft, body
+    def __init__(self, draft: Draft, body: list[ast.stmt], line: int, rest: Sequence[ast.stmt] = ()) -> None:
+        self.draft, self.body, self.rest = draft, body, list(rest)
+        self.number = 0
         self.plain: list[ast.stmt] = []  # waits to become one small tool
         self.line = line  # the last that was dealt with
 
@@ -67,9 +68,19 @@ class _Lifting:
             if isinstance(statement, ast.Return) and number < len(self.body) - 1:
                 raise Unliftable("there are lines after a `return`", statement)
             self.number = number
+            if isinstance(statement, ast.If) and _returns(statement):
+                self._flush(number)
+                self._comments(statement)
+                self._either_return(statement)
+                return
             self._statement(statement)
             self.line = statement.end_lineno or self.line
         self._flush(len(self.body))
+
+    @property
+    def following(self) -> list[ast.stmt]:
+        """The statements after the one that is dealt with."""
+        return [*self.body[self.number + 1 :], *self.rest]
 
     def _comments(self, statement: ast.stmt) -> None:
         self.draft.comments += self.draft.words.comments(self.line + 1, statement.lineno - 1)
@@ -115,12 +126,12 @@ class _Lifting:
             return
         block, self.plain = self.plain, []
         later: set[str] = set()
-        for each in self.body[upto:]:
+        for each in [*self.body[upto:], *self.rest]:
             later |= loads(each) | augmented(each)
         words = self.draft.words
         self.draft.comments += words.comments(self.line_before(block[0]) + 1, block[0].lineno - 1)
-        own = writes(ast.Module(block, []))
-        small.statements(self.draft, block, later, listed_inside(self.draft, block, own))
+        bound = writes(ast.Module(block, []))
+        small.statements(self.draft, block, later, listed_inside(self.draft, block, bound))
 
     def line_before(self, statement: ast.stmt) -> int:
         """The last line of the statement before this one."""
@@ -137,7 +148,7 @@ class _Lifting:
             case ast.Return(value=value):
                 self._return(value)
                 return True
-            case ast.Assign() if picking.picked(self.draft, statement, self.body[self.number + 1 :]):
+            case ast.Assign() if picking.picked(self.draft, statement, self.following):
                 return True
             case ast.Assign(targets=[target], value=value) | ast.AnnAssign(target=target, value=ast.expr() as value):
                 return self._assign(target, value)
@@ -150,9 +161,30 @@ class _Lifting:
     def _compound(self, statement: ast.stmt) -> bool:
         """A statement around others; what no static graph has stays as it is, as one node."""
         why = self._engine_inside(statement)
-        if why:
-            small.region(self.draft, [statement], why, self.body[self.number + 1 :])
+        if why and not (isinstance(statement, ast.If) and self._either(statement)):
+            small.region(self.draft, [statement], why, self.following)
         return bool(why)
+
+    def _either(self, statement: ast.If) -> bool:
+        """`if` around calls: both sides become nodes with a condition; False where a side cannot be said so."""
+        mark = self.draft.mark()
+        try:
+            branching.either(self.draft, statement, self._side, self.following)
+        except Unliftable:
+            self.draft.back(mark)
+            return False
+        return True
+
+    def _either_return(self, statement: ast.If) -> None:
+        """`if` with a `return` inside: what follows is its other side, and both sides return."""
+        orelse = statement.orelse or self.body[self.number + 1 :]
+        if not orelse or not _returns_at_end(statement.body) or not _returns_at_end(orelse):
+            raise Unliftable("`return` stands on some ways through an `if` only", statement)
+        branching.either_return(self.draft, statement, orelse, self._side)
+
+    def _side(self, body: list[ast.stmt], line: int, following: Sequence[ast.stmt]) -> None:
+        """Lift one side of an `if`."""
+        _Lifting(self.draft, body, line, following).all()
 
     def _with_plain(self, statement: ast.stmt) -> bool:
         """Let what was only prepared for a statement that stays as it is stay with it."""
@@ -161,7 +193,7 @@ class _Lifting:
             block, self.plain = [*self.plain, statement], []
             first = self.line_before(block[0]) + 1
             self.draft.comments += self.draft.words.comments(first, block[0].lineno - 1)
-            small.region(self.draft, block, why, self.body[self.number + 1 :])
+            small.region(self.draft, block, why, self.following)
         return bool(why)
 
     def _engine_inside(self, statement: ast.stmt) -> str:
@@ -174,6 +206,11 @@ class _Lifting:
 
     def _return(self, value: ast.expr | None) -> None:
         draft = self.draft
+        if draft.condition:
+            if not isinstance(value, ast.Dict):
+                raise Unliftable("a `return` inside an `if` gives its outputs by name", value or ast.Pass())
+            draft.returned = self._by_name(value)
+            return
         if value is None:
             return
         text = self._returned(value) if isinstance(value, ast.Dict) else self._returned_value(value)
@@ -199,12 +236,18 @@ class _Lifting:
 
     def _returned(self, value: ast.Dict) -> str:
         """A dict of outputs as it is written: what no reference can say is calculated before."""
-        changed: dict[ast.AST, str] = {}
+        given = self._by_name(value)
+        names = [str(key.value) for key in value.keys if isinstance(key, ast.Constant)]
+        changed: dict[ast.AST, str] = {each: given[name] for name, each in zip(names, value.values, strict=True)}
+        return self.draft.words.changed(value, changed)
+
+    def _by_name(self, value: ast.Dict) -> dict[str, str]:
+        found: dict[str, str] = {}
         for key, each in zip(value.keys, value.values, strict=True):
             if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
                 raise Unliftable("outputs are named by texts", value)
-            changed[each] = passed(bind(self.draft, each, key.value if key.value.isidentifier() else "output"), each)
-        return self.draft.words.changed(value, changed)
+            found[key.value] = passed(bind(self.draft, each, key.value if key.value.isidentifier() else "output"), each)
+        return found
 
     def _for_effect(self, value: ast.expr) -> bool:
         draft = self.draft
@@ -285,22 +328,34 @@ class _Lifting:
 
     def _changes_later(self, name: str) -> bool:
         """Whether the value of `name` is changed in place in what follows."""
-        return any(name in changes(each) for each in self.body[self.number + 1 :])
+        return any(name in changes(each) for each in self.following)
 
     def _times(self, name: str) -> int:
         """How often what follows reads `name`."""
-        rest = ast.Module(self.body[self.number + 1 :], [])
+        rest = ast.Module(self.following, [])
         return sum(isinstance(each, ast.Name) and each.id == name for each in ast.walk(rest))
 
     def _is_passed(self, name: str) -> bool:
         """Whether what follows gives `name` itself to a call, so that a tool could change it."""
-        rest = ast.Module(self.body[self.number + 1 :], [])
+        rest = ast.Module(self.following, [])
         for each in ast.walk(rest):
             if isinstance(each, ast.Call):
                 given = [*each.args, *(keyword.value for keyword in each.keywords)]
                 if any(isinstance(inner, ast.Name) and inner.id == name for inner in given):
                     return True
         return False
+
+
+def _returns(statement: ast.stmt) -> bool:
+    return any(isinstance(each, ast.Return) for each in own(statement))
+
+
+def _returns_at_end(body: Sequence[ast.stmt]) -> bool:
+    """Whether statements end with a `return`, or with an `if` both sides of which do."""
+    last = body[-1]
+    if isinstance(last, ast.If):
+        return bool(last.orelse) and _returns_at_end(last.body) and _returns_at_end(last.orelse)
+    return isinstance(last, ast.Return)
 
 
 def _is_deep(value: Value) -> bool:

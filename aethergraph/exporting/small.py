@@ -42,6 +42,18 @@ def expression(
     return Value(var, f".{output}", frozenset({var}))
 
 
+def condition(draft: Draft, node: ast.expr) -> Value:
+    """Make a small tool of the test of an `if`."""
+    if any(isinstance(each, (ast.NamedExpr, ast.Await)) for each in ast.walk(node)):
+        raise Unliftable("the test of an `if` does more than to look", node)
+    refuse_engine(draft, [node])
+    given = given_to(draft, [node], set(loads(node)), {})
+    text = draft.words.changed(node, given.replaced)
+    var = draft.fresh("holds")
+    write(draft, ["holds"], given, f"return bool({text})", var, "decide")
+    return Value(var, ".holds", frozenset({var}))
+
+
 def returned(draft: Draft, node: ast.expr, outputs: tuple[str, ...]) -> Outs:
     """Make a small tool of the expression that an agent returns, which has the agent's outputs."""
     refuse_engine(draft, [node])

@@ -115,7 +115,7 @@ def statements(draw: st.DrawFn, number: int, deep: bool = True) -> list[str]:
         case "say":
             return [f"await context.channel().send_text(f'{{{one}}}!')"]
         case "ask":
-            return [f"{to} = await context.channel().ask_number(f'How many {{{one}}}?')"]
+            return [f"{to} = await context.channel().ask_number(f'How many {{{one}}}?', 0, 100, 1)"]
         case "if":
             return [f"if {one} > {other}:", f"    {to} = {draw(expressions())}"]
         case "begun":
