@@ -9,6 +9,7 @@ from typing import Any
 
 from ..authoring.tooling import Tool
 from ..scheduler.dispatch import CONTROL
+from ..values.literals import NoLiteral, literal
 from . import small
 from .bindings import (
     CONTEXT,
@@ -517,6 +518,25 @@ def _mapped(draft: Draft, made: ast.expr, name: str, call: ast.Call, over: Bindi
     made_roots = draft.made(var, roots)
     draft.reached(var)
     return Mapped(var, outputs(target), made_roots)
+
+
+def known_items(draft: Draft, node: ast.expr) -> list[Binding] | None:
+    """The items of a list that is known when the graph is built; None where it is not known."""
+    held = refer(draft, node)
+    if isinstance(held, Row):
+        return list(held.items)
+    if not isinstance(held, Known):
+        return None
+    found: list[Binding] = []
+    for value in _items(draft, held, node):
+        try:
+            text, needs = literal(value)
+        except NoLiteral:
+            return None
+        if needs:
+            return None
+        found.append(Known(text))
+    return found
 
 
 def _items(draft: Draft, known: Known, node: ast.expr) -> list[Any]:

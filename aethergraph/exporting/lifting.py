@@ -13,13 +13,14 @@ from typing import Any
 from . import branching, picking, small
 from .bindings import Binding, Known, Mapped, Outs, Row, Service, Unliftable, Value, field, passed, placed
 from .draft import Draft
-from .expressions import awaited, awaited_inside, bind, gathered, listed_inside, node, refer, step
+from .expressions import awaited, awaited_inside, bind, gathered, known_items, listed_inside, node, refer, step
 from .reading import augmented, changes, loads, own, writes
 from .recognising import STEPS, callee, is_gather, is_node, question, refuse_engine
 from .words import Words
 
 Function = ast.AsyncFunctionDef | ast.FunctionDef
 _COMPOUND = (ast.If, ast.For, ast.While, ast.Try, ast.With, ast.AsyncWith, ast.AsyncFor)
+_SHORT = 6  # items of a loop whose calls are written out one by one
 _CONTAINERS = (ast.List, ast.Dict, ast.Set)
 
 
@@ -161,12 +162,36 @@ class _Lifting:
     def _compound(self, statement: ast.stmt) -> bool:
         """A statement around others; what no static graph has stays as it is, as one node."""
         why = self._engine_inside(statement)
-        if why and not (isinstance(statement, ast.If) and self._either(statement)):
+        if why and not self._either(statement) and not self._unrolled(statement):
             small.region(self.draft, [statement], why, self.following)
         return bool(why)
 
-    def _either(self, statement: ast.If) -> bool:
+    def _unrolled(self, statement: ast.stmt) -> bool:
+        """A short loop over a list that is known beforehand: its calls become nodes, one after the other."""
+        if not isinstance(statement, ast.For) or not isinstance(statement.target, ast.Name) or statement.orelse:
+            return False
+        leaves = any(isinstance(each, (ast.Break, ast.Continue)) for each in ast.walk(statement))
+        if leaves or any(changes(each) for each in statement.body):
+            return False
+        mark = self.draft.mark()
+        try:
+            found = known_items(self.draft, statement.iter)
+            if found is None or len(found) > _SHORT:
+                return False
+            line = statement.lineno
+            for item in found:
+                self.draft.env[statement.target.id] = item
+                self._side(statement.body, line, [*statement.body, *self.following])
+                line = statement.end_lineno or line
+        except Unliftable:
+            self.draft.back(mark)
+            return False
+        return True
+
+    def _either(self, statement: ast.stmt) -> bool:
         """`if` around calls: both sides become nodes with a condition; False where a side cannot be said so."""
+        if not isinstance(statement, ast.If):
+            return False
         mark = self.draft.mark()
         try:
             branching.either(self.draft, statement, self._side, self.following)
