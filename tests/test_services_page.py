@@ -44,16 +44,6 @@ PROMISED = {
 }
 ALL = [(service, method) for service, methods in PROMISED.items() for method in methods.split()]
 
-COMING = {  # promised, and not in this version yet: once it is there, its line goes
-    "channel": "wait_text",
-    "artifacts": "save_dataframe writer ingest_file ingest_dir stage_path stage_dir tmp_path search best pin "
-    "as_local_file as_local_dir to_local_path write_text",
-    "memory": PROMISED["memory"],
-    "kv": PROMISED["kv"],
-    "viz": "vector matrix image_from_bytes image_from_artifact figure table",
-    "": "memory kv",
-}
-
 
 @pytest.fixture(scope="module")
 def generator() -> Iterator[ModuleType]:
@@ -72,18 +62,6 @@ def test_each_row_has_a_sentence_and_fits_its_table(generator: ModuleType) -> No
     for row in rows:
         how, what = re.fullmatch(r"\| `([^`]+)` \| (.+) \|", row).groups()  # type: ignore[union-attr]
         assert "(" in how and len(what) > 8, row
-
-
-@pytest.fixture(autouse=True)
-def there(request: pytest.FixtureRequest, generator: ModuleType) -> None:
-    """Leaves out what is to come, and is not there."""
-    callspec = getattr(request.node, "callspec", None)
-    if callspec is None:
-        return
-    service, method = callspec.params["service"], callspec.params["method"]
-    kind = class_of(generator, service)
-    if method in COMING.get(service, "").split() and not hasattr(kind, method):
-        pytest.skip("not in this version yet")
 
 
 def class_of(generator: ModuleType, service: str) -> type | None:
