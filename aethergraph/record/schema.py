@@ -113,6 +113,8 @@ def make(
         raise ValueError(f"no number can answer {prompt!r}: min={low:g} is above max={high:g}")
     if step is not None and step <= 0:
         raise ValueError(f"step={step:g} of {prompt!r} is not above 0")
+    if kind == FORM and not more.get("form"):
+        raise ValueError(f"{prompt!r} has no fields to ask for; `ask_form(Model)` takes them from a pydantic model")
     if kind == FILES:
         more["accept"] = files.kinds(more.get("accept"), f"accept of {prompt!r}")
         for limit_ in ("max_size", "max_files"):

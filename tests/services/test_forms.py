@@ -215,6 +215,11 @@ def test_what_no_form_can_ask_for_is_said_with_its_field(model: Any, why: str) -
         forms.register(model)
 
 
+def test_a_form_without_fields_is_no_question() -> None:
+    with pytest.raises(ValueError, match=r"'Which\?' has no fields to ask for"):
+        schema.make("form", "Which?")
+
+
 def test_a_validator_that_breaks_is_no_end_of_the_run() -> None:
     assert forms.problems(Broken, {"x": 1}) == [("", "Broken raised KeyError: 'nothing there'")]
 
