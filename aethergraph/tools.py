@@ -20,6 +20,7 @@ from .authoring.tooling import tool
 from .context import NodeContext
 from .record.uploads import FileRef
 from .services.artifact import Artifact
+from .services.channel import ANYTHING
 from .services.sendable import Button
 
 __all__ = [
@@ -57,7 +58,7 @@ async def wait_text(
     *, name: str = "", timeout_s: float | None = None, default: str | None = None, channel: str = ""
 ) -> WaitSpec:
     """Wait for the next text that the person writes, without asking anything in particular."""
-    return WaitSpec("Your message?", "text", name=name, timeout_s=timeout_s, default=default, channel=channel)
+    return WaitSpec(ANYTHING, "text", name=name, timeout_s=timeout_s, default=default, channel=channel)
 
 
 @tool(outputs=["approved", "choice"])

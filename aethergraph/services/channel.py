@@ -10,11 +10,12 @@ from ..record.schema import Question
 from ..record.uploads import FileRef
 from . import forms, uploads
 from .progress import Bar
-from .scope import Scope, clean, never_waits
+from .scope import Scope, clean
 from .sending import Sending
+from .streaming import Stream
 
 M = TypeVar("M")  # a pydantic model
-TAIL = 80  # characters of a growing message that views show
+ANYTHING = "Your message?"  # what is asked where nothing in particular is
 
 
 class Channel(Sending):
@@ -69,7 +70,7 @@ class Channel(Sending):
         channel: str | None = None,
     ) -> str:
         """Wait for the next text that the person writes, without asking anything in particular. See `ask_text`."""
-        return await self.ask_text("Your message?", name=name, timeout_s=timeout_s, default=default, channel=channel)
+        return await self.ask_text(ANYTHING, name=name, timeout_s=timeout_s, default=default, channel=channel)
 
     async def ask_approval(
         self,
@@ -284,44 +285,3 @@ class Channel(Sending):
 
 def _are_texts(options: Sequence[str]) -> bool:
     return not isinstance(options, str) and all(isinstance(option, str) for option in options)
-
-
-class Stream:
-    """A message that is said piece by piece, and recorded once, when it is whole. Views show its end as it grows."""
-
-    def __init__(self, channel: Channel, key: str | None, bar: Bar) -> None:
-        self._channel, self._key, self._bar = channel, key, bar
-        self._pieces: list[str] = []
-        self._ended = False
-
-    @property
-    def text(self) -> str:
-        """All that was said so far."""
-        return "".join(self._pieces)
-
-    async def __aenter__(self) -> Stream:
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, *_: Any) -> None:
-        if kind is None:
-            await self.end()
-        elif not self._ended:
-            self._bar.end()
-
-    @never_waits
-    async def delta(self, text: str) -> None:
-        """Say the next piece."""
-        if self._ended:
-            raise ValueError("this stream has ended; open a new one with channel.stream()")
-        self._pieces.append(text)
-        self._bar.now += len(text)
-        self._bar.sub = clean((self._bar.sub + text)[-TAIL:])
-        self._bar.show()
-
-    async def end(self) -> None:
-        """The message is whole: send it. Leaving the block does this too."""
-        if not self._ended:
-            self._ended = True
-            self._bar.end()
-            if self._pieces:
-                await self._channel.send_text(self.text, channel=self._key)

@@ -82,6 +82,7 @@ async def agent(x: int = 3, *, context: NodeContext) -> dict[str, Any]:
     await channel.send_rich("Scores", {"table": [{"model": "svm", "score": 0.5}]})
     await channel.send({"kind": "text", "text": "hello"})
     assert_type(await channel.ask_text("Name?"), str)
+    assert_type(await channel.wait_text(name="line", timeout_s=60), str)
     assert_type(await channel.ask_file("Data?", accept=".csv", max_size=1000), ag.FileRef)
     got = await channel.ask_files("Data?", [".csv"], multiple=True, max_files=3, default=["a.csv"])
     assert_type(got, dict[str, Any])
