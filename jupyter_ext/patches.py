@@ -25,7 +25,7 @@ from .plot_wire import Plots
 TALK = 300  # entries of the transcript that a view holds
 _PREVIEW = 200
 _HEAD = 400  # characters of the head of a text that was saved
-_HEADS = 100  # artifacts whose heads are told
+_HEADS = 30  # artifacts whose heads are told
 
 Json = Any
 

@@ -141,4 +141,4 @@ def test_of_many_artifacts_the_last_are_told_with_their_heads() -> None:
         story.save(load, f"{n}.txt", mime="text/plain", preview="text")
     teller, _ = told(story)
     heads = [one["head"] for one in teller.snapshot(story.t, live=True)["artifacts"]]
-    assert heads == [""] * 50 + ["text"] * 100
+    assert heads == [""] * 120 + ["text"] * 30
