@@ -24,7 +24,7 @@ SUITES = {  # the modules of each; a module that two of the named suites share i
     "engine": ("engine", "peer_speed"),
     "waits": ("waits", "peer_waits"),
     "store": ("storing", "peer_space"),
-    "services": ("artifacts", "plotting"),
+    "services": ("remembering", "artifacts", "plotting"),
     "memory": ("remembering",),
     "peers": ("peer_speed", "peer_space", "peer_waits"),
     "view": ("drawing",),  # needs a browser

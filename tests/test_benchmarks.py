@@ -113,7 +113,8 @@ def test_what_is_not_measured_is_named(told: Told) -> None:
 
 def test_each_line_is_in_the_json_with_its_samples(told: Told) -> None:
     suites = told[1]["suites"]
-    ran = {"engine", "artifacts", "waits", "storing", "plotting", "peer_speed", "peer_waits", "peer_space"}
+    services = {"artifacts", "plotting", "remembering"}
+    ran = {"engine", "waits", "storing", *services, "peer_speed", "peer_waits", "peer_space"}
     assert ran == set(suites)
     rows = [row for suite in suites.values() for row in suite["rows"]]
     assert all(row["samples"] and row["name"] in told[0] for row in rows)

@@ -83,7 +83,9 @@ class Recalling(Recording):
         """Events that hold the words of `query`, the best first; case and accents do not matter.
 
         All words, where enough events hold them, else any. Of many such events the newest 200 are compared. An event
-        is found by its text, its name and the texts in its data, up to 4,000 characters of each.
+        is found by its text, its name and the texts in its data, up to 4,000 characters of each. A search takes up the
+        events since the last one into the index of the store, some 25 us each on a machine at rest, in a thread of its
+        own.
 
         Raises:
             TypeError, ValueError: an argument is of a wrong type, `query` has no words, or `limit` is out of range.
