@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import __version__
-from . import acting, files, house, notebooks, reading, running
+from . import acting, exporting, files, house, notebooks, reading, running
 from .codes import Exit, Wrong, code_of
 from .driving import store_at
 from .output import complain
@@ -27,7 +27,7 @@ MISUSE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ 
 app = typer.Typer(
     name="aether", help=ABOUT, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
-for module in (running, reading, acting, files, house, notebooks):
+for module in (running, reading, acting, exporting, files, house, notebooks):
     for command in module.COMMANDS:
         app.command(command.__name__.rstrip("_"))(command)
 
