@@ -111,6 +111,8 @@ def closure(thing: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     functions = [thing] if isinstance(thing, types.FunctionType) else _methods(thing)
     for function in functions:
+        if function.__code__.co_filename.startswith("<string"):
+            continue  # `dataclass` and the like have written it, with variables of their own
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             try:
                 found[name] = cell.cell_contents

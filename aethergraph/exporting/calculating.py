@@ -32,6 +32,8 @@ def is_calculated(draft: Draft, node: ast.expr) -> bool:
                 if not is_constant(getattr(draft.names.get(name), each.attr, each)):
                     return False
     for name in loads(node):
+        if name in draft.moving:
+            return False
         if name in draft.env or name in draft.locals:
             if not isinstance(draft.env.get(name), Known):
                 return False

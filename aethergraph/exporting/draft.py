@@ -6,13 +6,16 @@ ones: by what it is given, where that is enough, else by `_after=`.
 
 from __future__ import annotations
 
+import ast
 import builtins
 import keyword
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..code import source
 from .bindings import NO_ROOTS, Binding
+from .reading import changes, writes
 from .words import Words
 
 
@@ -24,6 +27,20 @@ class Line:
     text: str
     above: list[str] = field(default_factory=list)
     beside: str = ""
+
+
+def moving() -> frozenset[str]:
+    """Names of the notebook that some function of a cell assigns or changes: what they hold depends on the moment."""
+    found: set[str] = set()
+    for file in source.cells():
+        tree = source.parsed(source.text_of(file) or "")
+        for each in ast.walk(tree) if tree else ():
+            if isinstance(each, ast.Global):
+                found.update(each.names)
+            elif isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                inside = ast.Module(each.body, [])
+                found |= changes(inside) - writes(inside)
+    return frozenset(found)
 
 
 class Draft:
@@ -57,6 +74,7 @@ class Draft:
         self.condition = ""  # under which the calls are made that are written now
         self.condition_roots: frozenset[str] = NO_ROOTS
         self.returned: dict[str, str] | None = None  # what the branch that is written now returns
+        self.moving = moving()
         self._taken = {*names, *self.locals, *vars(builtins), *keyword.kwlist, *taken}
         self._frontier: list[str] = []  # variables of the calls that were awaited last
         self._rows: dict[str, list[str]] = {}  # variables that hold lists of nodes, with the roots of these

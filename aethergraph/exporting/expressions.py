@@ -27,7 +27,7 @@ from .bindings import (
     placed,
     roots_of,
 )
-from .calculating import CALCULATE, is_calculated, known_text
+from .calculating import CALCULATE, is_calculated, is_constant, known_text
 from .draft import Draft
 from .reading import loads
 from .recognising import STEPS, callee, is_gather, is_node, question, service
@@ -73,7 +73,7 @@ def _referred(draft: Draft, node: ast.expr) -> Binding | None:
     return Known(known_text(draft, node)) if is_calculated(draft, node) else None
 
 
-def _name(draft: Draft, node: ast.Name, name: str) -> Binding:
+def _name(draft: Draft, node: ast.Name, name: str) -> Binding | None:
     if name in draft.env:
         draft.join(roots_of(draft.env[name]))
         return draft.env[name]
@@ -81,6 +81,8 @@ def _name(draft: Draft, node: ast.Name, name: str) -> Binding:
         raise Unliftable(f"`{name}` may not be assigned here", node)
     if name == CONTEXT:
         raise Unliftable("the context itself is handed on", node)
+    if name in draft.moving and is_constant(draft.names.get(name, node)):
+        return None  # read it when the graph runs
     draft.uses.add(name)
     return Known(name)
 

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..code.importing import import_of
 from . import branching, picking, small
 from .bindings import Binding, Known, Mapped, Outs, Row, Service, Unliftable, Value, field, passed, placed
 from .draft import Draft
@@ -44,11 +45,30 @@ def lift(
         Unliftable: some statement cannot be said in a static graph.
     """
     body = [each for each in function.body if not _is_docstring(function, each)]
+    imported = _imported(body, names)
+    body = [each for each in body if not isinstance(each, (ast.Import, ast.ImportFrom))]
     env: dict[str, Binding] = {name: Value(name) for name in inputs}
     local = {*env, *writes(ast.Module(body, []))}
-    draft = Draft(words, names, env, local, outputs, taken, callers)
+    draft = Draft(words, {**names, **imported}, env, local, outputs, taken, callers)
     _Lifting(draft, body, function.body[0].lineno - 1).all()
     return draft
+
+
+def _imported(body: Sequence[ast.stmt], names: Mapping[str, Any]) -> dict[str, Any]:
+    """What the import statements of a body bind; they go to the top of the module.
+
+    Raises:
+        Unliftable: the module would have two meanings of one name.
+    """
+    found: dict[str, Any] = {}
+    for statement in body:
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            exec(compile(ast.Module([statement], []), "<import>", "exec", dont_inherit=True), found)
+    found.pop("__builtins__", None)
+    for name, value in found.items():
+        if names.get(name, value) is not value or import_of(name, value) is None:
+            raise Unliftable(f"`{name}` is imported in the agent, and is something else outside", body[0])
+    return found
 
 
 def _is_docstring(function: Function, statement: ast.stmt) -> bool:

@@ -23,7 +23,7 @@ from ..errors import ExportError, GraphBuildError
 from ..lifecycle import resuming
 from ..record.scopes import free
 from . import parts
-from .bindings import Unliftable
+from .bindings import CONTEXT, Unliftable
 from .draft import Draft
 from .lifting import Function, lift
 from .printing import Page
@@ -181,7 +181,7 @@ class _Exported:
         while True:
             inner = self._inner(draft, kept)
             drafts = [(self, draft), *inner.values()]
-            needs = {name: one.names for one, made in drafts for name in {*made.uses, *one.header()[1]}}
+            needs = {name: made.names for one, made in drafts for name in {*made.uses, *one.header()[1]}}
             wanted = {name: self._global(name, names) for name, names in needs.items() if self._is_global(name)}
             own = {self.name, *inner}
             found = parts.parts({name: value for name, value in wanted.items() if name not in own}, self.names, own)
@@ -202,6 +202,8 @@ class _Exported:
         """
         if self._is_decorated():
             raise Unliftable("another decorator is around it", self.node)
+        if self.agent.context_name not in ("", CONTEXT):
+            raise Unliftable(f"its context is called `{self.agent.context_name}`", self.node)
         agent, around = self.agent, {*callers, self.name}
         draft = lift(self.words, self.node, self.names, agent.inputs, agent.outputs, taken=taken, callers=around)
         for name in ("graphify", "run"):

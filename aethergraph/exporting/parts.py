@@ -92,7 +92,10 @@ def parts(wanted: Mapping[str, Any], names: Mapping[str, Any], own: set[str]) ->
         ExportError: one is data that a cell has computed, or cannot be written as source; names it.
     """
     found = _Parts(names, own)
-    for name, value in wanted.items():
+    for name, value in sorted(wanted.items()):
+        first = getattr(value, "__name__", name)  # what is defined under one name can be had under others
+        if isinstance(first, str) and first != name and names.get(first) is value:
+            found.gathering.need(first, value)
         found.gathering.need(name, value)
     found.written()
     for missing in found.gathering.missing:
