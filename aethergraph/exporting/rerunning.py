@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import random
 import sys
 import tempfile
 import traceback
@@ -21,12 +22,16 @@ from typing import Any
 
 from .. import context
 from ..channels.scripted import Asked, ScriptedChannel
+from ..engine import Desk
+from ..ids import Key, NodeId
 from ..lifecycle.hub import Runtime
 from ..lifecycle.running import Run
 from ..record import facts as f
 from ..record import schema
 from ..record.flow import Node
+from ..record.identity import Lineage, root_key
 from ..record.status import NodeStatus
+from ..scheduler.desks import AttemptDesk, seed_of_attempt
 from ..services.clock import RunClock
 from ..storage.codec import Codec
 from .comparing import difference
@@ -59,6 +64,26 @@ class Recorded:
         return self._given[asked.token]
 
 
+class _Randoms:
+    """Gives each node the generator that its fellow in the recorded run had, and the body its one."""
+
+    def __init__(self, recorded: Recorded) -> None:
+        flow, run_id = recorded.flow, recorded.run.run_id
+        self._root = Key(flow.forked.root) if flow.forked is not None else root_key(run_id)
+        self._keys = {node.node_id: node.key for node in flow.nodes}
+        self._body: dict[bytes, random.Random] = {}  # of the recorded body: what is left of it goes on where it was
+
+    def of(self, desk: Desk, name: str) -> random.Random:
+        """The generator `name` of the node that `desk` serves."""
+        key = self._keys.get(NodeId(desk.node_id)) if desk.no else None
+        if key is None:
+            seed = Lineage(self._root, "").seed(name)
+            return self._body.setdefault(seed, random.Random(seed))
+        if isinstance(desk, AttemptDesk):
+            return random.Random(seed_of_attempt(key, name))
+        return random.Random(Lineage(key, "").seed(name))
+
+
 class _Clock(RunClock):
     """Tells the recorded times, and never waits."""
 
@@ -86,6 +111,13 @@ def rerun(path: Path, name: str, folder: Path, run_id: str) -> dict[str, Any]:
     agent = vars(module)[name]
     clock = type("_RecordedClock", (_Clock,), {"recorded": recorded})
     context.SERVICES["clock"] = clock
+    randoms = _Randoms(recorded)
+
+    def generator(self: context.NodeContext, name: str = "") -> random.Random:
+        made = self._randoms  # a context that asks twice goes on
+        return made.setdefault(name.encode(), randoms.of(self._scope.desk, name))
+
+    context.NodeContext.random = generator  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as store:
         runtime = Runtime(store=store, durability="process")
         try:

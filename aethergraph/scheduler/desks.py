@@ -334,8 +334,12 @@ class AttemptDesk(_Desk):
 
     def seed(self, name: str = "") -> bytes:
         """The same in each attempt."""
-        digest = hashlib.blake2b(self.place.handle.key + name.encode(), digest_size=32, person=b"aether-random")
-        return digest.digest()
+        return seed_of_attempt(self.place.handle.key, name)
+
+
+def seed_of_attempt(key: bytes, name: str) -> bytes:
+    """The seed of a generator of random numbers of the tool call with this identity."""
+    return hashlib.blake2b(key + name.encode(), digest_size=32, person=b"aether-random").digest()
 
 
 async def _awaited(awaitable: Awaitable[Any], place: AttemptPlace) -> Any:
