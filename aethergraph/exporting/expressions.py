@@ -30,7 +30,7 @@ from .bindings import (
 from .calculating import CALCULATE, is_calculated, is_constant, known_text
 from .draft import Draft
 from .reading import loads
-from .recognising import STEPS, callee, is_gather, is_node, question, service
+from .recognising import STEPS, callee, changed_by_calls, is_gather, is_node, question, service
 
 
 def bind(draft: Draft, node: ast.expr, wanted: str) -> Binding:
@@ -349,6 +349,8 @@ def given(draft: Draft, call: ast.Call) -> tuple[list[str], frozenset[str]]:
     texts: list[str] = []
     roots: frozenset[str] = NO_ROOTS
     target = callee(draft, call.func)
+    if target is not None and changed_by_calls(draft, call):
+        raise Unliftable(f"`{draft.words.of(call.func)}` changes what it is given", call)
     parameters = [name for name in target.signature.parameters if name != target.context_name] if target else []
     for place, argument in enumerate(call.args):
         if isinstance(argument, ast.Starred):

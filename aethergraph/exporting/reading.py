@@ -10,6 +10,10 @@ from ..record.scopes import free
 _LEAVES = (ast.Return, ast.Yield, ast.YieldFrom, ast.Global, ast.Nonlocal)
 _LATER = (ast.Await, ast.AsyncFor, ast.AsyncWith)
 _INNER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+_CHANGES = (  # methods of lists, dicts and sets that change them, also where their value is used
+    "add append appendleft clear difference_update discard extend insert intersection_update pop popitem popleft "
+    "remove reverse rotate setdefault sort symmetric_difference_update update"
+)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -143,6 +147,8 @@ def changes(node: ast.AST) -> set[str]:
             case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
                 found |= _root(each)
             case ast.Expr(value=ast.Call(func=ast.Attribute(value=inner))):
+                found |= _root(inner)
+            case ast.Call(func=ast.Attribute(value=inner, attr=attr)) if attr in _CHANGES.split():
                 found |= _root(inner)
             case ast.AugAssign(target=target):
                 found |= _root(target)

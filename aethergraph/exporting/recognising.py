@@ -15,6 +15,7 @@ from ..authoring.tooling import Tool
 from ..code import source
 from .bindings import CONTEXT, Binding, Known, Outs, Service, Unliftable
 from .draft import Draft
+from .reading import changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +179,57 @@ def touches(value: Any, seen: set[int] | None = None) -> bool:
         if touches(found, seen):
             return True
     return False
+
+
+def changed_by_calls(draft: Draft, node: ast.AST) -> set[str]:
+    """Names whose values calls inside `node` change in place: by what the text of the called functions shows, and by
+    being called for nothing else.
+    """
+    found: set[str] = set()
+    for each in ast.walk(node):
+        if isinstance(each, ast.Expr) and isinstance(each.value, ast.Call) and callee(draft, each.value.func) is None:
+            found |= {argument.id for argument in each.value.args if isinstance(argument, ast.Name)}
+        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name):
+            target = callee(draft, each.func) or draft.names.get(each.func.id)
+            for argument in changed_arguments(target, each):
+                found |= {name.id for name in ast.walk(argument) if isinstance(name, ast.Name)}
+    return found & draft.locals
+
+
+def changed_arguments(target: Any, call: ast.Call, depth: int = 4) -> list[ast.expr]:
+    """The arguments that a function of the user's changes in place."""
+    changing = _changing(target, depth)
+    if not changing:
+        return []
+    code = source.code_of(source.unwrap(target))
+    assert code is not None and isinstance(code.node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    names = [each.arg for each in [*code.node.args.posonlyargs, *code.node.args.args]]
+    context = getattr(target, "context_name", "")
+    pairs = zip([name for name in names if name != context], call.args, strict=False)
+    found = [argument for name, argument in pairs if name in changing]
+    return found + [word.value for word in call.keywords if word.arg in changing]
+
+
+def _changing(target: Any, depth: int) -> set[str]:
+    """The parameters of a function that it changes in place, or hands to one that does."""
+    thing = source.unwrap(target)
+    if not depth or not isinstance(thing, types.FunctionType) or not source.is_users(thing):
+        return set()
+    code = source.code_of(thing)
+    if code is None or not isinstance(code.node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return set()
+    arguments = code.node.args
+    names = {each.arg for each in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]}
+    names.discard(getattr(target, "context_name", "") or CONTEXT)
+    body = ast.Module(code.node.body, [])
+    found = changes(body)
+    resolve = source.lookup(thing)
+    for each in ast.walk(body):
+        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name):
+            try:
+                inner = resolve(each.func.id)
+            except LookupError:
+                continue
+            handed = changed_arguments(inner, each, depth - 1)
+            found |= {argument.id for argument in handed if isinstance(argument, ast.Name)}
+    return found & names

@@ -11,7 +11,7 @@ from ..values.outputs import reserved
 from .bindings import CONTEXT, Binding, Mapped, Outs, Row, Service, Unliftable, Value, field, passed, roots_of
 from .draft import Draft
 from .reading import augmented, awaits, changes, loads, odd, reads_first, surely, writes
-from .recognising import callee, is_gather, refuse_engine
+from .recognising import callee, changed_by_calls, is_gather, refuse_engine
 from .words import indented
 
 
@@ -36,6 +36,8 @@ def expression(
     output = output_name(wanted) if wanted.isidentifier() else "value"
     var = draft.fresh(wanted if wanted.isidentifier() else output, own=own)
     refuse_engine(draft, [node], before or {})
+    if (changes(node) | changed_by_calls(draft, node)) & draft.env.keys():
+        raise Unliftable("an expression changes what it uses", node)
     given = given_to(draft, [node], set(loads(node)), before or {})
     text = draft.words.changed(node, given.replaced)
     write(draft, [output], given, _return([(output, _joined(text), is_no_dict(node))]), var)
@@ -87,7 +89,7 @@ def statements(
         raise Unliftable(*found)
     refuse_engine(draft, block)
     read = reads_first(block)
-    changed = set().union(*(changes(each) for each in block)) & draft.env.keys()
+    changed = set().union(*(changes(each) | changed_by_calls(draft, each) for each in block)) & draft.env.keys()
     bound = set().union(*(writes(each) for each in block))
     outputs = sorted((bound | changed) & later, key=lambda name: _place(block, name))
     for name in outputs:
