@@ -170,7 +170,7 @@ async def send_phase(
 
 @tool(outputs=["ok"])
 async def send_image(
-    url: str | Artifact = "",
+    url: str | Artifact | FileRef = "",
     *,
     file_bytes: bytes | None = None,
     path: str = "",
@@ -189,7 +189,7 @@ async def send_image(
 
 @tool(outputs=["ok"])
 async def send_file(
-    url: str | Artifact = "",
+    url: str | Artifact | FileRef = "",
     *,
     path: str = "",
     file_bytes: bytes | None = None,

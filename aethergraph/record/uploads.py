@@ -19,13 +19,13 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class FileRef:
-    """A file that somebody gave. Plain data: it can be passed on, returned and stored.
+    """A file that somebody gave. Plain data: it can be passed on, returned and stored, and opened as a path.
 
     name: as it was called, without folders and without what some system forbids in names.
     path: where its content lies on this machine, under that name; read only, and the same content for ever.
     size: in bytes.
     mime: the type that its name stands for.
-    uri: takes the place of an artifact's, as in `context.artifacts().load_bytes(ref.uri)`.
+    uri: takes the place of an artifact's; the file itself does, too: `context.artifacts().load_bytes(ref)`.
     """
 
     name: str
@@ -34,6 +34,9 @@ class FileRef:
     mime: str
     sha256: str
     uri: str
+
+    def __fspath__(self) -> str:
+        return self.path
 
     def __str__(self) -> str:
         return f"{self.name} ({self.mime}, {amount(self.size)})"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
+from os import PathLike, fspath
 from typing import Any
 
 from ..record import files
+from ..record.uploads import FileRef
 from ..storage.store import Store
 from . import content as contents
 from . import sendable
@@ -46,8 +47,10 @@ def source(method: str, url: Any, file_bytes: Any, path: Any, filename: str, sto
         return _of_path(method, path, filename, store)
     if file_bytes is not None:
         return _of_bytes(method, file_bytes, filename, store)
-    if isinstance(url, Artifact) or (isinstance(url, str) and url.startswith(SCHEME)):
+    if isinstance(url, (Artifact, FileRef)) or (isinstance(url, str) and url.startswith(SCHEME)):
         return _of_artifact(url, filename, store)
+    if isinstance(url, PathLike):
+        return _of_path(method, url, filename, store)
     address = sendable.link(url, method)
     name = filename or sendable.name_of(address)
     name = sendable.called(name, "") if name.strip("._ ") else ""
@@ -58,8 +61,8 @@ def _of_path(method: str, path: Any, filename: str, store: Store) -> Source:
     async def put() -> tuple[str, int]:
         return await asyncio.to_thread(store.blobs.put_file, files.readable(path, method))
 
-    name = sendable.called(filename or Path(path).name, "")
-    return Source("", name, files.mime(name), {"path": str(path), "filename": filename}, put)
+    name = sendable.called(filename or contents.path(path, method).name, "")
+    return Source("", name, files.mime(name), {"path": fspath(path), "filename": filename}, put)
 
 
 def _of_bytes(method: str, data: Any, filename: str, store: Store) -> Source:
@@ -78,8 +81,8 @@ def _of_bytes(method: str, data: Any, filename: str, store: Store) -> Source:
     return Source("", name, files.mime(name), {"bytes": contents.fingerprint(content), "filename": filename}, put)
 
 
-def _of_artifact(artifact: Artifact | str, filename: str, store: Store) -> Source:
-    digest, found = contents.digest(artifact), artifact if isinstance(artifact, Artifact) else None
+def _of_artifact(artifact: Artifact | FileRef | str, filename: str, store: Store) -> Source:
+    digest, found = contents.digest(artifact), None if isinstance(artifact, str) else artifact
 
     async def put() -> tuple[str, int]:
         if not store.blobs.keep(digest):

@@ -10,12 +10,14 @@ import json
 import numbers
 import threading
 from collections.abc import Iterable, Mapping
+from os import PathLike
 from pathlib import Path, PurePath
 from typing import Any
 
 from .. import ids
 from ..record import files
 from ..record.files import mime as mime
+from ..record.uploads import FileRef
 from ..storage.codec import canonical
 from . import showing
 from .artifact import SCHEME, Artifact
@@ -112,8 +114,17 @@ def _jsonable(value: Any) -> Any:
     raise TypeError(f"save_json cannot write a {type(value).__name__}; save_object can")
 
 
+def path(given: Any, method: str) -> Path:
+    """`given` as a path. Raises TypeError where it is none."""
+    if not isinstance(given, (str, PathLike)):
+        raise TypeError(f"{method} takes a path, got {type(given).__name__}")
+    return Path(given)
+
+
 def labels(given: Mapping[str, Any]) -> dict[str, Any]:
     """Labels as plain data."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"labels are a dict of texts, numbers or bools by name, got {type(given).__name__}")
     for name, value in given.items():
         if not isinstance(name, str) or not isinstance(value, (str, int, float, bool, type(None))):
             raise TypeError(f"labels are texts, numbers or bools by name, got {name!r}: {type(value).__name__}")
@@ -122,6 +133,8 @@ def labels(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def metrics(given: Mapping[str, float]) -> dict[str, float]:
     """Metrics as floats (numpy's numbers too)."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"metrics are a dict of numbers by name, got {type(given).__name__}")
     for name, value in given.items():
         if not isinstance(value, numbers.Real):
             raise TypeError(f"metrics are numbers by name, got {name!r}: {type(value).__name__}")
@@ -171,15 +184,17 @@ def artifact_id(name: str, effect: str) -> str:
     return f"{ids.slug(name)}-{tail}"
 
 
-def digest(of: str | Artifact) -> str:
+def digest(of: str | Artifact | FileRef) -> str:
     """The sha256 that a uri names. Raises ValueError where it is no uri of an artifact."""
-    uri = of.uri if isinstance(of, Artifact) else of
+    uri = of.uri if isinstance(of, (Artifact, FileRef)) else of
     found = uri.removeprefix(SCHEME) if isinstance(uri, str) and uri.startswith(SCHEME) else ""
     if len(found) != 64 or any(char not in "0123456789abcdef" for char in found):
         raise ValueError(f"{uri!r} is no uri of an artifact: expected {SCHEME} and 64 hex digits, as in `artifact.uri`")
     return found
 
 
-def called(of: str | Artifact) -> str:
+def called(of: str | Artifact | FileRef) -> str:
     """How messages name it."""
+    if isinstance(of, FileRef):
+        return f"upload {of.name!r}"
     return f"artifact {of.name!r} ({of.artifact_id})" if isinstance(of, Artifact) else str(of)

@@ -13,6 +13,7 @@ import msgspec
 
 from ..errors import DamagedRecord, UnknownArtifact
 from ..ids import slug
+from ..record.uploads import FileRef
 from ..storage.store import Transaction
 from . import artifact as records
 from . import catalogue, folders
@@ -29,7 +30,7 @@ _NEAR = 8  # hex digits by which a uri that is not there is taken for another
 class Loading(Finding, Writing):
     """Content under its own hash never changes, so reading it is no effect; that it was read is noted for lineage."""
 
-    async def load_bytes(self, uri: str | Artifact) -> bytes:
+    async def load_bytes(self, uri: str | Artifact | FileRef) -> bytes:
         """The content of a uri (or artifact), verified against its sha256.
 
         Raises:
@@ -42,7 +43,7 @@ class Loading(Finding, Writing):
             raise ValueError(f"{contents.called(uri)} is a folder: `as_local_dir` gives its files")
         return data
 
-    async def load_text(self, uri: str | Artifact) -> str:
+    async def load_text(self, uri: str | Artifact | FileRef) -> str:
         """The content as UTF-8 text. Raises ValueError where it is none."""
         data = await self.load_bytes(uri)
         try:
@@ -50,7 +51,7 @@ class Loading(Finding, Writing):
         except UnicodeDecodeError:
             raise ValueError(f"{contents.called(uri)} is not text; load_bytes gives its content") from None
 
-    async def load_json(self, uri: str | Artifact) -> Any:
+    async def load_json(self, uri: str | Artifact | FileRef) -> Any:
         """The content as JSON. Raises ValueError where it is none."""
         text = await self.load_text(uri)
         try:
@@ -58,7 +59,7 @@ class Loading(Finding, Writing):
         except json.JSONDecodeError as error:
             raise ValueError(f"{contents.called(uri)} is not JSON ({error}); load_text gives its content") from None
 
-    async def load_object(self, uri: str | Artifact) -> Any:
+    async def load_object(self, uri: str | Artifact | FileRef) -> Any:
         """The value that `save_object` saved.
 
         Raises:
@@ -95,7 +96,7 @@ class Loading(Finding, Writing):
 
     # ------------------------------------------------------------------ as files
 
-    async def as_local_file(self, uri: str | Artifact, name: str | None = None) -> Path:
+    async def as_local_file(self, uri: str | Artifact | FileRef, name: str | None = None) -> Path:
         """A copy of the content as a file of your own, streamed and verified, under the name of the artifact.
 
         It may be changed; the store keeps what was saved. `gc` deletes it after the run.
@@ -112,7 +113,7 @@ class Loading(Finding, Writing):
                 await asyncio.to_thread(self._blobs.copy, digest, place)
         return place
 
-    async def as_local_dir(self, uri: str | Artifact) -> Path:
+    async def as_local_dir(self, uri: str | Artifact | FileRef) -> Path:
         """A copy of a saved folder as a folder of your own, every file verified.
 
         It may be changed; the store keeps what was saved. `gc` deletes it after the run.
@@ -131,7 +132,7 @@ class Loading(Finding, Writing):
                 await asyncio.to_thread(folders.restore, self._blobs, found, place)
         return place
 
-    async def to_local_path(self, uri: str | Artifact) -> Path:
+    async def to_local_path(self, uri: str | Artifact | FileRef) -> Path:
         """Where the content lies, verified: for reading only, since it is the store's own. Of a folder, a copy."""
         digest = self._content(uri)
         if await self._folder(uri, digest) is not None:
@@ -142,13 +143,13 @@ class Loading(Finding, Writing):
 
     # ------------------------------------------------------------------ how
 
-    async def _load(self, uri: str | Artifact) -> bytes:
+    async def _load(self, uri: str | Artifact | FileRef) -> bytes:
         digest, blobs = self._content(uri), self._blobs
         with _named(uri):
             large = blobs.path(digest).stat().st_size >= LARGE
             return await asyncio.to_thread(blobs.get, digest) if large else blobs.get(digest)
 
-    async def _folder(self, uri: str | Artifact, digest: str) -> Folder | None:
+    async def _folder(self, uri: str | Artifact | FileRef, digest: str) -> Folder | None:
         """The list of files, where it is a folder."""
         with _named(uri):
             with self._blobs.open(digest) as file:
@@ -157,7 +158,7 @@ class Loading(Finding, Writing):
             data = await asyncio.to_thread(self._blobs.get, digest)
         return folders.decode(data, f"the content of {contents.called(uri)}")
 
-    def _content(self, uri: str | Artifact) -> str:
+    def _content(self, uri: str | Artifact | FileRef) -> str:
         """The digest of a content that is there; whoever asks is noted as one who used it."""
         digest, store = contents.digest(uri), self._scope.desk.store
         if not self._blobs.has(digest):
@@ -169,7 +170,7 @@ class Loading(Finding, Writing):
         self._use(uri, digest)
         return digest
 
-    def _use(self, uri: str | Artifact, digest: str) -> None:
+    def _use(self, uri: str | Artifact | FileRef, digest: str) -> None:
         scope = self._scope
         desk, of = scope.desk, uri if isinstance(uri, Artifact) else None
         if digest in scope.used:
@@ -183,15 +184,15 @@ class Loading(Finding, Writing):
         told = {"sha256": digest, "name": of.name if of else "", "run": of.run_id if of else ""}
         desk.note("use", told | {"artifact": of.artifact_id if of else ""}, [tell])
 
-    def _name_of(self, uri: str | Artifact, digest: str) -> str:
-        if isinstance(uri, Artifact):
+    def _name_of(self, uri: str | Artifact | FileRef, digest: str) -> str:
+        if isinstance(uri, (Artifact, FileRef)):
             return uri.name
         found = records.of_content(self._scope.desk.store, digest, self._scope.written)
         return found[-1].name if found else slug(digest[:12])  # the first, so that it stays the same
 
 
 @contextmanager
-def _named(uri: str | Artifact) -> Iterator[None]:
+def _named(uri: str | Artifact | FileRef) -> Iterator[None]:
     """Damage is told with the name of what was asked for."""
     try:
         yield

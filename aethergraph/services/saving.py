@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
+from os import PathLike, fspath
 from typing import Any
 
 from ..engine import Op, Outcome
@@ -61,8 +60,9 @@ class Saving:
 
         Raises:
             FileNotFoundError, IsADirectoryError: there is no such file.
+            TypeError: it is no path.
         """
-        source = Path(path)
+        source = contents.path(path, "save_file")
 
         async def content() -> Kept:
             contents.check_file(source)
@@ -71,7 +71,7 @@ class Saving:
 
         title = name or source.name or str(source)
         mime = contents.mime(title, contents.mime(source.name))
-        return await self._save(content, kind, title, mime, labels, metrics, tags, pin, path=str(path))
+        return await self._save(content, kind, title, mime, labels, metrics, tags, pin, path=fspath(path))
 
     async def save(self, path: str | PathLike[str], *, kind: str = "file", **how: Any) -> Artifact:
         """The same as `save_file`."""

@@ -12,6 +12,7 @@ from typing import Any
 from ..channels.adapter import Message, fitting
 from ..engine import Outcome
 from ..errors import known
+from ..record.uploads import FileRef
 from ..storage.store import Blobs
 from ..views import messages
 from . import attaching, sendable
@@ -58,7 +59,7 @@ class Sending:
 
     async def send_image(
         self,
-        url: str | Artifact | None = None,
+        url: str | Artifact | FileRef | PathLike[str] | None = None,
         *,
         file_bytes: bytes | None = None,
         path: str | PathLike[str] | None = None,
@@ -67,9 +68,10 @@ class Sending:
         filename: str = "",
         channel: str | None = None,
     ) -> None:
-        """Show a picture: one of the web, an artifact (or its uri), bytes, or a file. PNG, JPEG, GIF, WebP or SVG.
+        """Show a picture: one of the web, an artifact (or its uri), an upload, bytes, or a file.
 
-        title stands over it, `alt` instead of it where it cannot be seen. `filename` is what it is saved as.
+        It is a PNG, JPEG, GIF, WebP or SVG. `title` stands over it,
+        `alt` instead of it where it cannot be seen. `filename` is what it is saved as.
 
         Raises:
             TypeError: none of the four is given, or more than one.
@@ -99,7 +101,7 @@ class Sending:
 
     async def send_file(
         self,
-        url: str | Artifact | None = None,
+        url: str | Artifact | FileRef | PathLike[str] | None = None,
         *,
         path: str | PathLike[str] | None = None,
         file_bytes: bytes | None = None,
@@ -107,7 +109,7 @@ class Sending:
         title: str = "",
         channel: str | None = None,
     ) -> None:
-        """Hand over a file: one of the web, an artifact (or its uri), a file of this machine, or bytes.
+        """Hand over a file: one of the web, an artifact (or its uri), an upload, a file of this machine, or bytes.
 
         A file is stored as it is when it is sent; what happens to it later changes nothing.
 

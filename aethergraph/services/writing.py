@@ -90,7 +90,7 @@ class Writing(Saving):
         Raises:
             FileNotFoundError, IsADirectoryError: there is no such file.
         """
-        source = Path(staged_path)
+        source = contents.path(staged_path, "ingest_file")
         title = name or (f"{kind}{source.suffix}" if self._is_staged(source) else source.name or str(source))
         mime = contents.mime(title, contents.mime(source.name))
 
@@ -122,7 +122,7 @@ class Writing(Saving):
             FileNotFoundError, NotADirectoryError: there is no such folder.
             ValueError: it holds a link, a pipe or the like, or a name that could not be restored.
         """
-        source = Path(staged_dir)
+        source = contents.path(staged_dir, "ingest_dir")
         title = name or (kind if self._is_staged(source) else source.resolve().name or kind)
 
         async def content() -> Kept:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aethergraph import FileRef, Runtime, tools
+from aethergraph.channels.adapter import Message
 from aethergraph.errors import BadAnswer
 from aethergraph.lifecycle import collecting
 from aethergraph.record import facts as f
@@ -44,6 +46,20 @@ async def latest(*, context: NodeContext):
     return {"seen": [f.name for f in seen], "taken": [f.name for f in taken], "again": again,
             "later": [f.name for f in await channel.get_latest_uploads()]}
 """
+ONWARDS = """
+@graph_fn
+async def onwards(*, context: NodeContext):
+    file = await context.channel().ask_file("one?", accept=".csv")
+    artifacts = context.artifacts()
+    saved = await artifacts.save_file(file, kind="data")
+    copy = await artifacts.as_local_file(file)
+    await context.channel("gallery").send_file(file)
+    await context.channel("gallery").send_file(saved)
+    with open(file) as opened:
+        read = opened.read()
+    await context.channel().ask_text("Go on?")
+    return {"saved": saved, "read": read, "text": await artifacts.load_text(file), "called": copy.name}
+"""
 GRAPH = """
 from pathlib import Path
 from aethergraph import graphify
@@ -63,6 +79,40 @@ def csv(folder: Path, name: str = "a.csv", rows: int = 3) -> Path:
     path = folder / name
     path.write_text("x\n" * rows)
     return path
+
+
+class Gallery:
+    """A channel that keeps what it is sent."""
+
+    capabilities = frozenset({"text", "file"})
+    ask = None
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+
+    async def send(self, message: Message, id: str) -> None:
+        self.got.append(message.data)
+
+
+def test_an_upload_is_taken_where_a_path_or_an_artifact_is(lab: Lab, tmp_path: Path) -> None:
+    """Semantics 7: what was saved and sent of it is not saved or sent again after a kill."""
+    gallery = Gallery()
+    lab.runtime.bus.register("gallery", gallery)
+    lab.cell(ONWARDS)
+    run = lab.start("onwards")
+    lab.answer(run, "one?", str(csv(tmp_path)))
+    lab.asked(run, "Go on?")
+    lab.kill()
+    lab.runtime.bus.register("gallery", gallery)
+    run = lab.resume(run)
+    lab.answer(run, "Go on?", "yes")
+    given = run.result(LIMIT_S)
+    assert (given["read"], given["text"], given["called"]) == ("x\n" * 3, "x\n" * 3, "a.csv")
+    assert (given["saved"].name, given["saved"].mime, given["saved"].size) == ("a.csv", "text/csv", 6)
+    assert [(one["filename"], one["mime"], one["sha256"]) for one in gallery.got] == [
+        ("a.csv", "text/csv", given["saved"].sha256)
+    ] * 2
+    assert [one.artifact_id for one in run.artifacts] == [given["saved"].artifact_id]
 
 
 def test_the_bytes_of_an_answer_survive_a_kill_and_the_file_that_was_given(lab: Lab, tmp_path: Path) -> None:

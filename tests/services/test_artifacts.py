@@ -92,6 +92,8 @@ def test_labels_metrics_tags_and_pin_are_kept(place: Room) -> None:
         ({"metrics": {"acc": "high"}}, "metrics are numbers by name, got 'acc': str"),
         ({"tags": "best"}, r"write tags=\['best'\]"),
         ({"tags": [1]}, "tags are texts"),
+        ({"labels": ["svm"]}, "labels are a dict of texts, numbers or bools by name, got list"),
+        ({"metrics": [("acc", 1)]}, "metrics are a dict of numbers by name, got list"),
     ],
 )
 def test_descriptions_of_a_wrong_type_are_refused(place: Room, how: dict[str, Any], why: str) -> None:
@@ -225,6 +227,7 @@ def test_json_takes_what_research_is_made_of_and_names_what_it_cannot(place: Roo
     [
         (lambda a: a.save_file("no/such.csv"), FileNotFoundError, r"no file .*such\.csv' \(looked in "),
         (lambda a: a.save_file("."), IsADirectoryError, "is a folder: `ingest_dir` saves a whole one"),
+        (lambda a: a.save_file(3), TypeError, "save_file takes a path, got int"),
         (lambda a: a.save_text(3), TypeError, "takes a text, got int"),
         (lambda a: a.save_bytes("x"), TypeError, "takes bytes, got str"),
         (lambda a: a.save_figure("x"), TypeError, "takes a matplotlib Figure or Axes, got str"),

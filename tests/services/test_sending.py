@@ -233,3 +233,10 @@ def test_what_cannot_be_sent_is_refused_and_not_recorded(
     with pytest.raises(error, match=why):
         asyncio.run(call(said))
     assert desk.journal.names == []
+
+
+def test_a_path_is_taken_in_the_place_of_a_url(place: Room, gallery: Gallery, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(b"a\n1\n")
+    message = sent(place, gallery, lambda c: c.send_file(file))
+    assert (message.data["filename"], message.data["size"]) == ("a.csv", 4)
