@@ -118,7 +118,11 @@ class NodeContext(_OfRuns):
         if name in SERVICES:
             return self._accessor(name)
         there = ", ".join(sorted([*self._services, *SERVICES]))
-        raise ServiceUnavailable(name, f"no service of this name is registered; there are: {there}")
+        raise ServiceUnavailable(
+            name,
+            f"no service of this name is registered; there are: {there}. One of your own: "
+            f"`aethergraph.runtime.register_context_service({name!r}, ...)`",
+        )
 
     def __getattr__(self, name: str) -> Any:
         # Only asked for names that nothing else defines: services of the user's own, and those that are not there.
@@ -135,7 +139,8 @@ class NodeContext(_OfRuns):
         if name == "llm_set_key":
             return lambda *args, **kwargs: _unavailable("llm")
         raise AttributeError(
-            f"a context has no {name!r}; its services are: {', '.join(sorted([*SERVICES, *self._services]))}"
+            f"a context has no {name!r}; its services are: {', '.join(sorted([*SERVICES, *self._services]))}. "
+            f"One of your own: `aethergraph.runtime.register_context_service({name!r}, ...)`"
         )
 
     def _accessor(self, name: str, *args: Any, **kwargs: Any) -> Any:

@@ -136,6 +136,11 @@ def test_what_is_accepted_is_written_in_one_way(accept: str | list[str] | None, 
     assert files.kinds(accept) == kinds
 
 
+def test_what_is_no_list_is_refused() -> None:
+    with pytest.raises(TypeError, match="accept is a list of endings and types such as .*, got 3"):
+        files.kinds(3)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("accept", ["a b", "image/", ".", "../x", "*/png"])
 def test_what_is_neither_ending_nor_type_is_refused(accept: str) -> None:
     with pytest.raises(ValueError, match="neither an ending"):

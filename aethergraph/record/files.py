@@ -114,6 +114,8 @@ def kinds(accept: str | Iterable[str] | None, what: str = "accept") -> list[str]
     Raises:
         TypeError, ValueError: one is neither an ending nor a type.
     """
+    if not isinstance(accept, (str, Iterable, type(None))):
+        raise TypeError(f"{what} is a list of endings and types such as ['.csv', 'image/*'], got {accept!r}")
     given = accept.split(",") if isinstance(accept, str) else list(accept or ())
     found = []
     for one in given:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import cast
 
 from .scope import Scope
@@ -28,6 +29,8 @@ class RunClock:
         is done anew after a kill, it gives back the slots of its run and of the process meanwhile; that of its tool,
         where it has a cap, is kept.
         """
+        if not isinstance(seconds, numbers.Real):
+            raise TypeError(f"sleep takes a number of seconds, got {seconds!r}")
         if not 0 <= seconds < math.inf:
             raise ValueError(f"cannot sleep for {seconds:g} s")
         await self._scope.desk.sleep(seconds)

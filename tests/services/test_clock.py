@@ -27,6 +27,12 @@ def test_sleep_takes_no_negative_time(tmp_path: Path) -> None:
         asyncio.run(context.clock().sleep(-1))
 
 
+def test_sleep_takes_a_number(tmp_path: Path) -> None:
+    context, _ = room(tmp_path).context()
+    with pytest.raises(TypeError, match="sleep takes a number of seconds, got '5'"):
+        asyncio.run(context.clock().sleep("5"))
+
+
 @pytest.mark.parametrize("seconds", [float("inf"), float("nan")])
 def test_sleep_takes_a_time_that_ends(tmp_path: Path, seconds: float) -> None:
     context, _ = room(tmp_path).context()
