@@ -231,8 +231,9 @@ def build_js() -> None:
 
 
 def docs() -> None:
-    """Write `docs/services.md` from the docstrings."""
+    """Write `docs/services.md` and `docs/command-line.md` from the docstrings and commands."""
     call(environment(), ROOT / "docs" / "make_services.py")
+    call(python(), ROOT / "docs" / "make_command_line.py")
 
 
 COMMANDS = {

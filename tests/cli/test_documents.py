@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def generator() -> Any:
-    spec = importlib.util.spec_from_file_location("command_line", ROOT / "docs" / "command_line.py")
+    spec = importlib.util.spec_from_file_location("command_line", ROOT / "docs" / "make_command_line.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -23,7 +23,7 @@ def generator() -> Any:
 
 def test_the_page_of_commands_is_up_to_date() -> None:
     written = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
-    assert generator().reference() == written, "type: python docs/command_line.py"
+    assert generator().reference() == written, "type: python3 dev.py docs"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal")

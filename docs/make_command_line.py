@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/command-line.md from the commands themselves: `python docs/command_line.py`."""
+"""Writes docs/command-line.md from the commands themselves: `python docs/make_command_line.py`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ $ aether --install-completion      # Tab completes commands and options, in bash
 | exit code | means |
 | ---: | --- |
 """
-WRITTEN = "<!-- written by docs/command_line.py -->"
+WRITTEN = "<!-- written by docs/make_command_line.py -->"
 
 
 def reference() -> str:
