@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import statistics
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -232,6 +234,22 @@ def test_a_missing_output_is_refused() -> None:
     assert refused(body, outputs=["y", "z"]) == "body declares the outputs y, z but does not return z; it returns: y"
 
 
+@pytest.mark.parametrize("name", ["keys", "items", "copy"])
+def test_semantics_10_an_output_that_every_dict_has_as_a_method_is_refused(name: str) -> None:
+    def body(x: int) -> Any:  # here
+        return {name: inc(x), "y": x}
+
+    told = f"{name!r} cannot be an output name: every dict has that attribute; take another, as {name}_"
+    assert refused(body) == told
+
+
+def test_an_output_that_is_no_input_is_told_where_the_function_is() -> None:
+    def body(x: int) -> Any:  # here
+        return {"y": arg("k")}
+
+    assert refused(body) == "body has no input 'k'; its inputs are: x"
+
+
 # ---------------------------------------------------------------------- what is refused, on the user's line
 
 
@@ -349,9 +367,25 @@ def _labels_odd(x: Any) -> Any:
     return inc(x, _labels=3)  # here
 
 
+def _opened(x: Any) -> Any:
+    with open(x) as file:  # here
+        return file.read()
+
+
+def _path_of_handle(x: Any) -> Any:
+    return Path("data", inc(x))  # here
+
+
+def _given_to_a_library(x: Any) -> Any:
+    return statistics.fmean(x)  # here
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [
+        (_opened, r"<input x> has no value .* cannot be used as a path, as in `open\(\)`: do that in a @tool"),
+        (_path_of_handle, "<inc.y> has no value .* cannot be used as a path"),
+        (_given_to_a_library, "<input x> has no value .* cannot be"),
         (_text, r"<inc.y> has no value while the graph is built, so it cannot be made a text: .*look at it.*repr"),
         (_percent, "<input x> has no value while the graph is built, so it cannot be made a text"),
         (_labels_odd, "_labels= takes a text or a list of texts, got 3"),

@@ -24,6 +24,7 @@ from ..graphs.references import (
 from ..ids import node_id
 from ..scheduler.dispatch import CONTROL
 from ..storage.codec import canonical
+from ..values.outputs import reserved
 
 
 class Builder:
@@ -216,6 +217,7 @@ def build(agent: Any, fn: Callable[..., Any], defaults: Mapping[str, Any], where
         outputs=made,
         agent=agent,
         version=agent.version,
+        where=where,
     )
 
 
@@ -226,6 +228,10 @@ def _outputs(given: Any, names: tuple[str, ...] | None, builder: Builder, where:
         given = {key: given[key] for key in given.output_keys} if declares else {"result": given}
     if isinstance(given, dict):
         found = {str(key): plain(value, where) for key, value in given.items()}
+        refused = next(filter(reserved, found), None)
+        if refused is not None:
+            what = f"{refused!r} cannot be an output name: every dict has that attribute; take another, as {refused}_"
+            refuse(what, where)
     elif given is None:
         found = {}
     elif isinstance(given, tuple) and names is not None and len(names) == len(given) > 1:

@@ -195,7 +195,8 @@ class StagedTool(Tool):
             raise GraphBuildError(f"{self.name} has no `setup`", where=f"class {type(made).__qualname__}")
         if type(made).on_resume is not DualStageTool.on_resume:
             self._resumes_with(made.on_resume)
-        self.polls = getattr(made, "poll", None)
+        if hasattr(made, "poll"):
+            self._polls_with(made.poll)
 
     def _resumes_with(self, run: Callable[..., Any]) -> None:
         if not list(inspect.signature(run).parameters):
@@ -205,6 +206,16 @@ class StagedTool(Tool):
         if self.outputs is None:
             self.outputs = declared(run, None)
         self.resumption = Step(self, run, "on_resume", functools.partial(self._code_of, run))
+
+    def _polls_with(self, run: Callable[..., Any]) -> None:
+        inputs = self.signature.parameters
+        any_input = any(p.kind is p.VAR_KEYWORD for p in inputs.values())
+        for p in inspect.signature(run).parameters.values():
+            is_input = (any_input or p.name in inputs) and p.name not in ("context", self.context_name)
+            if p.default is p.empty and p.kind in _NAMED and not is_input and p.name != "token":
+                what = f"poll of {self.name} takes {p.name}, but it is given the inputs of setup and `token`, no more"
+                raise GraphBuildError(f"{what}: take {p.name} out, or give it a default", where=location(run))
+        self.polls = run
 
     # ------------------------------------------------------------------ as a function
 
@@ -216,7 +227,7 @@ class StagedTool(Tool):
 
     def poll(self, fn: Callable[..., Any]) -> StagedTool:
         """`@submit.poll`: a function of inputs (and `token`) that gives the payload, or None; gives the tool."""
-        self.polls = fn
+        self._polls_with(fn)
         self.later.append(fn)
         return self
 
@@ -276,6 +287,7 @@ class StagedTool(Tool):
         )
 
 
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _STAGES = ("setup", "on_resume", "poll")
 
 

@@ -85,8 +85,13 @@ class TaskGraph:
         outputs: Mapping[str, Any] | None = None,
         agent: Any = None,
         version: str = "0.1.0",
+        where: str = "",
     ) -> None:
-        """Raises GraphBuildError: an id is used twice, an edge leads nowhere, or the nodes depend on each other."""
+        """`where` is the `file:line` of the function that it was built from.
+
+        Raises:
+            GraphBuildError: an id is used twice, an edge leads nowhere, or the nodes depend on each other.
+        """
         self.graph_id, self.agent, self.version = graph_id, agent, version
         self.inputs, self.defaults, self.outputs = tuple(inputs), dict(defaults or {}), dict(outputs or {})
         self._nodes: dict[str, GraphNode] = {}
@@ -94,17 +99,17 @@ class TaskGraph:
             if node.node_id in self._nodes:
                 raise GraphBuildError(f"the id {node.node_id!r} is used twice; an _id names one call", where=node.where)
             self._nodes[node.node_id] = node
-        self._check_edges()
+        self._check_edges(where)
         self._order = self._sorted()
 
-    def _check_edges(self) -> None:
+    def _check_edges(self, where: str) -> None:
         for node in self._nodes.values():
             for other in node.dependencies:
                 if other not in self._nodes:
                     what = f"{node.node_id} follows {other!r}, which is no node; the nodes are: {known(self._nodes)}"
                     raise GraphBuildError(what, where=node.where)
             self._check_inputs([node.args, dict(node.kwargs), node.condition], node.where)
-        self._check_inputs(self.outputs, "")
+        self._check_inputs(self.outputs, where)
 
     def _check_inputs(self, value: Any, where: str) -> None:
         for one in references(value):

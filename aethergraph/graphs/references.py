@@ -17,6 +17,7 @@ from ..errors import GraphBuildError
 from .held import captured, members
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 SKIPPED = object()  # what `evaluate` is told for an output of a node that was skipped
 _OPERATIONS: dict[str, Callable[..., Any]] = {
@@ -26,11 +27,24 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
 
 
 def user_line() -> str:
-    """`file:line` of the innermost frame that is not ours."""
+    """`file:line` of the innermost frame that is the user's.
+
+    Installed code that a body handed a reference (`Path(x)`, `statistics.mean(x)`) is passed over, up to the body.
+    """
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
         frame = frame.f_back
+    outer: types.FrameType | None = frame
+    while outer is not None and not outer.f_code.co_filename.startswith(_OURS):
+        if not _installed(outer.f_code.co_filename):
+            frame = outer
+            break
+        outer = outer.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _installed(file: str) -> bool:
+    return file.startswith((_LIBRARY, "<frozen")) or "site-packages" in file or "dist-packages" in file
 
 
 def refuse(what: str, where: str = "") -> NoReturn:
@@ -90,6 +104,7 @@ class Expression:
     __matmul__ = __rmatmul__ = __neg__ = __pos__ = __abs__ = __add__
     __setitem__ = __delitem__ = _refusal("be changed", _TOOL)
     __enter__ = __exit__ = _refusal("be used in `with`", _TOOL)
+    __fspath__ = _refusal("be used as a path, as in `open()`", _TOOL)
 
 
 class Reference(Expression):

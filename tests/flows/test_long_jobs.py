@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aethergraph import Service, runtime
-from aethergraph.errors import ServiceUnavailable
+from aethergraph.errors import GraphBuildError, ServiceUnavailable
 
 from .lab import LIMIT_S, Lab, laboratory
 
@@ -147,3 +147,29 @@ def test_channels_are_set_by_name(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> 
     assert console is not None
     runtime.register_channel_adapter("other", console)
     assert lab.runtime.bus.route("other:x").adapter is console
+
+
+@pytest.mark.parametrize("decorated", [True, False])
+def test_a_poll_that_takes_what_it_is_not_given_is_refused_where_it_is_written(lab: Lab, decorated: bool) -> None:
+    """Not at the first look, when the job has been submitted already."""
+    function = """
+from aethergraph import WaitSpec
+@tool(outputs=["y"])
+async def job(n, *, context) -> WaitSpec:
+    return WaitSpec("the job", poll_s=60)
+@job.poll
+def look(n, token, *, context):
+    return None
+"""
+    written = """
+from aethergraph import DualStageTool
+@tool(outputs=["y"])
+class Job(DualStageTool):
+    async def setup(self, n, *, context):
+        raise AssertionError
+    def poll(self, n, token, *, context):
+        return None
+"""
+    told = "poll of [jJ]ob takes context, but it is given the inputs of setup and `token`, no more: take context out"
+    with pytest.raises(GraphBuildError, match=told):
+        lab.cell(function if decorated else written)
