@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 
 from aethergraph.errors import BadAnswer
@@ -124,3 +126,24 @@ def test_a_time_limit_that_is_not_above_0_or_never_ends_is_refused(wrong: float)
 def test_a_time_limit_is_a_number_of_seconds(wrong: object) -> None:
     with pytest.raises(TypeError, match=r"timeout_s of 'Name\?' is a number of seconds, got (timedelta|str|bool)"):
         schema.make("text", "Name?", timeout_s=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "why"),
+    [
+        ({"min": "a"}, TypeError, "min of 'n' is a number, got str: 'a'"),
+        ({"max": True}, TypeError, "max of 'n' is a number, got bool: True"),
+        ({"step": "1"}, TypeError, "step of 'n' is a number, got str: '1'"),
+        ({"min": float("nan")}, ValueError, "min=nan of 'n' bounds nothing"),
+        ({"name": 5}, TypeError, "name of 'n' is a text, got 5"),
+    ],
+)
+def test_what_the_store_would_not_give_back_is_refused(how: dict[str, Any], error: type[Exception], why: str) -> None:
+    with pytest.raises(error, match=why):
+        schema.make("number", "n", **how)
+
+
+def test_bounds_of_numpy_are_numbers() -> None:
+    question = schema.make("number", "n", min=np.int64(1), max=np.float32(9))  # type: ignore[arg-type]
+    assert (question.min, question.max) == (1, 9)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(question), type=Question) == question

@@ -144,6 +144,8 @@ class Bus:
         script = scripted.active()
         if script is not None and key in ("", "scripted"):
             return Route("scripted", script)
+        if not isinstance(key, str):
+            raise TypeError(f"a channel is named by a text such as 'console', got {type(key).__name__}: {key!r}")
         wanted = key or self.default or self._detected()
         wanted = self._meant(wanted)
         if wanted in ("", "scripted"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -96,8 +97,8 @@ def make(
     """A question that can be asked: what cannot be answered is refused here. A `default` of None is none.
 
     Raises:
-        TypeError, ValueError: it has no prompt, no such kind, options that are none, bounds that nothing is between, a
-            time limit that is not above 0, or a default that does not fit.
+        TypeError, ValueError: it has no prompt, no such kind, a name that is no text, options that are none, bounds
+            that are no numbers or that nothing is between, a time limit not above 0, or a default that does not fit.
     """
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} of {prompt!r}: expected one of {_listed(list(KINDS))}")
@@ -108,7 +109,9 @@ def make(
         _check_options(prompt, options)
     elif options:
         raise ValueError(f'options of {prompt!r} are for kind="choice" and kind="approval", not for kind={kind!r}')
-    low, high, step = more.get("min"), more.get("max"), more.get("step")
+    if not isinstance(name, str):
+        raise TypeError(f"name of {prompt!r} is a text, got {name!r}")
+    low, high, step = (_bound(prompt, bound, more) for bound in ("min", "max", "step"))
     if low is not None and high is not None and low > high:
         raise ValueError(f"no number can answer {prompt!r}: min={low:g} is above max={high:g}")
     if step is not None and step <= 0:
@@ -123,6 +126,19 @@ def make(
         more.pop("accept", None)
     question = Question(kind, prompt, name, list(options), timeout_s=timeout_s, **more)
     return question if default is None else with_default(question, default)
+
+
+def _bound(prompt: str, name: str, given: dict[str, Any]) -> float | None:
+    """A bound of a number, which stands in `given` as a plain number then: the store takes no other."""
+    value = given.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} of {prompt!r} is a number, got {type(value).__name__}: {value!r}")
+    if math.isnan(value):
+        raise ValueError(f"{name}=nan of {prompt!r} bounds nothing; None is no bound")
+    given[name] = plain = int(value) if isinstance(value, numbers.Integral) else float(value)
+    return plain
 
 
 def _check_limit(prompt: str, name: str, value: Any) -> None:

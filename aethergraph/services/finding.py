@@ -101,6 +101,8 @@ class Finding(Saving):
             UnknownArtifact: there is none; names those that are called alike.
         """
         desk = self._scope.desk
+        if not isinstance(artifact_id, str):
+            raise TypeError(f"an artifact is found by its artifact_id, a text; got {type(artifact_id).__name__}")
 
         def read() -> dict[str, Any]:
             found = records.get(desk.store, artifact_id, desk.run_id, self._scope.written)
@@ -141,6 +143,9 @@ class Finding(Saving):
             raise ValueError(f"mode={mode!r} is unknown; there are: {known(MODES)}")
         if mode is not None and conditions.get("metric") is None:
             raise ValueError(f"mode={mode!r} says which end of a metric is the best: name it, metric=...")
+        for what in ("kind", "metric", "query"):
+            if not isinstance(conditions.get(what), (str, type(None))):
+                raise TypeError(f"{what} is a text, got {type(conditions[what]).__name__}: {conditions[what]!r:.80}")
         labels = contents.labels(conditions.get("labels") or {})
         tags = contents.tags(conditions.get("tags") or ())
         if scope == "session" and not desk.session_id:

@@ -164,6 +164,8 @@ class Recalling(Recording):
 
 
 def _kinds(given: Kinds) -> list[str]:
+    if not isinstance(given, (str, Iterable, type(None))):
+        raise TypeError(f"kinds are a text or several, got {type(given).__name__}")
     kinds = [] if given is None else [given] if isinstance(given, str) else list(given)
     for kind in kinds:
         if not isinstance(kind, str):

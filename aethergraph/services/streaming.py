@@ -38,6 +38,8 @@ class Stream:
     @never_waits
     async def delta(self, text: str) -> None:
         """Say the next piece."""
+        if not isinstance(text, str):
+            raise TypeError(f"delta takes a text, got {type(text).__name__}: write delta(str(...))")
         if self._ended:
             raise ValueError("this stream has ended; open a new one with channel.stream()")
         self._pieces.append(text)

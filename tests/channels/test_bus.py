@@ -107,6 +107,8 @@ def test_a_key_may_name_a_place_within_a_channel_or_be_an_alias() -> None:
 
 
 def test_an_unknown_channel_is_an_error_that_lists_the_known() -> None:
+    with pytest.raises(TypeError, match="a channel is named by a text such as 'console', got int: 3"):
+        bus().route(3)  # type: ignore[arg-type]
     with pytest.raises(ServiceUnavailable, match="no channel 'smoke' .*console, file, inbox, notebook, scripted"):
         bus().route("smoke")
 

@@ -233,6 +233,9 @@ def test_json_takes_what_research_is_made_of_and_names_what_it_cannot(place: Roo
         (lambda a: a.save_figure("x"), TypeError, "takes a matplotlib Figure or Axes, got str"),
         (lambda a: a.load_bytes("report.md"), ValueError, "'report.md' is no uri of an artifact"),
         (lambda a: a.load_bytes("aether://sha256/" + "0" * 64), UnknownArtifact, "no artifact 'aether://sha256/000"),
+        (lambda a: a.get_by_id(3), TypeError, "found by its artifact_id, a text; got int"),
+        (lambda a: a.search(query=3), TypeError, "query is a text, got int: 3"),
+        (lambda a: a.list(kind=["model"]), TypeError, "kind is a text, got list"),
         (lambda a: a.get_by_id("nope"), UnknownArtifact, "no artifact 'nope' in"),
         (
             lambda a: a.list("galaxy"),

@@ -223,6 +223,8 @@ def test_a_scripted_answer_outside_the_options_reaches_the_caller(place: Room) -
 def test_a_stream_is_one_message_when_it_is_whole(place: Room) -> None:
     async def body(said: Channel) -> None:
         async with said.stream() as stream:
+            with pytest.raises(TypeError, match="delta takes a text, got int"):
+                await stream.delta(3)  # type: ignore[arg-type]
             await stream.delta("Hel")
             await stream.delta("lo")
             await stream.end()

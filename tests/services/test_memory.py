@@ -256,6 +256,7 @@ WRONG: dict[str, tuple[Callable[[Memory], Any], type[Exception], str]] = {
     "tag": (lambda m: m.record("x", tags=[""]), ValueError, "the tag of an event has 1 to 200"),
     "severity": (lambda m: m.record("x", severity=7), ValueError, "severity=7: it is 1"),
     "bool": (lambda m: m.record("x", severity=True), ValueError, "severity=True"),
+    "no kinds": (lambda m: m.recent(3), TypeError, "kinds are a text or several, got int"),
     "text": (lambda m: m.record("x", text=3), TypeError, "text and stage of an event are texts, got 3"),
     "metrics": (lambda m: m.record("x", metrics={"a": "b"}), TypeError, "metrics are numbers by name"),
     "half a pair": (lambda m: m.record("x", text="\ud800"), ValueError, "cannot be written"),
