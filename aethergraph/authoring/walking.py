@@ -91,7 +91,11 @@ class _Walk:
             raise
         if self._failed:
             raise self._failure()
-        return evaluate(self._graph.outputs, self._look) or None
+        try:
+            return evaluate(self._graph.outputs, self._look) or None
+        except Exception as error:
+            error.add_note(f"for the outputs of {self._graph.graph_id}, written at {self._graph.where}")
+            raise
 
     def _failure(self) -> BaseException:
         for error in self._failed.values():

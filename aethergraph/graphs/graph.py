@@ -73,6 +73,7 @@ class TaskGraph:
         inputs: names of the inputs; `defaults` has values for those that need not be given.
         outputs: by name, a literal or reference, also inside lists, tuples and dicts.
         agent: the `@graphify` object that it was built from; `run(graph)` runs that.
+        where: `file:line` of the function that it was built from.
     """
 
     def __init__(
@@ -87,12 +88,12 @@ class TaskGraph:
         version: str = "0.1.0",
         where: str = "",
     ) -> None:
-        """`where` is the `file:line` of the function that it was built from.
+        """Put together.
 
         Raises:
             GraphBuildError: an id is used twice, an edge leads nowhere, or the nodes depend on each other.
         """
-        self.graph_id, self.agent, self.version = graph_id, agent, version
+        self.graph_id, self.agent, self.version, self.where = graph_id, agent, version, where
         self.inputs, self.defaults, self.outputs = tuple(inputs), dict(defaults or {}), dict(outputs or {})
         self._nodes: dict[str, GraphNode] = {}
         for node in nodes:

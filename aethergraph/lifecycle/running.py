@@ -378,15 +378,28 @@ class Run:
     def answer(self, value: Any, wait: str | None = None) -> None:
         """Answer its open question, or the one named by token, node id, name or prompt.
 
+        The node may be one around that which asks: a dual-stage tool (`ask_text(..., _id="who")`), a graph.
+
         Raises:
             UnknownWait: there is none, or several and `wait` does not say which.
             BadAnswer: it does not fit; the question stays open.
         """
         asked = [w for w in self.waits if w.schema.by_person]
         found = [w for w in asked if wait is None or wait in (w.token, w.node_id, w.schema.name, w.prompt)]
+        if not found and wait:
+            found = [w for w in asked if wait in self._around(w.node_id)]
         if len(found) != 1:
             raise UnknownWait(wait or "", self._not_asked(wait, asked, len(found)))
         self.runtime.answer(found[0].token, value)
+
+    def _around(self, node_id: str) -> list[str]:
+        """The ids of the nodes in whose body a node was called, from the inside."""
+        nodes, found = self.nodes, list[str]()
+        scope = next((node.scope for node in nodes if node.node_id == node_id), 0)
+        while scope:
+            found.append(nodes[scope - 1].node_id)
+            scope = nodes[scope - 1].scope
+        return found
 
     def _not_asked(self, wait: str | None, asked: list[Any], fit: int) -> str:
         """Why it is not known which of `asked` an answer is for, of which `fit` fit the `wait` that was named."""

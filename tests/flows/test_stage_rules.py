@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aethergraph import WaitSpec
-from aethergraph.errors import AlreadyAnswered, BadAnswer, NoOneToAsk, WaitTimeout
+from aethergraph.errors import AlreadyAnswered, BadAnswer, NoOneToAsk, UnknownWait, WaitTimeout
 from aethergraph.record import facts as f
 from aethergraph.record.status import NodeStatus, RunStatus
 from aethergraph.testing import ScriptedChannel
@@ -747,3 +747,52 @@ def test_an_address_of_somebody_else_is_refused(lab: Lab) -> None:
     lab.cell("@graph_fn\nasync def agent(*, context):\n    context.continuation_token")
     with pytest.raises(TypeError, match="only `setup` of a dual-stage tool has one"):
         lab.run("agent")
+
+
+def test_a_question_is_found_by_the_node_that_asks_it_in_a_static_graph(lab: Lab) -> None:
+    """The node that the user wrote and named, not the stage inside it."""
+    lab.cell(
+        IMPORTS
+        + """
+from aethergraph.tools import ask_text
+@graphify
+def inner():
+    return {"a": ask_text("colour?", _id="colour").text}
+@graphify
+def agent():
+    who, what = ask_text("who?", _id="who"), ask_text("what?", _id="what")
+    return {"who": who.text, "what": what.text, "colour": inner().a}
+"""
+    )
+    run = lab.start("agent")
+    for prompt in ("who?", "what?", "colour?"):
+        lab.asked(run, prompt)
+    with pytest.raises(UnknownWait, match="does not ask 'whom'"):
+        run.answer("x", wait="whom")
+    run.answer("bolt", wait="what")
+    run.answer("ann", wait="who")
+    run.answer("red", wait="inner")
+    assert run.result(LIMIT_S) == {"who": "ann", "what": "bolt", "colour": "red"}
+
+
+def test_a_node_around_several_questions_names_none_of_them(lab: Lab) -> None:
+    lab.cell(
+        IMPORTS
+        + """
+from aethergraph.tools import ask_text
+@graphify
+def inner():
+    return {"a": ask_text("a?").text, "b": ask_text("b?").text}
+@graphify
+def agent():
+    return {"a": inner().a}
+"""
+    )
+    run = lab.start("agent")
+    for prompt in ("a?", "b?"):
+        lab.asked(run, prompt)
+    with pytest.raises(UnknownWait, match="asks 2 questions that fit 'inner': say which by its node"):
+        run.answer("x", wait="inner")
+    run.answer("1", wait="a?")
+    run.answer("2", wait="b?")
+    assert run.result(LIMIT_S) == {"a": "1"}

@@ -287,6 +287,15 @@ def test_a_part_that_is_not_there_fails_its_node_and_says_where(static: Lab) -> 
     assert "keep 3" in static.took()
 
 
+def test_a_part_that_is_not_there_in_the_outputs_says_whose_they_are(static: Lab) -> None:
+    """No node is to blame: what is written at the graph's own line is."""
+    _graph(static, "return {'k': pair(x).b[7], 'none': keep({'a': x}).b}")
+    with pytest.raises(GraphBuildError, match=r"<pair.b\[7\]> is not there: IndexError") as raised:
+        static.run("g", x=1)
+    (note,) = [note for note in raised.value.__notes__ if "outputs" in note]
+    assert note.startswith("for the outputs of g, written at ") and note.endswith(".py:1")
+
+
 def test_a_value_of_the_wrong_type_fails_its_node(static: Lab) -> None:
     static.cell("@tool\nasync def number(n: int):\n    return n")
     _graph(static, "return number(keep(x))")
