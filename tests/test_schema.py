@@ -136,6 +136,9 @@ def test_a_time_limit_is_a_number_of_seconds(wrong: object) -> None:
         ({"step": "1"}, TypeError, "step of 'n' is a number, got str: '1'"),
         ({"min": float("nan")}, ValueError, "min=nan of 'n' bounds nothing"),
         ({"name": 5}, TypeError, "name of 'n' is a text, got 5"),
+        ({"min": 2**70}, TypeError, "'n' cannot be asked: "),
+        ({"multiple": "yes"}, TypeError, "'n' cannot be asked: Expected `bool`, got `str`.*multiple"),
+        ({"silent": 1}, TypeError, "'n' cannot be asked: Expected `bool`, got `int`.*silent"),
     ],
 )
 def test_what_the_store_would_not_give_back_is_refused(how: dict[str, Any], error: type[Exception], why: str) -> None:

@@ -64,6 +64,9 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.kind in ASKED
 
 
+_decoder = msgspec.msgpack.Decoder(Question)
+
+
 def timer(seconds: float) -> Question:
     """A wait that ends by itself, `seconds` after it was opened."""
     return Question("timer", f"sleep {seconds:g} s", timeout_s=seconds, has_default=True)
@@ -125,7 +128,17 @@ def make(
     elif not more.get("accept"):
         more.pop("accept", None)
     question = Question(kind, prompt, name, list(options), timeout_s=timeout_s, **more)
+    _check_stored(question)
     return question if default is None else with_default(question, default)
+
+
+def _check_stored(question: Question) -> None:
+    """Raises TypeError where the store would take it but not give it back: its run could not be read again."""
+    try:
+        _decoder.decode(msgspec.msgpack.encode(question))
+    except (msgspec.ValidationError, OverflowError, TypeError) as error:
+        why = str(error).replace(" - at `$.", ", as its `")
+        raise TypeError(f"{question.prompt!r} cannot be asked: {why}") from None
 
 
 def _bound(prompt: str, name: str, given: dict[str, Any]) -> float | None:
