@@ -147,6 +147,6 @@ def test_what_the_store_would_not_give_back_is_refused(how: dict[str, Any], erro
 
 
 def test_bounds_of_numpy_are_numbers() -> None:
-    question = schema.make("number", "n", min=np.int64(1), max=np.float32(9))  # type: ignore[arg-type]
-    assert (question.min, question.max) == (1, 9)
+    question = schema.make("number", "n", min=np.int64(1), max=np.float32(9), timeout_s=np.float64(5))  # type: ignore[arg-type]
+    assert (question.min, question.max, question.timeout_s) == (1, 9, 5)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(question), type=Question) == question

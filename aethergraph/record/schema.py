@@ -84,7 +84,7 @@ def limit(timeout_s: Any, what: str) -> float | None:
         raise TypeError(f"timeout_s of {what!r} is a number of seconds, got {type(timeout_s).__name__}: {timeout_s!r}")
     if not timeout_s > 0 or not math.isfinite(timeout_s):
         raise ValueError(f"timeout_s={timeout_s:g} of {what!r} is not above 0, or has no end; None is no limit")
-    return timeout_s
+    return timeout_s if type(timeout_s) in (int, float) else float(timeout_s)  # numpy's are none to the store
 
 
 def make(
@@ -107,7 +107,7 @@ def make(
         raise ValueError(f"kind={kind!r} of {prompt!r}: expected one of {_listed(list(KINDS))}")
     if not isinstance(prompt, str) or not prompt.strip():
         raise ValueError(f"a question needs a prompt, got {prompt!r}")
-    limit(timeout_s, prompt)
+    timeout_s = limit(timeout_s, prompt)
     if kind in ("approval", "choice"):
         _check_options(prompt, options)
     elif options:

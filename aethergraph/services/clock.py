@@ -31,6 +31,8 @@ class RunClock:
         """
         if not isinstance(seconds, numbers.Real):
             raise TypeError(f"sleep takes a number of seconds, got {seconds!r}")
+        if type(seconds) not in (int, float):
+            seconds = float(seconds)  # what is a number to numpy is none to the store
         if not 0 <= seconds < math.inf:
             raise ValueError(f"cannot sleep for {seconds:g} s")
         await self._scope.desk.sleep(seconds)

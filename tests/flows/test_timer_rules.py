@@ -45,6 +45,17 @@ def test_24_a_run_that_sleeps_leaves_memory_and_wakes_in_time(timed: tuple[Lab, 
     assert run.result(LIMIT_S) == {"slept": 3600.0}
 
 
+@pytest.mark.parametrize("seconds", ["np.float64(3600)", "np.int64(3600)", "Fraction(3600)"])
+def test_22_seconds_may_be_a_number_of_another_type(timed: tuple[Lab, FakeClock], seconds: str) -> None:
+    lab, clock = timed
+    lab.cell("import numpy as np\nfrom fractions import Fraction\n" + SLEEPING.replace("3600", seconds))
+    run = lab.start("agent")
+    lab.parked(run)
+    lab.kill()
+    clock.advance(3600)
+    assert lab.resume(run).result(LIMIT_S) == {"slept": 3600.0}
+
+
 def test_22_a_sleep_goes_on_while_nobody_runs_the_run(timed: tuple[Lab, FakeClock]) -> None:
     lab, clock = timed
     lab.cell(SLEEPING)
