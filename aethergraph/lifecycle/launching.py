@@ -53,6 +53,7 @@ LETTING_GO_S = 5.0  # how long a run that was paused may take to end its tasks
 
 
 PAUSE_S = 2.0
+LONGEST_ID = 200  # bytes of UTF-8: file systems take names of 255, and successors of a run append to its name
 
 
 class Launcher:
@@ -99,6 +100,8 @@ class Launcher:
             return self.resume(run_id, agent=agent) if derived else self._again(agent, inputs, run_id, loop)
         if run_id is not None and (not run_id.strip() or set(run_id) & set(":/\\\0")):
             raise ValueError(f"run_id={run_id!r}: the name of a run has at least one letter, and no : / or \\ in it")
+        if run_id is not None and not derived and (run_id in (".", "..") or len(run_id.encode()) > LONGEST_ID):
+            raise ValueError(f"run_id={run_id!r:.80}: it names a folder: neither . nor .., at most {LONGEST_ID} bytes")
         if on_error is not None:
             _checked(agent, on_error)
         self._host(loop)  # before anything is written

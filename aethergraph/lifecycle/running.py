@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from .. import hooks
 from ..engine import here
-from ..errors import RunCancelled, RunFailed, RunPaused, UnknownWait, WouldBlock
+from ..errors import RunCancelled, RunFailed, RunIsLive, RunPaused, UnknownWait, WouldBlock
 from ..record import facts as f
 from ..record.failures import rebuild
 from ..record.flow import Flow, Node
 from ..record.status import RunStatus
 from ..services import artifact
 from ..services.artifact import Artifact
-from ..storage import codec, journal, roster
+from ..storage import codec, journal, owner, roster
 from ..values.outputs import Outputs
 
 _making = threading.Lock()  # of an object that few runs need, so one lock serves all
@@ -126,6 +126,7 @@ class Run:
         Raises:
             TimeoutError: it did not end within `timeout_s` seconds; it goes on.
             RunPaused, RunCancelled: it stopped before its end.
+            RunIsLive: another process runs it; `run.events()` follows it to its end.
             Exception: what its body raised, unchanged.
         """
         until = None if timeout_s is None else time.monotonic() + timeout_s
@@ -167,6 +168,9 @@ class Run:
             raise RunCancelled(self.run_id)
         if flow.failure is not None:
             raise self._failure(flow.failure)
+        epoch, us = owner.read(self.runtime.store, self.run_id), self.runtime.owner
+        if epoch is not None and epoch.owner not in ("", us.id) and us.is_alive(epoch.owner):
+            raise RunIsLive(self.run_id, epoch.told)
         raise RunPaused(self.run_id, "it is not running in this process")
 
     def _failure(self, failure: f.RunFailed) -> BaseException:

@@ -63,6 +63,16 @@ def test_a_known_run_id_with_other_inputs_is_refused(lab: Lab) -> None:
         lab.start("other", run_id="mine", x=2)
 
 
+@pytest.mark.parametrize("run_id", [".", "..", "x" * 201, "\u00fc" * 101])
+def test_a_run_id_that_cannot_name_a_folder_is_refused(lab: Lab, run_id: str) -> None:
+    """The files that a run is working on lie in a folder of its name: those of `..` would lie in the store itself."""
+    lab.cell(ADDING)
+    with pytest.raises(ValueError, match="it names a folder: neither . nor .., at most 200 bytes"):
+        lab.start("agent", run_id=run_id, x=2)
+    assert not lab.runtime.runs()
+    assert lab.start("agent", run_id="x" * 200, x=2).result(LIMIT_S)
+
+
 def test_an_unknown_run_is_named_with_those_that_are_near(lab: Lab) -> None:
     lab.cell(ADDING)
     lab.start("agent", run_id="my-run", x=2).result(LIMIT_S)

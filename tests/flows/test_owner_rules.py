@@ -58,6 +58,8 @@ def test_30_a_run_belongs_to_one_process_and_is_read_and_answered_by_all(folder:
         seen = second.load(started.run_id)
         assert seen.status is RunStatus.WAITING and seen.inputs == {"x": 1}
         assert [info.live_elsewhere for info in second.runs()] == [True]
+        with pytest.raises(RunIsLive, match=f"run {started.run_id} is being run by process"):
+            seen.result()
         second.answer(token, "yes")
         assert started.result(LIMIT_S) == {"result": "yes"}
         assert seen.result() == {"result": "yes"}
