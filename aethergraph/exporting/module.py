@@ -22,7 +22,7 @@ from ..code.importing import import_of
 from ..errors import ExportError, GraphBuildError
 from ..lifecycle import resuming
 from ..record.scopes import free
-from . import parts
+from . import hidden, parts
 from .bindings import CONTEXT, Unliftable
 from .draft import Draft
 from .lifting import Function, lift
@@ -155,6 +155,7 @@ class _Exported:
             raise ExportError(what, where=self._where(0))
         self.names: Mapping[str, Any] = self.function.__globals__
         self._refuse_own_run()
+        hidden.refuse(code, self.words.tree, self.names, self.function)
 
     def _where(self, line: int) -> str:
         return f"{self.code.file}:{self.code.line + max(line, 1) - 1}"
@@ -204,6 +205,7 @@ class _Exported:
             raise Unliftable("another decorator is around it", self.node)
         if self.agent.context_name not in ("", CONTEXT):
             raise Unliftable(f"its context is called `{self.agent.context_name}`", self.node)
+        hidden.refuse_moves(self.node, self.names)
         agent, around = self.agent, {*callers, self.name}
         draft = lift(self.words, self.node, self.names, agent.inputs, agent.outputs, taken=taken, callers=around)
         for name in ("graphify", "run"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 from ..code import source
 from ..code.gathering import Gathering
 from ..errors import ExportError
+from . import hidden
 from .constants import comments_above, constant, lost
 
 _MADE = re.compile(
@@ -47,8 +50,10 @@ class _Parts:
 
     def _written(self, name: str) -> None:
         item, value = self.gathering.items[name], self.gathering.homes[name]
-        code = source.code_of(source.unwrap(value))
+        thing = source.unwrap(value)
+        code = source.code_of(thing)
         if code is not None:
+            hidden.refuse(code, ast.parse(textwrap.dedent(code.text)), self.names, thing)
             above = comments_above(code.file, code.line)
             self.texts[name] = "\n".join([*above, _decorated(item.text)])
             self.places[name] = (self.cells.get(code.file, -1), code.line)

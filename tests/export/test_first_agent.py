@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
+from aethergraph import Runtime, load_run
+from aethergraph.cli.codes import Exit
 from aethergraph.exporting import notebook
 from aethergraph.exporting.module import module
 
@@ -25,3 +32,25 @@ def test_the_module_beside_the_first_notebook_is_what_is_exported_from_it() -> N
 
 def test_it_is_taken_apart_and_not_kept_as_one_node() -> None:
     assert "# Stays as it is" not in MODULE.read_text(encoding="utf-8")
+
+
+@pytest.mark.timeout(240)
+def test_a_terminal_runs_it_in_a_new_process(tmp_path: Path, clean_env: dict[str, str]) -> None:
+    answers = {"keep": "mlp", "model name": "digits-v1"}
+    command = [sys.executable, "-m", "aethergraph.cli", "run", f"{MODULE}:study", "-i", "rounds=4", "--json"]
+    ran = subprocess.run(
+        [*command, "--answers", json.dumps(answers)],
+        env=clean_env | {"AETHERGRAPH_HOME": str(tmp_path / "store")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    assert ran.returncode == Exit.DONE, ran.stderr
+    told = json.loads(ran.stdout)
+    outputs = told["outputs"]
+    assert (told["status"], outputs["name"], outputs["kept"]) == ("done", "digits-v1", "mlp")
+    assert 0.5 < outputs["accuracy"] < 1
+    with Runtime(tmp_path / "store", durability="process").use():
+        kept = {artifact.name for artifact in load_run(told["run_id"]).artifacts}
+    assert kept == {"first digits", "digits-v1", "digits-v1 confusion", "digits-v1 report"}
