@@ -61,6 +61,7 @@ def drive(run: Run, watch: Watch | None, *, as_json: bool) -> Exit:
 
 def _end_of(run: Run) -> BaseException | None:
     """What the run ended with; None too where it only waits for answers that come from elsewhere."""
+    before: set[str] = set()
     while True:
         try:
             run.result(PARKED_S)
@@ -68,16 +69,21 @@ def _end_of(run: Run) -> BaseException | None:
         except TimeoutError as error:
             if not run.live:
                 return error  # the run's own
-            if _is_left(run):
+            left = _left(run)
+            if left and left == before:  # a question that has just come up may be answered by a script this moment
                 return None
+            before = left
         except Exception as error:  # noqa: BLE001 (whatever the body raised is told)
             return error
 
 
-def _is_left(run: Run) -> bool:
+def _left(run: Run) -> set[str]:
+    """The tokens of what the run waits for, where it waits only for people who are not here."""
     asked = run.waits if run.status is RunStatus.WAITING else []
     left = run.runtime.bus.leaves_open
-    return bool(asked) and all(wait.schema.by_person and left(wait.schema.channel) for wait in asked)
+    if not all(wait.schema.by_person and left(wait.schema.channel) for wait in asked):
+        return set()
+    return {wait.token for wait in asked}
 
 
 def tell(run: Run, error: BaseException | None, *, as_json: bool) -> Exit:

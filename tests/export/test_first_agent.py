@@ -53,4 +53,4 @@ def test_a_terminal_runs_it_in_a_new_process(tmp_path: Path, clean_env: dict[str
     assert 0.5 < outputs["accuracy"] < 1
     with Runtime(tmp_path / "store", durability="process").use():
         kept = {artifact.name for artifact in load_run(told["run_id"]).artifacts}
-    assert kept == {"first digits", "digits-v1", "digits-v1 confusion", "digits-v1 report"}
+    assert kept == {"first digits.png", "digits-v1", "digits-v1 confusion.png", "digits-v1 report"}
