@@ -63,8 +63,14 @@ def _execute(client: Any) -> str | None:
     """Why it did not come to its end; None where it did."""
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-    cells = [cell for cell in client.nb.cells if cell.cell_type == "code"]
-    client.on_cell_start = lambda cell, cell_index: say(f"cell {cells.index(cell) + 1} of {len(cells)}")
+    places = [place for place, cell in enumerate(client.nb.cells) if cell.cell_type == "code"]
+    cells = [client.nb.cells[place] for place in places]
+
+    def starts(cell: Any, cell_index: int) -> None:
+        if cell_index in places:  # cells of text are told of, too
+            say(f"cell {places.index(cell_index) + 1} of {len(places)}")
+
+    client.on_cell_start = starts
     try:
         client.execute()
     except CellExecutionError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from aethergraph.cli.codes import Exit
 
@@ -54,6 +54,13 @@ def test_a_cell_that_fails_is_named_and_what_ran_is_written(book: Path, tmp_path
     assert aether("nb", str(book), "-o", str(out)) == Exit.FAILED
     assert "cell 2 failed: ZeroDivisionError" in aether.err
     assert "first" in printed(out) and "third" not in printed(out)
+
+
+def test_cells_of_text_are_no_steps(book: Path, tmp_path: Path, aether: Aether) -> None:
+    cells = [make(text) for text in ("print(1)", "print(2)") for make in (new_markdown_cell, new_code_cell)]  # type: ignore[no-untyped-call]
+    nbformat.write(new_notebook(cells=cells), book)  # type: ignore[no-untyped-call]
+    assert aether("nb", str(book)) == Exit.DONE, aether.err
+    assert [line for line in aether.err.splitlines() if line.startswith("cell")] == ["cell 1 of 2", "cell 2 of 2"]
 
 
 @pytest.mark.parametrize(("text", "said"), [(None, "cannot be read"), ("{", "is no notebook")])
