@@ -66,7 +66,10 @@ class Lineage(list[Origin]):
 
     def __str__(self) -> str:
         lines = [
-            f"{one.node_id}({', '.join(f'{k}={v}' for k, v in one.inputs.items())}) code {one.code}" for one in self
+            f"{one.node_id}({', '.join(f'{k}={v}' for k, v in one.inputs.items())})"
+            + (f" code {one.code}" if one.code else "")
+            + (f" answered {one.answer!r}" if one.answer else "")
+            for one in self
         ]
         lines += [f"read {one.name} ({one.artifact_id} of {one.run_id})" for one in self.loaded]
         return "\n".join([*lines, *(f"used by {one.node_id} of {one.run_id} ({one.how})" for one in self.used_by)])

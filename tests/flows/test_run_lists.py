@@ -125,6 +125,7 @@ def test_lineage_of_an_artifact_has_inputs_code_and_answers(lab: Lab) -> None:
     (artifact,) = run.artifacts
     for thing in (artifact, artifact.artifact_id, artifact.uri, "n.txt"):
         double, ask = run.lineage(thing)
+        assert str(run.lineage(thing)).splitlines()[1].endswith(f") answered {ask.answer!r}")
         assert (double.node_id, double.callee, double.inputs) == ("double", "double", {"x": "4"})
         assert (ask.answer, ask.uses, ask.code) == ("Reject", ("double",), "")
     assert double.code == lab.cells["double"].validity().hex()
