@@ -31,6 +31,9 @@ def _bound(target: Any, inputs: Mapping[str, Any] | None, named: dict[str, Any])
         target.built()  # what is wrong with it is told before there is a run
     if inputs is not None and not isinstance(inputs, Mapping):
         raise TypeError(f"inputs are a dict by name, got {type(inputs).__name__}; or write {target.name}(x=...)")
+    twice = ", ".join(name for name in inputs or () if name in named)
+    if twice:
+        raise TypeError(f"{target.name}: {twice} is given twice, in inputs= and by name")
     return target, target.bind((), {**(inputs or {}), **named})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from aethergraph import Runtime, graph_fn, graphify, tool
+from aethergraph import Runtime, graph_fn, graphify, run, start, tool
 from aethergraph.errors import (
     GraphBuildError,
     MissingInput,
@@ -242,6 +242,17 @@ def test_inputs_are_checked_before_anything_starts(lab: Lab) -> None:
     with pytest.raises(TypeError, match=r"agent\(x=...\) takes int, got str: 'three'"):
         agent.bind((), {"x": "three"})
     assert lab.runtime.runs() == []
+
+
+@pytest.mark.parametrize("go", [run, start])
+def test_an_input_that_is_given_twice_is_refused(lab: Lab, go: Any) -> None:
+    """Either of the two would be dropped without a word."""
+    lab.cell("@graph_fn\nasync def agent(x, y=0):\n    return x")
+    with lab.runtime.use():
+        with pytest.raises(TypeError, match="agent: x is given twice, in inputs= and by name"):
+            go(lab.cells["agent"], {"x": 1}, x=2)
+        assert lab.runtime.runs() == []
+        assert go(lab.cells["agent"], {"x": 1}, y=2, run_id="both") is not None
 
 
 def test_an_input_that_cannot_be_stored_starts_nothing(lab: Lab) -> None:
