@@ -111,7 +111,7 @@ def test_defaults_aliases_and_a_webhook_of_ones_own(runtime: Runtime) -> None:
 
 
 def test_every_channel_there_is_has_its_row() -> None:
-    rows = re.findall(r"^\| `(\w+)", PAGE, re.MULTILINE)
+    rows = [name for name in re.findall(r"^\| `(\w+)", PAGE, re.MULTILINE) if not name.startswith("ask_")]
     there = {*Bus({})._adapters, *Bus({})._factories}
     assert set(rows) == there
 

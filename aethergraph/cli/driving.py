@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import signal
 import sys
-from contextlib import nullcontext
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from .output import clipped, complain, here, say, show_json
 from .watching import Watch
 
 CLOSING_S = 5.0
-PARKED_S = 0.5  # a run that has only waited for so long is left to whoever answers
+LOOK_S = 0.3  # so soon Ctrl-C is noticed; a run that has only waited for so long is left to whoever answers
 
 
 def prepare(answers: str | None, *, watch: bool, as_json: bool) -> Watch | None:
@@ -29,7 +32,6 @@ def prepare(answers: str | None, *, watch: bool, as_json: bool) -> Watch | None:
 
     To be called before the run starts, for which it may ask at once. What draws it, where it is to be watched.
     """
-
     if answers is not None:
         os.environ[scripted.VARIABLE] = answers
         scripted.from_environment(answers)  # raises where it is neither JSON nor a file of it
@@ -43,28 +45,51 @@ def prepare(answers: str | None, *, watch: bool, as_json: bool) -> Watch | None:
 
 def drive(run: Run, watch: Watch | None, *, as_json: bool) -> Exit:
     """Stay with a run until it ends or waits for somebody who is not here; Ctrl-C pauses it. The exit code."""
-    say(f"run {run.run_id}")
-    try:
+    with interrupts() as asked:
+        say(f"run {run.run_id}")
         with watch.of(run) if watch is not None else nullcontext():
-            error = _end_of(run)
-    except KeyboardInterrupt:
-        if run.live:
-            run.pause("it was interrupted")
-        say(f"\npaused: `aether resume {run.run_id}` goes on with it")
-        return Exit.INTERRUPTED
+            error = _end_of(run, asked)
+        if asked.is_set() and run.live:
+            _pause(run, "it was interrupted")
+            say(f"\npaused: `aether resume {run.run_id}` goes on with it")
+            return Exit.INTERRUPTED
     code = tell(run, error, as_json=as_json)
     if run.live:  # the process ends with this command
-        run.pause("nobody was there to answer")
-        concurrent.futures.wait([run.future], CLOSING_S)
+        _pause(run, "nobody was there to answer")
     return code
 
 
-def _end_of(run: Run) -> BaseException | None:
-    """What the run ended with; None too where it only waits for answers that come from elsewhere."""
+@contextmanager
+def interrupts() -> Iterator[threading.Event]:
+    """Whether Ctrl-C was pressed, inside a `with`; pressed again, it is an exception as ever.
+
+    An exception could come at any line, also where a lock of the store or of the drawing has just been taken.
+    """
+    asked = threading.Event()
+    before = signal.getsignal(signal.SIGINT) or signal.default_int_handler
+
+    def pressed(number: int, frame: Any) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, pressed)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _pause(run: Run, why: str) -> None:
+    run.pause(why)
+    concurrent.futures.wait([run.future], CLOSING_S)
+
+
+def _end_of(run: Run, asked: threading.Event) -> BaseException | None:
+    """What the run ended with; None too where it only waits for people who are elsewhere, or was interrupted."""
     before: set[str] = set()
-    while True:
+    while not asked.is_set():
         try:
-            run.result(PARKED_S)
+            run.result(LOOK_S)
             return None
         except TimeoutError as error:
             if not run.live:
@@ -75,6 +100,7 @@ def _end_of(run: Run) -> BaseException | None:
             before = left
         except Exception as error:  # noqa: BLE001 (whatever the body raised is told)
             return error
+    return None
 
 
 def _left(run: Run) -> set[str]:

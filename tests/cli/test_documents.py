@@ -40,7 +40,10 @@ def test_the_recording_in_the_readme_is_what_happens(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "run", str(tmp_path / "agents.py") + ":review", "--input", text, "--watch")
     terminal.until("> ")
     terminal.type("Hamlet\n")
-    assert terminal.end() == 0, terminal.text
+    try:
+        assert terminal.end() == 0, terminal.text
+    finally:
+        terminal.close()
     shown = [_same(row) for row in re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.text))]
     assert [row for row in map(_same, lines) if row not in shown] == []
 

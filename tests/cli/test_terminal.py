@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,20 @@ def environment(tmp_path: Path) -> dict[str, str]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("AETHERGRAPH")}
     more = {"AETHERGRAPH_HOME": str(tmp_path / "real"), "TERM": "xterm-256color", "PYTHONPATH": str(ROOT)}
     return {**clean, **more}
+
+
+@pytest.fixture
+def at_terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+    """`aether` with these arguments, at a terminal."""
+    opened: list[Terminal] = []
+
+    def open_one(*arguments: str) -> Terminal:
+        opened.append(Terminal(tmp_path, *arguments))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        one.close()
 
 
 class Terminal:
@@ -64,6 +79,12 @@ class Terminal:
         self.text += piece.decode(errors="replace")
         return bool(piece)
 
+    def close(self) -> None:
+        """Leave nothing behind, however the test ended."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(PATIENCE_S)
+
     def type(self, text: str) -> None:
         os.write(self._here, text.encode())
 
@@ -75,8 +96,8 @@ class Terminal:
         return self.process.wait(PATIENCE_S)
 
 
-def test_a_run_is_watched_and_answered_at_the_terminal(tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path, "run", f"{AGENTS}:study", "--watch")
+def test_a_run_is_watched_and_answered_at_the_terminal(at_terminal: Callable[..., Terminal]) -> None:
+    terminal = at_terminal("run", f"{AGENTS}:study", "--watch")
     terminal.until("What shall I call it?")
     terminal.until("> ")
     terminal.type("Ada\n")
@@ -87,9 +108,9 @@ def test_a_run_is_watched_and_answered_at_the_terminal(tmp_path: Path) -> None:
     assert "name = 'Ada'" in last
 
 
-def test_ctrl_c_leaves_the_run_resumable_and_says_how(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_the_run_resumable_and_says_how(tmp_path: Path, at_terminal: Callable[..., Terminal]) -> None:
     flag = tmp_path / "there"
-    terminal = Terminal(tmp_path, "run", f"{AGENTS}:sleeper", "-i", f"flag={flag}", "--watch")
+    terminal = at_terminal("run", f"{AGENTS}:sleeper", "-i", f"flag={flag}", "--watch")
     terminal.until("sleep 3600 s")
     terminal.type("\x03")
     assert terminal.end() == 130, terminal.text
@@ -102,13 +123,13 @@ def test_ctrl_c_leaves_the_run_resumable_and_says_how(tmp_path: Path) -> None:
     assert "✓ double" in shown.stdout and "paused" in shown.stdout
 
 
-def test_ctrl_c_at_a_question_leaves_it_open(tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path, "run", f"{AGENTS}:study")
+def test_ctrl_c_at_a_question_leaves_it_open(at_terminal: Callable[..., Terminal]) -> None:
+    terminal = at_terminal("run", f"{AGENTS}:study")
     terminal.until("> ")
     terminal.type("\x03")
     assert terminal.end() == 130, terminal.text
     run_id = terminal.text.split("run ")[1].split()[0]
-    again = Terminal(tmp_path, "resume", run_id)
+    again = at_terminal("resume", run_id)
     again.until("> ")
     again.type("Eve\n")
     assert again.end() == 0
