@@ -100,6 +100,7 @@ def load(shell: Any, rest: str) -> None:
 
 def finish(run: Run) -> None:
     """Wait for the end of a run, or until it waits for nothing but answers that will come from elsewhere."""
+    before: set[str] = set()
     while True:
         try:
             run.result(PARKED_S)
@@ -108,9 +109,12 @@ def finish(run: Run) -> None:
             if not run.live:
                 raise  # the run's own
             asked = run.waits if run.status is RunStatus.WAITING else []
-            if asked and all(run.runtime.bus.leaves_open(wait.schema.channel) for wait in asked):
+            tokens = {wait.token for wait in asked}
+            left = all(run.runtime.bus.leaves_open(wait.schema.channel) for wait in asked)
+            if asked and left and tokens == before:  # one that has just come up may be answered by a script this moment
                 print(f"{run.run_id} waits for: {', '.join(line(wait.prompt) for wait in asked)}")
                 return
+            before = tokens if left else set()
 
 
 def _room() -> list[str]:
