@@ -417,6 +417,8 @@ class Dispatch:
             running = ", ".join(sorted(there)) or "none"
             raise LookupError(f"no node {node_id!r} of run {run.run_id} is running; running are: {running}")
         error = asyncio.CancelledError(f"node {node_id} of run {run.run_id} was cancelled")
+        if handle.staging is not None and handle.staging.give_up(error):
+            return
         if handle.task is None:
             run.attempts.forget(handle)
             self._gate = deque(entry for entry in self._gate if entry[1] is not handle)

@@ -56,6 +56,14 @@ class Staging:
         if self._inner is not None:
             self._inner.future.cancel()
 
+    def give_up(self, error: BaseException) -> bool:
+        """Somebody outside ended the node: what it asks is asked no more. False where it asks nothing now."""
+        if self._inner is not self._wait or not self._wait.token:
+            return False
+        self._run.asking.withdraw(self._wait)
+        self._wait.future.fail(error)
+        return True
+
     @property
     def token(self) -> str:
         """The token of the wait that comes next, where it is reserved."""

@@ -8,7 +8,7 @@ import concurrent.futures
 import pytest
 
 from aethergraph import NodeStatus, RunStatus
-from aethergraph.errors import NodeFailed, RunCancelled
+from aethergraph.errors import AlreadyAnswered, NodeFailed, RunCancelled
 from aethergraph.record import facts as f
 from aethergraph.scheduler import outside
 
@@ -246,3 +246,35 @@ def test_18_a_call_that_is_given_up_before_a_thread_is_there_for_it_never_runs(
     run.result(LIMIT_S)
     pool.shutdown(wait=True)
     assert lab.took() == ["first", "given up"]
+
+
+ASKING = """
+from aethergraph import graphify
+from aethergraph import tools
+
+@tool
+async def other(n):
+    ran(f"other {n}")
+    return n
+
+@graphify
+def survey(n):
+    asked = tools.ask_text("Your name?", channel="inbox", _id="who")
+    return {"name": asked.text, "beside": other(n)}
+"""
+
+
+def test_26_what_a_cancelled_dual_stage_node_asks_is_asked_no_more_and_a_retry_asks_anew(lab: Lab) -> None:
+    lab.cell(ASKING)
+    run = lab.start("survey", n=1)
+    token = lab.asked(run, "Your name?")
+    run.cancel(node="who")
+    with pytest.raises((asyncio.CancelledError, concurrent.futures.CancelledError, NodeFailed)):
+        run.result(LIMIT_S)
+    assert lab.runtime.waits() == []
+    with pytest.raises(AlreadyAnswered, match="withdrawn"):
+        lab.runtime.answer(token, "too late")
+    again = lab.resume(run)
+    lab.answer(again, "Your name?", "Ada")
+    assert again.result(LIMIT_S) == {"name": "Ada", "beside": 1}
+    assert lab.took() == ["other 1"]
