@@ -127,3 +127,26 @@ def test_what_cannot_be_a_tool_is_refused_where_it_is_written() -> None:
 
     with pytest.raises(GraphBuildError, match=r"test_tooling.py:\d+: lines is a generator"):
         tool(lines)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"cache": "x"}, "cache='x': it is True or False"),
+        ({"pure": 1}, "pure=1: it is True or False"),
+        ({"store": None}, "store=None: it is True or False"),
+        ({"retry_on": 5}, "retry_on=5: it is a class of exceptions"),
+        ({"retry_on": (OSError, "x")}, "it is a class of exceptions"),
+        ({"mutates": 5}, "mutates=5: it is a list of names"),
+        ({"name": ""}, "name='' of a tool"),
+        ({"name": 5}, "name=5 of a tool"),
+    ],
+)
+def test_an_option_of_a_wrong_type_is_refused_where_it_stands(option: dict[str, Any], said: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        tool(**option)(lambda x: x)
+    assert said in str(caught.value)
+
+
+def test_one_name_need_not_be_a_list() -> None:
+    assert tool(mutates="frame")(lambda frame: None).mutates == ("frame",)

@@ -34,3 +34,30 @@ def number(name: str, value: Any, *, least: float = 0.0, whole: bool = False, ab
     if not fits or value < least or (above and value == least):
         kind = "whole number" if whole else "number"
         raise ValueError(f"{name}={value!r}: it is a {kind} {'above' if above else 'from'} {least:g}")
+
+
+def yes_or_no(name: str, value: Any) -> None:
+    """Raises TypeError: `value` is neither True nor False; names the option."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name}={value!r}: it is True or False")
+
+
+def exceptions(name: str, value: Any) -> None:
+    """Raises TypeError: `value` is no class of exceptions, nor a tuple of such; names the option."""
+    kinds = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+        raise TypeError(f"{name}={value!r}: it is a class of exceptions, or a tuple of them, such as (OSError,)")
+
+
+def names(option: str, value: Any) -> tuple[str, ...] | None:
+    """One name, or several, as a tuple; None as it is.
+
+    Raises:
+        TypeError: something in it is no name; names the option.
+    """
+    if value is None:
+        return None
+    found = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, (list, tuple, set)) else (value,)
+    if not all(isinstance(name, str) for name in found):
+        raise TypeError(f"{option}={value!r}: it is a list of names")
+    return found

@@ -21,7 +21,7 @@ from ..values.outputs import Outputs
 from ..values.shapes import awaited, declared, location, named, shape
 from .building import BUILDING
 from .mapping import Map
-from .options import known, number
+from .options import exceptions, known, names, number, yes_or_no
 
 KINDS: list[tuple[Callable[[Any], bool], Any]] = []  # other classes of tool: what each is for, and the class
 _HOMES = (LOOP, THREAD, PROCESS, DASK)
@@ -64,6 +64,11 @@ class Tool:
         number("backoff_s", backoff_s)
         number("backoff_cap_s", backoff_cap_s)
         number("timeout_s", timeout_s, above=True)
+        for option, value in (("pure", pure), ("cache", cache), ("store", store)):
+            yes_or_no(option, value)
+        exceptions("retry_on", retry_on)
+        if name is not None and not (isinstance(name, str) and name):
+            raise TypeError(f"name={name!r} of a tool: expected a text that is not empty")
         if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
             raise GraphBuildError(f"{named(fn)} is a generator; a tool returns its outputs", where=location(fn))
         if cache and not store:
@@ -86,7 +91,7 @@ class Tool:
         self.max_concurrency = checked_cap(max_concurrency)
         self.runs_in = _home(self, runs_in)
         self.pure, self.cache, self.store = pure, cache, store
-        self.mutates = None if mutates is None else tuple(mutates)
+        self.mutates = names("mutates", mutates)
         self._checks: list[Check] = checks(self.signature)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
