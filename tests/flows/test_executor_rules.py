@@ -409,6 +409,20 @@ def test_a_call_that_is_stopped_before_it_begins_does_not_run() -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("distributed") is not None, reason="dask is installed")
+def test_a_worker_that_died_while_nobody_used_it_is_replaced_and_leaves_no_pipe_open() -> None:
+    pool = Processes()
+    one = Call(abs, (-1,), {}, who="one", told=lambda text, err: None)
+    assert pool.call(one) == 1
+    (dead,) = pool._free
+    dead.kill("nobody looked")
+    dead._process.wait()
+    assert pool.call(Call(abs, (-2,), {}, who="two", told=lambda text, err: None)) == 2
+    assert dead._process.stdin is not None and dead._process.stdin.closed
+    assert dead._process.stdout is not None and dead._process.stdout.closed
+    assert dead not in pool._all
+    pool.close()
+
+
 def test_without_dask_the_error_names_the_extra() -> None:
     with pytest.raises(ServiceUnavailable, match=r"aethergraph-jupyter\[dask\]"):
         tool(runs_in="dask")(len)

@@ -109,16 +109,18 @@ class Processes:
         return worker.unpack(answer)
 
     def _take(self) -> _Worker:
-        with self._lock:
-            while self._free:
-                one = self._free.pop()
-                if one.alive:
-                    return one
-                self._all.discard(one)
+        while (one := self._pop()) is not None:
+            if one.alive:
+                return one
+            self._drop(one)  # it died while nobody used it: its pipes are still open here
         made = _Worker()
         with self._lock:
             self._all.add(made)
         return made
+
+    def _pop(self) -> _Worker | None:
+        with self._lock:
+            return self._free.pop() if self._free else None
 
     def _give_back(self, one: _Worker) -> None:
         with self._lock:
