@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from aethergraph.channels import console
+from aethergraph.channels import console, typed
 from aethergraph.channels.bus import said_interactive
 from aethergraph.channels.fields import Asking, asking
-from aethergraph.channels.typed import files_hint, option, paths
 from aethergraph.engine import here
 from aethergraph.errors import BadAnswer
 from aethergraph.lifecycle import hub
@@ -146,7 +145,7 @@ def ask_by_stdin(question: Question, token: str, refused: str = "", *, read: Cal
             print("Nothing was typed. Press Enter once more to answer with an empty text.", flush=True)
             sure = True
             continue
-        answer = typed(question, line)
+        answer = typed.answer(question, line)
         try:
             if question.kind == FILES:
                 answer = uploads.take_in(hub.current().store, question, answer)
@@ -198,19 +197,8 @@ def _prompt(question: Question) -> str:
         ]
         return " ".join(["number", *bounds]) + ": "
     if question.kind == "files":
-        return f"{files_hint(question)}: "
+        return f"{typed.files_hint(question)}: "
     if not question.options:
         return "> "
     many = ", several with commas" if question.multiple else ""
     return f"1-{len(question.options)} or the text{many}: "
-
-
-def typed(question: Question, text: str) -> Any:
-    """What was meant by `text`: an option may be given by its number, unless a number is itself an option."""
-    if question.kind == "files":
-        return paths(question, text)
-    if not question.options:
-        return text
-    if question.multiple:
-        return [option(question.options, part) for part in text.split(",") if part.strip()]
-    return option(question.options, text)

@@ -7,19 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aethergraph.record.facts import SESSION
 from aethergraph.record.schema import ASKED
 from aethergraph.record.status import RunStatus
-from aethergraph.views.labels import cut, line
+from aethergraph.views.labels import age, cut, line
+from aethergraph.views.marks import MARKS
 
-SHAPES = {
-    RunStatus.RUNNING: "▶",
-    RunStatus.WAITING: "◆",
-    RunStatus.PAUSED: "‖",
-    RunStatus.DONE: "✓",
-    RunStatus.FAILED: "✗",
-    RunStatus.CANCELLED: "⊘",
-}
 COLOURS = {
     RunStatus.RUNNING: "#0072b2",
     RunStatus.WAITING: "#b07800",
@@ -32,7 +24,6 @@ WHOLE = 40  # characters of a name that stays on one line
 _LEFT = "text-align:left"
 DIGITS = 4  # of a token that are shown at least: one that is opened later should differ
 PLANNED = 30  # rows of a plan that are shown
-STEPS = ((90, "s", 1), (5400, "min", 60), (129_600, "h", 3600), (float("inf"), "d", 86_400))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +88,7 @@ HEAD = ("run", "agent", "status", "nodes", "waits for", "age", "to go on")
 
 def _run(info: Any, now: float) -> list[Cell]:
     status = RunStatus(info.status)
-    says = f"{SHAPES[status]} {status.value}"
+    says = f"{MARKS[status]} {status.value}"
     if info.live_elsewhere:
         says += " (another process)"
     elif info.error and status is RunStatus.FAILED:
@@ -115,12 +106,7 @@ def _run(info: Any, now: float) -> list[Cell]:
 
 def command(info: Any) -> str:
     """What to type to go on with this run, or to look at it."""
-    status = RunStatus(info.status)
-    if info.kind == SESSION:
-        return f"%aether show {line(info.run_id)}"
-    if status in (RunStatus.PAUSED, RunStatus.FAILED) or (status is RunStatus.WAITING and not info.live_elsewhere):
-        return f"%aether resume {line(info.run_id)}"
-    return f"%aether show {line(info.run_id)}"
+    return f"%aether {'resume' if info.stands_still else 'show'} {line(info.run_id)}"
 
 
 def wait_table(waits: Iterable[Any], now: float) -> Table:
@@ -171,13 +157,6 @@ def plan_table(run_id: str, plan: Any) -> Table:
     cells = [[Cell(line(row.node_id)), Cell(row.verdict), Cell(cut(row.why, 520))] for row in rows[:PLANNED]]
     more = [f"and {len(rows) - PLANNED} more nodes"] if len(rows) > PLANNED else []
     return Table(title, ("node", "plan", "why"), cells, [*more, *map(line, plan.notes)])
-
-
-def age(seconds: float) -> str:
-    """`42 s`, `7 min`, `3 h`, `12 d`."""
-    seconds = max(seconds, 0.0)
-    unit, size = next((unit, size) for below, unit, size in STEPS if seconds < below)
-    return f"{round(seconds / size)} {unit}"
 
 
 def _counted(number: int, noun: str) -> str:

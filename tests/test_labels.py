@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aethergraph.views.labels import clean, clock, cut, duration, line, width
+from aethergraph.views.labels import age, clean, clock, cut, duration, line, span, width
 
 
 @given(st.text())
@@ -52,3 +52,18 @@ def test_durations(seconds: float, text: str) -> None:
 
 def test_clock() -> None:
     assert [clock(t) for t in (-1, 42.9, 3723)] == ["0:00", "0:42", "1:02:03"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-3, "0 s"), (42, "42 s"), (420, "7 min"), (7200, "2 h"), (10**6, "12 d")]
+)
+def test_ages(seconds: float, text: str) -> None:
+    assert age(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("12h", 43_200.0), ("30d", 2_592_000.0), ("1w", 604_800.0), ("", None), ("d", None), ("3 d", None), ("-1d", None)],
+)
+def test_a_span_is_read(text: str, seconds: float | None) -> None:
+    assert span(text) == seconds

@@ -14,9 +14,9 @@ from typing import Any, TextIO
 from ..engine import Asker
 from ..record import uploads
 from ..record.schema import FORM, Question
+from . import typed
 from .adapter import PLAIN, Message, Progress
 from .fields import asking
-from .typed import files_hint, option, paths
 
 WIDTH = 24  # characters of a progress bar
 Read = Callable[[str], str]
@@ -156,7 +156,7 @@ def _hint(question: Question) -> str:
     if question.multiple and question.options:
         parts.append("several, separated by commas")
     if question.kind == "files":
-        parts = [files_hint(question)]
+        parts = [typed.files_hint(question)]
     if question.kind == "number" and (question.min is not None or question.max is not None):
         low = "" if question.min is None else f"from {question.min:g}"
         high = "" if question.max is None else f"to {question.max:g}"
@@ -170,16 +170,7 @@ def _hint(question: Question) -> str:
 
 def understand(question: Question, line: str) -> Any:
     """The raw answer that a typed line means: an option by its text or its number, the default for an empty line."""
-    text = line if question.kind == "text" else line.strip()
-    if not line.strip() and question.has_default:
-        return question.default
-    if question.kind == "choice" and question.multiple:
-        return [option(question.options, part) for part in text.split(",") if part.strip()]
-    if question.kind in ("choice", "approval"):
-        return option(question.options, text)
-    if question.kind == "files":
-        return paths(question, text)
-    return text
+    return question.default if question.has_default and not line.strip() else typed.answer(question, line)
 
 
 def bar(state: Progress) -> str:

@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from pathlib import Path
+from typing import Any
 
 from ..record import uploads
-from ..record.schema import Question
+from ..record.schema import FILES, FORM, Question
+
+
+def value(text: str) -> Any:
+    """JSON as what it says, anything else as the text that it is."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def answer(question: Question, line: str) -> Any:
+    """The raw answer that a typed line means: an option by its text or its number, files by their paths."""
+    if question.kind == "text":
+        return line
+    text = line.strip()
+    if question.kind == FILES:
+        return paths(question, text)
+    if question.options and question.multiple:
+        return [option(question.options, part) for part in text.split(",") if part.strip()]
+    return option(question.options, text) if question.options else text
+
+
+def given(question: Question, text: str) -> Any:
+    """As `answer`, where the text was not typed at the question itself: several options, files or a form as JSON too.
+
+    Raises:
+        ValueError: it begins as JSON does, and is none.
+    """
+    if (question.multiple and text.startswith("[")) or (question.kind in (FILES, FORM) and text.startswith("{")):
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"{text} is not JSON: {error}") from None
+    return answer(question, text)
 
 
 def option(options: list[str], text: str) -> str:

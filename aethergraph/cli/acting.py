@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..channels.typed import value as json_or_text
 from ..errors import UnknownWait
 from ..lifecycle import hub
 from ..lifecycle.inbox import WaitInfo
@@ -27,7 +28,7 @@ def answer(
     if wait is None:  # answered already, or unknown: the store knows which
         hub.current().answer(token, value)
         return 0
-    meant = values.answer(wait.schema, value) if wait.schema.by_person else values.value(value)
+    meant = values.answer(wait.schema, value) if wait.schema.by_person else json_or_text(value)
     hub.current().answer(wait.token, meant)
     if as_json:
         show_json({"token": wait.token, "run_id": wait.run_id, "prompt": wait.prompt})
@@ -37,10 +38,7 @@ def answer(
 
 
 def _wait(name: str) -> WaitInfo | None:
-    waits = hub.current().waits()
-    exact = [wait for wait in waits if name == wait.token]
-    of_run = [wait for wait in waits if name == wait.run_id and wait.schema.by_person]
-    found = exact or of_run or [wait for wait in waits if wait.token.startswith(name)]
+    found = hub.current().inbox.named(name)
     if len(found) > 1:
         rows = "\n".join(f"  {wait.token}  {clipped(wait.prompt, 60)}" for wait in found[:8])
         more = f"\n  and {len(found) - 8} more: `aether waits`" if len(found) > 8 else ""
@@ -57,7 +55,7 @@ def signal(
     run: Annotated[str | None, typer.Option(metavar="RUN", help="The one run that it is for.")] = None,
 ) -> int:
     """Send a signal to all runs that wait for it, or to one."""
-    number = hub.current().signal(name, values.value(payload) if payload is not None else None, run)
+    number = hub.current().signal(name, json_or_text(payload) if payload is not None else None, run)
     print(f"signal {number}: {name}")
     return 0
 

@@ -16,6 +16,7 @@ from ..channels import scripted
 from ..channels.bus import at_terminal
 from ..channels.console import Console
 from ..lifecycle import hub
+from ..lifecycle.leaving import stay
 from ..lifecycle.running import Run
 from ..record.status import RunStatus
 from ..storage.disk import HOME
@@ -85,31 +86,12 @@ def _pause(run: Run, why: str) -> None:
 
 
 def _end_of(run: Run, asked: threading.Event) -> BaseException | None:
-    """What the run ended with; None too where it only waits for people who are elsewhere, or was interrupted."""
-    before: set[str] = set()
-    while not asked.is_set():
-        try:
-            run.result(LOOK_S)
-            return None
-        except TimeoutError as error:
-            if not run.live:
-                return error  # the run's own
-            left = _left(run)
-            if left and left == before:  # a question that has just come up may be answered by a script this moment
-                return None
-            before = left
-        except Exception as error:  # noqa: BLE001 (whatever the body raised is told)
-            return error
+    """What the run ended with; None too where it is left to people who are elsewhere, or was interrupted."""
+    try:
+        stay(run, LOOK_S, asked.is_set)
+    except Exception as error:  # noqa: BLE001 (whatever the body raised is told)
+        return error
     return None
-
-
-def _left(run: Run) -> set[str]:
-    """The tokens of what the run waits for, where it waits only for people who are not here."""
-    asked = run.waits if run.status is RunStatus.WAITING else []
-    left = run.runtime.bus.leaves_open
-    if not all(wait.schema.by_person and left(wait.schema.channel) for wait in asked):
-        return set()
-    return {wait.token for wait in asked}
 
 
 def tell(run: Run, error: BaseException | None, *, as_json: bool) -> Exit:

@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 
 from ..lifecycle import hub, trusting
+from ..views.labels import span
 from .codes import Wrong
 from .output import show_json, table
 
-AGES = {"s": 1.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}  # seconds, by the letter after a number
 OPTIONAL = ("nbclient", "distributed", "fast_sugiyama", "ruff")
 
 
@@ -26,11 +26,9 @@ def gc(
     as_json: Annotated[bool, typer.Option("--json", help="JSON on the standard output.")] = False,
 ) -> int:
     """What the store can do without. Nothing is deleted without --yes."""
-    age = None
-    if older_than is not None:
-        if older_than[-1:] not in AGES or not older_than[:-1].isdecimal():
-            raise Wrong(f"write --older-than 30d (or 12h, 4w), got {older_than!r}")
-        age = int(older_than[:-1]) * AGES[older_than[-1]]
+    age = None if older_than is None else span(older_than)
+    if older_than is not None and age is None:
+        raise Wrong(f"write --older-than 30d (or 12h, 4w), got {older_than!r}")
     found = hub.current().gc(keep=keep, older_than=age, runs=runs or (), dry_run=not yes)
     if as_json:
         told = {key: getattr(found, key) for key in ("done", "definitions", "cached", "signals", "blobs", "size")}

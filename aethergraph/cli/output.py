@@ -9,31 +9,22 @@ from typing import Any
 
 from ..record.status import NodeStatus, RunStatus
 from ..views.labels import line
+from ..views.marks import MARKS
 from .values import plain
 
-SHAPES: dict[str, tuple[str, str]] = {  # status: its shape, its colour
-    RunStatus.RUNNING: ("▶", "blue"),
-    RunStatus.WAITING: ("◆", "yellow"),
-    RunStatus.PAUSED: ("‖", "magenta"),
-    RunStatus.DONE: ("✓", "green"),
-    RunStatus.FAILED: ("✗", "red"),
-    RunStatus.CANCELLED: ("⊘", "bright_black"),
-    NodeStatus.READY: ("·", "bright_black"),
-    NodeStatus.PENDING: ("·", "bright_black"),
-    NodeStatus.SKIPPED: ("-", "bright_black"),
-    NodeStatus.REUSED: ("↺", "green"),
-}
-_STEPS = ((90, "s", 1), (5400, "min", 60), (129_600, "h", 3600), (float("inf"), "d", 86_400))
-
-
-def shape(status: str) -> str:
-    """`✓`: the shape that stands for a status, the same as in notebooks."""
-    return SHAPES[status][0]
+COLOURS: dict[str, str] = {
+    RunStatus.RUNNING: "blue",
+    RunStatus.WAITING: "yellow",
+    RunStatus.PAUSED: "magenta",
+    RunStatus.DONE: "green",
+    RunStatus.FAILED: "red",
+    NodeStatus.REUSED: "green",
+}  # names of the terminal's own; a status that is not here is dim
 
 
 def colour(status: str) -> str:
     """The name of the colour of a status."""
-    return SHAPES[status][1]
+    return COLOURS.get(status, "bright_black")
 
 
 def show_json(thing: Any) -> None:
@@ -95,18 +86,11 @@ def _rich_table(head: Sequence[str], rows: Sequence[Sequence[str]], colours: Seq
     for number, name in enumerate(head):
         shown.add_column(name, no_wrap=number == 0, overflow="fold")
     for row, style in zip(rows, colours or [""] * len(rows), strict=True):
-        shown.add_row(*(Text(text, style=style if text[:1] in _MARKS else "") for text in row))
+        shown.add_row(*(Text(text, style=style if text[:1] in _SIGNS else "") for text in row))
     Console(highlight=False).print(shown)
 
 
-_MARKS = {mark for mark, _ in SHAPES.values()}
-
-
-def age(seconds: float) -> str:
-    """`42 s`, `7 min`, `3 h`, `12 d`."""
-    seconds = max(seconds, 0.0)
-    unit, size = next((unit, size) for below, unit, size in _STEPS if seconds < below)
-    return f"{round(seconds / size)} {unit}"
+_SIGNS = frozenset(MARKS.values())
 
 
 def clipped(text: str, most: int = 100) -> str:

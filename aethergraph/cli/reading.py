@@ -15,10 +15,11 @@ from ..record.schema import ASKED
 from ..record.status import RunStatus
 from ..storage import codec
 from ..views.drawing import to_svg
-from ..views.labels import line
+from ..views.labels import age, line
+from ..views.marks import MARKS
 from . import tree
 from .codes import Wrong
-from .output import age, clipped, colour, shape, show_json, table
+from .output import clipped, colour, show_json, table
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on the standard output.")]
 
@@ -47,7 +48,7 @@ def runs(
         (
             line(info.run_id),
             clipped(info.name, 40),
-            f"{shape(info.status)} {_status(info)}",
+            f"{MARKS[info.status]} {_status(info)}",
             f"{info.nodes_done}/{info.nodes}",
             age(now - info.created_at),
             _go_on(info),
@@ -69,10 +70,7 @@ def _status(info: Any) -> str:
 
 
 def _go_on(info: Any) -> str:
-    stopped = (RunStatus.PAUSED, RunStatus.FAILED)
-    if info.status in stopped or (info.status is RunStatus.WAITING and not info.live_elsewhere):
-        return f"aether resume {line(info.run_id)}"
-    return f"aether show {line(info.run_id)}"
+    return f"aether {'resume' if info.stands_still else 'show'} {line(info.run_id)}"
 
 
 def show(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..channels.typed import value
 from ..errors import AetherGraphError
 from ..lifecycle import hub
 from ..record.status import ENDED, RunStatus
@@ -110,8 +111,8 @@ def fork(
 ) -> int:
     """Start a run that shares what RUN has done and goes on differently."""
     given = values.from_file(inputs) if inputs is not None else {}
-    given |= {key: values.value(text) for key, text in values.pairs(input or (), "--input")}
-    outputs: Any = {key: values.value(text) for key, text in values.pairs(output or (), "--output")} or answer
+    given |= {key: value(text) for key, text in values.pairs(input or (), "--input")}
+    outputs: Any = {key: value(text) for key, text in values.pairs(output or (), "--output")} or answer
     shown = driving.prepare(answers, watch=watch, as_json=as_json)
     try:
         forked = hub.current().fork(run, at=at, inputs=given or None, outputs=outputs)

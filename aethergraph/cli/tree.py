@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from ..record.status import NodeStatus
 from ..views.labels import duration, line
+from ..views.marks import MARKS
 from ..views.notes import Bar
 from ..views.picture import HIDDEN, Node, Picture, error_text, tried
 from ..views.scene import shown
-from .output import clipped, shape
+from .output import clipped
 
 BAR = 16  # characters of a progress bar
 TIMELINE = 48  # characters of the timeline
@@ -26,7 +27,7 @@ class Row:
     more: str
 
     def __str__(self) -> str:
-        return f"{'  ' * self.depth}{shape(self.status)} {self.label}{f'  {self.more}' if self.more else ''}"
+        return f"{'  ' * self.depth}{MARKS[self.status]} {self.label}{f'  {self.more}' if self.more else ''}"
 
 
 def rows(picture: Picture, now: float) -> Iterator[Row]:
@@ -69,7 +70,7 @@ def head(picture: Picture, now: float, live: bool = True) -> str:
     word = status.value if live or status.value not in ("running", "waiting") else "paused"
     reused = picture.counts[NodeStatus.REUSED]
     count = f"{picture.done} of {len(picture.nodes)} nodes done{f', {reused} reused' if reused else ''}"
-    return f"{shape(word)} {line(picture.title)}  {word}  {count}  {duration(now)}"
+    return f"{MARKS[word]} {line(picture.title)}  {word}  {count}  {duration(now)}"
 
 
 def timeline(picture: Picture, now: float) -> Iterator[str]:
@@ -81,4 +82,4 @@ def timeline(picture: Picture, now: float) -> Iterator[str]:
         left = min(int(TIMELINE * node.began / whole), TIMELINE - 1)
         size = max(1, min(round(TIMELINE * (end - node.began) / whole), TIMELINE - left))
         drawn = f"{' ' * left}{'█' * size}".ljust(TIMELINE)
-        yield f"{shape(shown(node))} {clipped(node.label, 32).ljust(wide)} │{drawn}│ {duration(end - node.began)}"
+        yield f"{MARKS[shown(node)]} {clipped(node.label, 32).ljust(wide)} │{drawn}│ {duration(end - node.began)}"

@@ -11,17 +11,10 @@ from typing import Any
 
 import msgspec
 
-from ..channels.console import understand
+from ..channels import typed
+from ..channels.typed import value
 from ..record.schema import Question
 from .codes import Wrong
-
-
-def value(text: str) -> Any:
-    """JSON as what it says, anything else as the text that it is."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def inputs(agent: Any, given: Iterable[str], file: Path | None) -> dict[str, Any]:
@@ -71,12 +64,10 @@ def _is_text(agent: Any, key: str) -> bool:
 
 def answer(question: Question, text: str) -> Any:
     """What was meant by a typed answer: JSON for lists and objects, an option by its number, else as it is."""
-    if (question.multiple and text.startswith("[")) or (question.kind not in ("text", "number") and text[:1] == "{"):
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise Wrong(f"{text} is not JSON: {error}") from None
-    return understand(question, text)
+    try:
+        return typed.given(question, text)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
 
 
 def plain(thing: Any) -> Any:

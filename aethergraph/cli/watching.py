@@ -20,9 +20,10 @@ from ..lifecycle.running import Run
 from ..record import facts as f
 from ..record.status import NodeStatus
 from ..views.labels import line
+from ..views.marks import MARKS
 from ..views.picture import HIDDEN, Picture
 from . import tree
-from .output import clipped, colour, shape
+from .output import clipped, colour
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -115,7 +116,7 @@ class Watch:
             self._told[no] = node.status
             ended = f"  {node.ended - node.began:.1f} s" if node.ended is not None else ""
             failed = f"  {clipped(node.error.message, 200)}" if node.error is not None else ""
-            print(f"{shape(node.status)} {line(node.label)}{ended}{failed}", flush=True)
+            print(f"{MARKS[node.status]} {line(node.label)}{ended}{failed}", flush=True)
         changed, _ = self._picture.transcript.changes()
         for entry in changed:
             if entry.kind in ("say", "phase", "error") or entry.data is not None:

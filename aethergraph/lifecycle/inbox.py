@@ -113,6 +113,13 @@ class Inbox:
         """All open questions of the store, oldest first."""
         return [_info(row) for row in waiting.open_waits(self._runtime.store, self._runtime.clock.now())]
 
+    def named(self, name: str) -> list[WaitInfo]:
+        """The open waits that a typed `name` may mean: a token, a run that asks somebody, the beginning of a token."""
+        waits = self.waits()
+        exact = [wait for wait in waits if wait.token == name]
+        of_run = [wait for wait in waits if wait.run_id == name and wait.schema.by_person]
+        return exact or of_run or [wait for wait in waits if wait.token.startswith(name)]
+
     def waits_of(self, tokens: Iterable[str]) -> list[WaitInfo]:
         """Those of these that are open."""
         store = self._runtime.store

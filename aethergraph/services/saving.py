@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 from ..engine import Op, Outcome
@@ -63,14 +64,9 @@ class Saving:
             TypeError: it is no path.
         """
         source = contents.path(path, "save_file")
-
-        async def content() -> Kept:
-            contents.check_file(source)
-            digest, size = await asyncio.to_thread(self._blobs.put_file, source)
-            return Kept(digest, size, await asyncio.to_thread(contents.file_head, self._blobs.path(digest), mime))
-
         title = name or source.name or str(source)
         mime = contents.mime(title, contents.mime(source.name))
+        content = self._file(source, "save_file", mime)
         return await self._save(content, kind, title, mime, labels, metrics, tags, pin, path=fspath(path))
 
     async def save(self, path: str | PathLike[str], *, kind: str = "file", **how: Any) -> Artifact:
@@ -145,6 +141,16 @@ class Saving:
 
         digest = contents.fingerprint(data)
         return await self._save(content, kind, name, mime, *how, value=digest)
+
+    def _file(self, source: Path, what: str, mime: str) -> Content:
+        """What stores the file `source`, for the method `what`."""
+
+        async def content() -> Kept:
+            contents.check_file(source, what)
+            digest, size = await asyncio.to_thread(self._blobs.put_file, source)
+            return Kept(digest, size, await asyncio.to_thread(contents.file_head, self._blobs.path(digest), mime))
+
+        return content
 
     async def _put(self, data: bytes, preview: str) -> Kept:
         put = self._blobs.put

@@ -93,12 +93,7 @@ class Writing(Saving):
         source = contents.path(staged_path, "ingest_file")
         title = name or (f"{kind}{source.suffix}" if self._is_staged(source) else source.name or str(source))
         mime = contents.mime(title, contents.mime(source.name))
-
-        async def content() -> Kept:
-            contents.check_file(source, "ingest_file")
-            digest, size = await asyncio.to_thread(self._blobs.put_file, source)
-            return Kept(digest, size, await asyncio.to_thread(contents.file_head, self._blobs.path(digest), mime))
-
+        content = self._file(source, "ingest_file", mime)
         saved = await self._save(content, kind, title, mime, labels, metrics, tags, pin, path=self._told(source))
         await self._taken(source)
         return saved

@@ -9,6 +9,7 @@ import msgspec
 
 from ..engine import Op
 from ..errors import UnknownRun
+from ..record.facts import SESSION
 from ..record.status import RunStatus
 from .store import Store, Transaction
 
@@ -60,6 +61,13 @@ class RunInfo:
     tags: tuple[str, ...] = ()
     parent: str = ""  # the run that it was forked from, or that started it
     kind: str = ""  # "session" for one of `open_session`, which is never resumed; "" for one of an agent
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether it goes on only when somebody resumes it."""
+        if self.kind == SESSION or self.live_elsewhere:
+            return False
+        return self.status in (RunStatus.PAUSED, RunStatus.WAITING, RunStatus.FAILED)
 
 
 def row_key(run_id: str) -> str:

@@ -69,6 +69,23 @@ def duration(seconds: float) -> str:
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
+_AGES = ((90, "s", 1), (5400, "min", 60), (129_600, "h", 3600), (float("inf"), "d", 86_400))
+_SPANS = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+
+
+def age(seconds: float) -> str:
+    """`42 s`, `7 min`, `3 h`, `12 d`."""
+    seconds = max(seconds, 0.0)
+    unit, size = next((unit, size) for below, unit, size in _AGES if seconds < below)
+    return f"{round(seconds / size)} {unit}"
+
+
+def span(text: str) -> float | None:
+    """The seconds that `12h`, `30d` or `4w` stands for; None for anything else."""
+    count, unit = text[:-1], text[-1:]
+    return int(count) * _SPANS[unit] if unit in _SPANS and count.isdecimal() else None
+
+
 def clock(seconds: float) -> str:
     """`0:42`, `1:02:03`: a place in a run."""
     hours, rest = divmod(max(int(seconds), 0), 3600)

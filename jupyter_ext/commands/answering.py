@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from IPython.core.error import UsageError
 
+from aethergraph.channels import typed
 from aethergraph.lifecycle import hub
 from aethergraph.lifecycle.inbox import WaitInfo
-from aethergraph.record.schema import FILES, FORM, Question
+from aethergraph.record.schema import Question
 from aethergraph.views.labels import cut, line
 
-from .. import notebook
 from ..table import short, wait_table
 from . import words
 from .choosing import now, show_table
@@ -44,18 +43,14 @@ def answer(shell: Any, rest: str) -> None:
 
 def meant(question: Question, text: str) -> Any:
     """The typed `text` as an answer: JSON for lists and forms, numbers or texts of options, paths, else as it is."""
-    if (question.multiple and text.startswith("[")) or (question.kind in (FILES, FORM) and text.startswith("{")):
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise UsageError(f"{text} is not JSON: {error}") from None
-    return notebook.typed(question, text)
+    try:
+        return typed.given(question, text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _wait(name: str) -> WaitInfo | None:
-    waits = [wait for wait in hub.current().waits() if wait.schema.by_person]
-    exact = [wait for wait in waits if name in (wait.token, wait.run_id)]
-    found = exact or [wait for wait in waits if wait.token.startswith(name)]
+    found = [wait for wait in hub.current().inbox.named(name) if wait.schema.by_person]
     if len(found) > 1:
         rows = [
             f"  {token}  {cut(wait.prompt, 400)}"

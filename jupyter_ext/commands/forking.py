@@ -6,6 +6,7 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
+from aethergraph.channels.typed import value
 from aethergraph.lifecycle import hub
 from aethergraph.lifecycle.running import Run
 from aethergraph.record.facts import WAIT
@@ -30,8 +31,8 @@ def fork(shell: Any, rest: str) -> None:
     outputs = {key.removeprefix("outputs."): given.pop(key) for key in list(given) if key.startswith("outputs.")}
     runtime = hub.current()
     answer = meant_for(runtime.load(run_id), at, given)
-    inputs = {key: words.value(text) for key, text in given.items()} or None
-    values: Any = {key: words.value(text) for key, text in outputs.items()} or answer
+    inputs = {key: value(text) for key, text in given.items()} or None
+    values: Any = {key: value(text) for key, text in outputs.items()} or answer
     try:
         run = runtime.fork(run_id, at=at, inputs=inputs, outputs=values, namespace=shell.user_ns)
     except (ValueError, TypeError, LookupError) as error:
@@ -47,7 +48,7 @@ def meant_for(run: Run, at: str | None, given: dict[str, str]) -> Any:
     if node is None or node.kind != WAIT or "answer" not in given:
         return None
     text = given.pop("answer")
-    return meant(decode(node.wait.question), text) if node.wait is not None else words.value(text)
+    return meant(decode(node.wait.question), text) if node.wait is not None else value(text)
 
 
 def _given(parts: list[str]) -> dict[str, str]:

@@ -7,13 +7,12 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from aethergraph.lifecycle import hub, trusting
+from aethergraph.views.labels import span
 
 from .. import doctor
 from ..settings import settings
 from . import words
 from .choosing import show_table
-
-AGES = {"h": 3600.0, "d": 86400.0, "w": 604800.0}  # seconds, by the letter after a number
 
 
 def gc(shell: Any, rest: str) -> None:
@@ -27,8 +26,8 @@ def gc(shell: Any, rest: str) -> None:
             runs.append(words.no_option(part, "gc"))
         elif name == "keep" and value.isdecimal():
             keep = int(value)
-        elif name == "older_than" and value[:-1].isdecimal() and value[-1] in AGES:
-            older_than = int(value[:-1]) * AGES[value[-1]]
+        elif name == "older_than" and (age := span(value)) is not None:
+            older_than = age
         else:
             raise UsageError(f"write `%aether gc [keep=20] [older_than=30d] [RUN ...] [--yes]`, got {part!r}")
     found = hub.current().gc(keep=keep, older_than=older_than, runs=runs, dry_run=not yes)

@@ -8,6 +8,7 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from aethergraph.lifecycle import hub
+from aethergraph.lifecycle.leaving import stay
 from aethergraph.lifecycle.running import Run
 from aethergraph.record.files import amount
 from aethergraph.record.status import ENDED, RunStatus
@@ -100,21 +101,8 @@ def load(shell: Any, rest: str) -> None:
 
 def finish(run: Run) -> None:
     """Wait for the end of a run, or until it waits for nothing but answers that will come from elsewhere."""
-    before: set[str] = set()
-    while True:
-        try:
-            run.result(PARKED_S)
-            return
-        except TimeoutError:
-            if not run.live:
-                raise  # the run's own
-            asked = run.waits if run.status is RunStatus.WAITING else []
-            tokens = {wait.token for wait in asked}
-            left = all(run.runtime.bus.leaves_open(wait.schema.channel) for wait in asked)
-            if asked and left and tokens == before:  # one that has just come up may be answered by a script this moment
-                print(f"{run.run_id} waits for: {', '.join(line(wait.prompt) for wait in asked)}")
-                return
-            before = tokens if left else set()
+    if asked := stay(run, PARKED_S):
+        print(f"{run.run_id} waits for: {', '.join(line(wait.prompt) for wait in asked)}")
 
 
 def _room() -> list[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from typing import Any
 
 from IPython.core.error import UsageError
 
@@ -15,14 +13,6 @@ def split(rest: str) -> list[str]:
         return shlex.split(rest)
     except ValueError:
         raise UsageError(f"a quotation mark is not closed in {rest}") from None
-
-
-def value(text: str) -> Any:
-    """JSON as what it says, anything else as the text that it is."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def one_run(rest: str, command: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
-from aethergraph import Runtime
+from aethergraph import Runtime, open_session
 from aethergraph.cli.app import app
 from aethergraph.cli.codes import Exit
 
@@ -211,3 +212,14 @@ def test_a_run_of_the_same_id_is_gone_on_with(aether: Aether) -> None:
     assert aether.json("run", STUDY, "--run-id", "mine")["outputs"]["name"] == "Di"
     assert aether("run", STUDY, "--run-id", "mine", "-i", "n=9") == Exit.FAILED
     assert "'mine' exists already" in aether.err
+
+
+def test_a_session_that_failed_is_shown_and_not_resumed(aether: Aether, runtime: Runtime) -> None:
+    async def fail() -> None:
+        async with open_session():
+            raise ValueError("no good")
+
+    with pytest.raises(ValueError, match="no good"):
+        asyncio.run(fail())
+    assert aether("runs") == 0
+    assert "aether show " in aether.out and "aether resume " not in aether.out

@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
+from aethergraph import RunInfo, RunStatus
 from aethergraph.record.schema import Question
-from jupyter_ext.table import Cell, Table, age, command, plan_table, run_table, short, wait_table
+from jupyter_ext.table import Cell, Table, command, plan_table, run_table, short, wait_table
 
 EVIL = "<img src=x onerror=alert(1)>"
 
 
-def info(status: str = "done", **other: Any) -> SimpleNamespace:
+def info(status: str = "done", **other: Any) -> RunInfo:
     facts: dict[str, Any] = {
         "run_id": "study-7f3ka",
         "name": "study",
-        "status": status,
+        "status": RunStatus(status),
         "created_at": 1000.0,
         "duration_s": 2.0,
         "nodes_done": 3,
@@ -28,7 +29,7 @@ def info(status: str = "done", **other: Any) -> SimpleNamespace:
         "live_elsewhere": False,
         "kind": "",
     }
-    return SimpleNamespace(**{**facts, **other})
+    return RunInfo(**{**facts, **other})
 
 
 def test_runs_as_text() -> None:
@@ -52,7 +53,7 @@ def test_runs_as_text() -> None:
         (info("cancelled"), "%aether show study-7f3ka"),
     ],
 )
-def test_each_row_has_the_command_that_goes_on(run: SimpleNamespace, typed: str) -> None:
+def test_each_row_has_the_command_that_goes_on(run: RunInfo, typed: str) -> None:
     assert command(run) == typed
 
 
@@ -112,13 +113,6 @@ def test_a_long_plan_is_cut() -> None:
     rows = [SimpleNamespace(node_id=f"n{i}", verdict="runs", why="") for i in range(50)]
     lines = str(plan_table("r-1", SimpleNamespace(rows=rows, notes=[]))).splitlines()
     assert lines[-1] == "and 20 more nodes" and len(lines) == 33
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(-3, "0 s"), (42, "42 s"), (420, "7 min"), (7200, "2 h"), (10**6, "12 d")]
-)
-def test_ages(seconds: float, text: str) -> None:
-    assert age(seconds) == text
 
 
 def test_a_table_without_rows_is_its_title() -> None:
