@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -69,6 +70,33 @@ def test_what_differs_is_found_and_told_node_by_node(tmp_path: Path) -> None:
     assert [row.run for row in proof.rows if row.differs] == ["output y", "grown"]
     with pytest.raises(ExportError, match=r"(?s)made.py does not do what run first did.*10 and 11.*2 of 4 differ"):
         proof.check()
+
+
+SAVES = (
+    "from aethergraph import graph_fn, tool\nclass Model:\n    def __init__(self, kind):\n        self.kind = kind",
+    "@tool(outputs=['model'])\ndef fitted(kind):\n    return Model(kind)",
+    "@tool(outputs=['uri'])\nasync def kept(model, *, context):\n"
+    "    return (await context.artifacts().save_object(model, name='model')).uri",
+    "@graph_fn(outputs=['uri'])\nasync def agent(kind: str = 'kind'):\n"
+    "    return {'uri': (await kept((await fitted(kind)).model)).uri}",
+)
+
+
+def test_an_object_that_was_saved_is_compared_by_what_it_holds(tmp_path: Path) -> None:
+    # Strict hands on what was stored and loaded, as after a kill: the text that was both key and value is two then.
+    runtime = Runtime(tmp_path / "strict", strict=True)
+    with contextlib.closing(runtime), runtime.use(), notebook(*SAVES) as cells:
+        uri = run(cells["agent"], run_id="first").uri
+        proof = verify(export(cells["agent"], tmp_path / "made.py"), "agent", load_run("first"))
+        assert proof.equal, proof
+        plain = Runtime(tmp_path / "plain")
+        with contextlib.closing(plain), plain.use():
+            assert run(cells["agent"]).uri != uri  # other bytes, of the same object
+        path = tmp_path / "made.py"
+        path.write_text(path.read_text().replace("Model(kind)", "Model(kind * 2)"))
+        proof = verify(path, "agent", load_run("first"))
+    assert [row.run for row in proof.rows if row.differs] == ["output uri", "fitted", "kept"]
+    assert "kindkind" in proof.rows[0].differs
 
 
 def test_a_question_that_the_run_did_not_ask_ends_the_proof(tmp_path: Path) -> None:
