@@ -16,7 +16,6 @@ import traceback
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -33,10 +32,9 @@ from ..record.flow import Node
 from ..record.identity import Lineage, root_key
 from ..record.status import NodeStatus
 from ..scheduler.desks import AttemptDesk, seed_of_attempt
-from ..services.artifact import OBJECT
 from ..services.clock import RunClock
 from ..storage.codec import Codec
-from .comparing import difference
+from .saved import Compared, Saved
 
 MARK = "aethergraph-verify:"  # begins the line of the report
 SENDS = ("send_text", "send_phase")
@@ -64,45 +62,6 @@ class Recorded:
             waiting = self._answers[asked.name, asked.prompt]
             self._given[asked.token] = waiting.popleft() if waiting else None
         return self._given[asked.token]
-
-
-class _Saved:
-    """What a run saved with `save_object`, by uri.
-
-    An object that came back from the store is pickled into other bytes than the one that it was made of (what was one
-    text in it is two), so its uri tells nothing; what it holds does.
-    """
-
-    def __init__(self, run: Run, codec: Codec) -> None:
-        self._run, self._codec = run, codec
-
-    @cached_property
-    def _by_uri(self) -> dict[str, Any]:
-        blobs = self._run.runtime.store.blobs
-        return {one.uri: self._codec.load(blobs.get(one.sha256)) for one in self._run.artifacts if one.mime == OBJECT}
-
-    def opened(self, value: Any) -> Any:
-        """`value` with objects in place of their uris, in whatever dicts, lists and tuples."""
-        if isinstance(value, str):
-            return self._by_uri.get(value, value)
-        if isinstance(value, dict):
-            return {key: self.opened(part) for key, part in value.items()}
-        if type(value) in (list, tuple):
-            return type(value)(map(self.opened, value))
-        return value
-
-
-@dataclass(slots=True)
-class _Compared:
-    """The values of a run against those of its module."""
-
-    past: _Saved
-    now: _Saved
-
-    def difference(self, before: Any, after: Any) -> str:
-        """Where they differ, in words; "" where they do not."""
-        found = difference(before, after)
-        return found and difference(self.past.opened(before), self.now.opened(after))
 
 
 class _Randoms:
@@ -165,7 +124,7 @@ def rerun(path: Path, name: str, folder: Path, run_id: str) -> dict[str, Any]:
             with runtime.use(), ScriptedChannel(recorded.answer) as channel:
                 run = runtime.start(agent, agent.bind((), recorded.run.inputs))
                 outputs = run.result()
-                compared = _Compared(_Saved(recorded.run, codec), _Saved(run, runtime.codec))
+                compared = Compared(Saved(recorded.run, codec), Saved(run, runtime.codec))
                 rows = [*_outputs(recorded, outputs, compared), *_nodes(recorded, run, agent, compared)]
                 rows += _messages(recorded, [message.text for message in channel.messages])
         finally:
@@ -187,7 +146,7 @@ def load(path: Path) -> Any:
 Row = tuple[str, str, str]  # of the run, of the module, where they differ
 
 
-def _outputs(recorded: Recorded, outputs: Any, compared: _Compared) -> Iterator[Row]:
+def _outputs(recorded: Recorded, outputs: Any, compared: Compared) -> Iterator[Row]:
     before = recorded.codec.load_outputs(recorded.flow.result.value) if recorded.flow.result else {}
     for key in dict.fromkeys([*before, *outputs]):
         if key not in before or key not in outputs:
@@ -213,7 +172,7 @@ def _text(args: dict[str, Any]) -> str:
 # ---------------------------------------------------------------------- node against node
 
 
-def _nodes(recorded: Recorded, run: Run, agent: Any, compared: _Compared) -> Iterator[Row]:
+def _nodes(recorded: Recorded, run: Run, agent: Any, compared: Compared) -> Iterator[Row]:
     order = {node_id: place for place, node_id in enumerate(agent.built().node_ids())}
     now, scope, names = run.flow().nodes, 0, {}
     top = _inside(now, scope)
@@ -230,7 +189,7 @@ class _Pairs:
     run: Run
     now: list[Node]
     names: dict[str, str]
-    compared: _Compared
+    compared: Compared
 
     def scope(self, past: int, now: int, order: dict[str, int]) -> Iterator[Row]:
         """The nodes of one body against those of the other."""
