@@ -77,14 +77,18 @@ async def run_until_killed(notebook: nbformat.NotebookNode, folder: Path) -> tup
 
 
 async def open_question(cells: asyncio.Task[Any]) -> tuple[str, str]:
-    """Wait until a question is open in the store, which this process reads while the kernel writes it."""
+    """Wait until a question that the kernel cannot answer is open in the store, which is read here while it writes it.
+
+    One that it can answer is open there, too, for a moment.
+    """
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if cells.done():
             cells.result()
             raise Failed("the notebook ended without leaving a question open")
         for wait in waits():
-            return wait.run_id, wait.prompt
+            if wait.schema.name not in KNOWN_AT_FIRST:
+                return wait.run_id, wait.prompt
         await asyncio.sleep(0.2)
     cells.cancel()
     raise Failed(f"no question came up within {PATIENCE_S:g} s")
