@@ -11,6 +11,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from aethergraph import Runtime
+from aethergraph.storage.keyring import Keyring
+
 KEPT = (
     "AETHERGRAPH_BENCH_PYTHON",
     "AETHERGRAPH_LONG",
@@ -84,3 +87,12 @@ def old_ipykernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--target", str(folder)]
     subprocess.run([*pip, "ipykernel==6.29.5"], check=True)
     return folder
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[Runtime]:
+    """The runtime of the process, with a store of its own, fully durable."""
+    made = Runtime(tmp_path / "store", keyring=Keyring(tmp_path / "key"))
+    with made.use():
+        yield made
+    made.close()

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from aethergraph import Runtime
 from aethergraph.services.artifacts import Artifacts
-from aethergraph.storage.keyring import Keyring
+from tests import pages
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "artifacts.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-
-
-@pytest.fixture
-def runtime(tmp_path: Path) -> Iterator[Runtime]:
-    made = Runtime(tmp_path / "store", keyring=Keyring(tmp_path / "key"))
-    with made.use():
-        yield made
-    made.close()
+PAGE = pages.text("artifacts")
 
 
 def test_the_code_of_the_page_runs(runtime: Runtime, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    script = tmp_path / "page.py"  # a file, since tools are looked up by their source
-    script.write_text("\n".join(BLOCKS), encoding="utf-8")
-    names: dict[str, Any] = {"__name__": "page", "__file__": str(script)}
-    exec(compile(script.read_text(encoding="utf-8"), str(script), "exec"), names)
+    names = pages.run(PAGE, tmp_path)
     assert names["best"].name == "model-0.4" and names["names"] == ["model-0.4", "model-0.2"]
     run = names["study"].last_run
     assert [one.pinned for one in run.artifacts if one.kind == "model"] == [False, False, True]

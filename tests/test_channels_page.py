@@ -18,12 +18,11 @@ from aethergraph import runtime as registering
 from aethergraph.channels import Bus, ScriptedChannel
 from aethergraph.channels.adapter import KINDS
 from aethergraph.errors import NoOneToAsk, NotDelivered
+from tests import pages
 from tests.services.test_sending import PNG
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "channels.md").read_text()
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PYTHON = [body for kind, body in BLOCK.findall(PAGE) if kind == "python"]
-STUDY, DEFAULTS, HOOK, CHAT = PYTHON
+PAGE = pages.text("channels")
+STUDY, DEFAULTS, HOOK, CHAT = pages.blocks(PAGE)
 
 
 @pytest.fixture(autouse=True)
@@ -87,9 +86,9 @@ def serving(server: Server) -> Iterator[str]:
 
 
 def test_every_block_is_of_a_kind_that_is_looked_at() -> None:
-    assert {kind for kind, _ in BLOCK.findall(PAGE)} == {"python", "json"}
-    assert PAGE.count("```") == 2 * len(BLOCK.findall(PAGE))
-    for kind, body in BLOCK.findall(PAGE):
+    assert {kind for kind, _ in pages.fenced(PAGE)} == {"python", "json"}
+    assert PAGE.count("```") == 2 * len(pages.fenced(PAGE))
+    for kind, body in pages.fenced(PAGE):
         if kind == "json":
             assert set(json.loads(body)) == {"id", "kind", "text", "run_id", "node_id", "data"}
 

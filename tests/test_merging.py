@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from aethergraph import Runtime
 from aethergraph.errors import NoOneToAsk
-from aethergraph.storage.keyring import Keyring
 from aethergraph.testing import ScriptedChannel
 
 from .cells import Notebook, notebook
@@ -24,14 +20,6 @@ async def study(x: float, *, context):
     name = await context.channel().ask_text("{}")
     return {{"y": grown.y, "name": name}}
 """
-
-
-@pytest.fixture
-def runtime(tmp_path: Path) -> Iterator[Runtime]:
-    made = Runtime(tmp_path / "store", keyring=Keyring(tmp_path / "key"))
-    with made.use():
-        yield made
-    made.close()
 
 
 @pytest.fixture

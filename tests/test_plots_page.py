@@ -4,33 +4,19 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from aethergraph import Runtime
 from aethergraph.services import plottable, viz
-from aethergraph.storage.keyring import Keyring
+from tests import pages
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "plots.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-
-
-@pytest.fixture
-def runtime(tmp_path: Path) -> Iterator[Runtime]:
-    made = Runtime(tmp_path / "store", keyring=Keyring(tmp_path / "key"))
-    with made.use():
-        yield made
-    made.close()
+PAGE = pages.text("plots")
 
 
 def test_the_code_of_the_page_runs(runtime: Runtime, tmp_path: Path) -> None:
-    script = tmp_path / "page.py"  # a file, since tools are looked up by their source
-    script.write_text("\n".join(BLOCKS), encoding="utf-8")
-    names: dict[str, Any] = {"__name__": "page", "__file__": str(script)}
-    exec(compile(script.read_text(encoding="utf-8"), str(script), "exec"), names)
+    names = pages.run(PAGE, tmp_path)
     assert len(names["columns"]["step"]) == 200
     titles = [axis.get_title(loc="left") for axis in names["first"].plot().axes]
     assert [title for title in titles if title] == [

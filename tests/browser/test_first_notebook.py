@@ -21,15 +21,6 @@ def cells() -> list[str]:
     return [PREFIX[cell["cell_type"]] + "".join(cell["source"]) for cell in found]
 
 
-def test_it_is_committed_without_outputs_and_with_stable_ids() -> None:
-    notebook = json.loads(NOTEBOOK.read_text())
-    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
-    ids = [cell["id"] for cell in notebook["cells"]]
-    assert len(set(ids)) == len(ids)
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
-
-
 @pytest.mark.timeout(360)
 def test_a_study_from_run_all_to_its_saved_result(lab: Lab) -> None:
     sources = cells()

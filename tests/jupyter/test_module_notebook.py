@@ -10,30 +10,19 @@ from typing import Any
 import nbformat
 import pytest
 
+from tests.notebooks import code_cells
+
 from .kernels import kernel
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "03_from_notebook_to_module.ipynb"
+NAME = "03_from_notebook_to_module"
 ANSWERS = {"penalty": "0.1"}
-
-
-def cells() -> dict[str, str]:
-    found: list[dict[str, Any]] = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    return {cell["id"]: "".join(cell["source"]) for cell in found if cell["cell_type"] == "code"}
-
-
-def test_it_is_committed_without_outputs_and_with_stable_ids() -> None:
-    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
-    ids = [cell["id"] for cell in notebook["cells"]]
-    assert len(set(ids)) == len(ids) and (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
 
 
 @pytest.mark.timeout(240)
 def test_it_runs_from_top_to_bottom_and_a_second_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AETHERGRAPH_ANSWERS", json.dumps(ANSWERS))
     with kernel(tmp_path) as lab:
-        ran = {name: lab.run(cell) for name, cell in cells().items()}
+        ran = {name: lab.run(cell) for name, cell in code_cells(NAME).items()}
         assert "'penalty': 0.1" in ran["run"].text and "'strongest': 'bmi'" in ran["run"].text
         assert "all 12 equal" in ran["export"].text
         module = (tmp_path / "progression.py").read_text(encoding="utf-8")
@@ -44,7 +33,7 @@ def test_it_runs_from_top_to_bottom_and_a_second_time(tmp_path: Path, monkeypatc
         assert ran["runs"].text.count("✓ done") == 2
         assert "9 cells of progression.py in progression.ipynb" in ran["import"].text
         for name in ("export", "import"):  # what it has made does not stand in its way
-            lab.run(cells()[name])
+            lab.run(code_cells(NAME)[name])
         back: Any = nbformat.read(tmp_path / "progression.ipynb", as_version=4)  # type: ignore[no-untyped-call]
         for cell in back.cells:
             if cell.cell_type == "code":

@@ -5,35 +5,23 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.notebooks import code_cells
+
 from .kernels import kernel
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_services.ipynb"
+NAME = "02_services"
 # For each run that asks.
 ANSWERS = {"plan": {"neurons": 8, "rounds": 40}, "notes": "tasting notes.txt"}
-
-
-def cells() -> dict[str, str]:
-    found: list[dict[str, Any]] = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    return {cell["id"]: "".join(cell["source"]) for cell in found if cell["cell_type"] == "code"}
-
-
-def test_it_is_committed_without_outputs_and_with_stable_ids() -> None:
-    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
-    ids = [cell["id"] for cell in notebook["cells"]]
-    assert len(set(ids)) == len(ids) and (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
 
 
 @pytest.mark.timeout(240)
 def test_it_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AETHERGRAPH_ANSWERS", json.dumps(ANSWERS))
     with kernel(tmp_path) as lab:
-        ran = {name: lab.run(cell) for name, cell in cells().items()}
+        ran = {name: lab.run(cell) for name, cell in code_cells(NAME).items()}
         assert "'session': 1" in ran["first"].text and "'session': 2" in ran["second"].text
         told = lab.run("print(*tasting.last_run.transcript(), sep='\\n')").text
         assert re.search(r"^Last time: (8|16) neurons, 0\.9", told)  # what the first run remembered

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +15,8 @@ from hypothesis import strategies as st
 from aethergraph.context import NodeContext
 from aethergraph.errors import DamagedRecord, NotStorable
 from aethergraph.services.kv import KV
-from aethergraph.storage.blobs import DiskBlobs
-from aethergraph.storage.disk import DiskStore
-from aethergraph.storage.store import MemoryStore, Store
 from aethergraph.testing import FakeClock
-from tests.services.fake_desk import FakeDesk, Room, loop_thread, room
-
-
-def in_memory(folder: Path) -> Store:
-    return MemoryStore(folder, DiskBlobs(folder / "blobs"))
-
-
-@pytest.fixture(params=[in_memory, DiskStore])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
-    """A context's surroundings, with each kind of store."""
-    made = room(tmp_path)
-    make: Callable[[Path], Store] = request.param
-    made.store = make(tmp_path / "store")
-    yield made
-    made.store.close()
+from tests.services.fake_desk import FakeDesk, Room, loop_thread
 
 
 def kv(place: Room, desk: FakeDesk | None = None, level: str = "session") -> KV:

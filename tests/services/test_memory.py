@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,24 +16,7 @@ from aethergraph.errors import DamagedRecord, NotStorable, ServiceUnavailable
 from aethergraph.services.event import Event
 from aethergraph.services.memory import Memory
 from aethergraph.services.ranking import best_first
-from aethergraph.storage.blobs import DiskBlobs
-from aethergraph.storage.disk import DiskStore
-from aethergraph.storage.store import MemoryStore, Store
-from tests.services.fake_desk import FakeDesk, Room, loop_thread, room
-
-
-def in_memory(folder: Path) -> Store:
-    return MemoryStore(folder, DiskBlobs(folder / "blobs"))
-
-
-@pytest.fixture(params=[in_memory, DiskStore])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
-    """A context's surroundings, with each kind of store."""
-    made = room(tmp_path)
-    make: Callable[[Path], Store] = request.param
-    made.store = make(tmp_path / "store")
-    yield made
-    made.store.close()
+from tests.services.fake_desk import FakeDesk, Room, loop_thread
 
 
 def memory(place: Room, desk: FakeDesk | None = None, level: str = "session") -> Memory:

@@ -23,7 +23,6 @@ from aethergraph.record import points
 from aethergraph.record.status import RunStatus
 from aethergraph.services import plottable
 from aethergraph.storage import journal
-from aethergraph.storage.keyring import Keyring
 from aethergraph.views import frames
 from tests.services.fake_desk import FakeDesk, Room, room
 
@@ -398,14 +397,6 @@ def bad_value(*, context: Any) -> int:
 @graph_fn
 async def wrong(*, context: Any) -> int:
     return int((await bad_value()).n)
-
-
-@pytest.fixture
-def runtime(tmp_path: Path) -> Iterator[Runtime]:
-    made = Runtime(tmp_path / "store", keyring=Keyring(tmp_path / "key"))
-    with made.use():
-        yield made
-    made.close()
 
 
 def last(runtime: Runtime, agent: Any) -> Run:
