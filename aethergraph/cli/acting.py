@@ -13,9 +13,7 @@ from ..lifecycle.inbox import WaitInfo
 from ..record.status import ENDED
 from . import values
 from .codes import Wrong
-from .output import clipped, show_json
-
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on the standard output.")]
+from .output import AsJson, clipped, show_json
 
 
 def answer(

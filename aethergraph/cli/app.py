@@ -29,7 +29,7 @@ app = typer.Typer(
 )
 for module in (running, reading, acting, exporting, files, house, notebooks):
     for command in module.COMMANDS:
-        app.command(command.__name__.rstrip("_"))(command)
+        app.command(command.__name__)(command)
 
 
 def _version(wanted: bool) -> None:

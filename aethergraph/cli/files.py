@@ -14,7 +14,7 @@ from ..record.files import amount
 from ..services import artifact
 from ..services.artifact import Artifact
 from .codes import Exit, Wrong
-from .output import clipped, complain, show_json, table
+from .output import AsJson, clipped, complain, show_json, table
 
 
 def artifacts(
@@ -23,7 +23,7 @@ def artifacts(
         str | None, typer.Option(metavar="ID", help="Write this one out: its id, or its name in RUN.")
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; its own name if left out.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON on the standard output.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """What runs saved; --get writes one to a file."""
     runtime = hub.current()

@@ -13,7 +13,7 @@ import typer
 from ..lifecycle import hub, trusting
 from ..views.labels import span
 from .codes import Wrong
-from .output import show_json, table
+from .output import AsJson, show_json, table
 
 OPTIONAL = ("nbclient", "distributed", "fast_sugiyama", "ruff")
 
@@ -23,7 +23,7 @@ def gc(
     keep: Annotated[int | None, typer.Option(min=0, help="How many of the newest runs stay.")] = None,
     older_than: Annotated[str | None, typer.Option(metavar="30d", help="How long ago a run ended: h, d or w.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete it; else it is only told.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON on the standard output.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """What the store can do without. Nothing is deleted without --yes."""
     age = None if older_than is None else span(older_than)
@@ -51,7 +51,7 @@ def trust(
     return 0
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="JSON on the standard output.")] = False) -> int:
+def doctor(as_json: AsJson = False) -> int:
     """Versions, the store and what is installed: what a report of a problem should say."""
     runtime = hub.current()
     rows = {

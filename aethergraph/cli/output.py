@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from ..record.status import NodeStatus, RunStatus
 from ..views.labels import line
 from ..views.marks import MARKS
 from .values import plain
 
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on the standard output.")]
 COLOURS: dict[str, str] = {
     RunStatus.RUNNING: "blue",
     RunStatus.WAITING: "yellow",

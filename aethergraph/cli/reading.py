@@ -19,9 +19,7 @@ from ..views.labels import age, line
 from ..views.marks import MARKS
 from . import tree
 from .codes import Wrong
-from .output import clipped, colour, show_json, table
-
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on the standard output.")]
+from .output import AsJson, clipped, colour, show_json, table
 
 
 def runs(

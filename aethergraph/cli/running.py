@@ -14,14 +14,13 @@ from ..record.status import ENDED, RunStatus
 from ..storage import roster
 from . import driving, targets, values
 from .codes import Wrong
-from .output import say
+from .output import AsJson, say
 
 Input = Annotated[
     list[str] | None, typer.Option("--input", "-i", metavar="KEY=VALUE", help="An input: JSON, or a text. Repeatable.")
 ]
 Inputs = Annotated[Path | None, typer.Option(metavar="FILE", help="A JSON file of inputs; - for standard input.")]
 WatchIt = Annotated[bool, typer.Option("--watch", "-w", help="Draw the run while it runs.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on the standard output.")]
 Answers = Annotated[str | None, typer.Option(metavar="FILE", help="Answers by name or prompt: JSON, or a file of it.")]
 
 
