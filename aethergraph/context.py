@@ -11,24 +11,57 @@ from .channels.bus import Bus
 from .clock import Clock, SystemClock
 from .engine import Desk
 from .errors import ServiceUnavailable
-from .services.artifacts import Artifacts
-from .services.channel import Channel
 from .services.clock import RunClock
-from .services.kv import KV
 from .services.logger import RunLogger
-from .services.memory import Memory
 from .services.progress import Steps
 from .services.runs import RUNS, Runs
 from .services.scope import Blocking, Scope, Watched
-from .services.viz import Viz
 from .services.waits import Waits
 from .storage.codec import Codec
+
+if TYPE_CHECKING:
+    from .services.artifacts import Artifacts
+    from .services.channel import Channel
+    from .services.kv import KV
+    from .services.memory import Memory
+    from .services.viz import Viz
 
 T = TypeVar("T")
 Factory = Callable[..., Any]  # (scope, *arguments of the accessor) -> the service, bound to that scope
 
+
+def _channel(scope: Scope, *args: Any) -> Any:  # these are loaded by the first call: no agent uses all of them
+    from .services.channel import Channel
+
+    return Channel(scope, *args)
+
+
+def _artifacts(scope: Scope, *args: Any) -> Any:
+    from .services.artifacts import Artifacts
+
+    return Artifacts(scope, *args)
+
+
+def _memory(scope: Scope, *args: Any) -> Any:
+    from .services.memory import Memory
+
+    return Memory(scope, *args)
+
+
+def _kv(scope: Scope, *args: Any) -> Any:
+    from .services.kv import KV
+
+    return KV(scope, *args)
+
+
+def _viz(scope: Scope, *args: Any) -> Any:
+    from .services.viz import Viz
+
+    return Viz(scope, *args)
+
+
 SERVICES: dict[str, Factory] = {
-    "channel": Channel, "artifacts": Artifacts, "memory": Memory, "kv": KV, "viz": Viz, "clock": RunClock,
+    "channel": _channel, "artifacts": _artifacts, "memory": _memory, "kv": _kv, "viz": _viz, "clock": RunClock,
 }  # fmt: skip
 """Accessors by name: `context.<name>(...)`. A service that is added here needs no change elsewhere."""
 
@@ -79,23 +112,23 @@ class NodeContext(_OfRuns):
 
     def channel(self, key: str | None = None) -> Channel:
         """Messages and questions, on the channel `key` or the default one."""
-        return cast(Channel, self._accessor("channel", key))
+        return cast("Channel", self._accessor("channel", key))
 
     def artifacts(self) -> Artifacts:
         """Saving files, texts, figures and objects, and getting them back."""
-        return cast(Artifacts, self._accessor("artifacts"))
+        return cast("Artifacts", self._accessor("artifacts"))
 
     def kv(self, level: str = "session") -> KV:
         """A durable dict, of this run ("run"), of its session, or of all runs ("user")."""
-        return cast(KV, self._accessor("kv", level))
+        return cast("KV", self._accessor("kv", level))
 
     def memory(self, level: str = "session") -> Memory:
         """What was remembered: by this run ("run"), in its session, or by all runs ("user")."""
-        return cast(Memory, self._accessor("memory", level))
+        return cast("Memory", self._accessor("memory", level))
 
     def viz(self) -> Viz:
         """Live plots."""
-        return cast(Viz, self._accessor("viz"))
+        return cast("Viz", self._accessor("viz"))
 
     def clock(self) -> RunClock:
         """Recorded time."""

@@ -20,7 +20,6 @@ from .adapter import Adapter, Factory, Recorded
 from .console import Console
 from .files import TextFile
 from .scripted import Asked, Script, ScriptedChannel
-from .webhook import SECRET, Webhook
 
 DEFAULT, INTERACTIVE = "AETHERGRAPH_CHANNEL", "AETHERGRAPH_INTERACTIVE"
 
@@ -91,9 +90,14 @@ class Bus:
         }
         self._factories: dict[str, Factory] = {
             "file": TextFile,
-            "webhook": lambda url: Webhook(url, secret=environ.get(SECRET, "")),
+            "webhook": self._webhook,
         }
         self._made: dict[str, Adapter] = {}  # by factories, by full key
+
+    def _webhook(self, url: str) -> Adapter:
+        from .webhook import SECRET, Webhook  # what speaks HTTP is slow to load
+
+        return Webhook(url, secret=self._environ.get(SECRET, ""))
 
     # ------------------------------------------------------------------ keys
 

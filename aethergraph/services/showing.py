@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html as markup
 import io
 from collections.abc import Iterable, Sequence
 
@@ -62,4 +61,6 @@ def _table(rows: list[list[str]]) -> str:
 
 
 def _safe(text: str) -> str:
-    return markup.escape(text.encode("utf-8", "replace").decode())
+    from html import escape  # slow to load, and seldom needed by a run
+
+    return escape(text.encode("utf-8", "replace").decode())
