@@ -14,8 +14,10 @@ FILE = ROOT / "docs" / "command-line.md"
 HEAD = """# The command line
 
 `aether` runs agents that live in modules, and looks at, answers and goes on with runs of any store: those of notebooks,
-too. What is printed on the standard output is what was asked for; all else goes to the standard error. `--json` gives
-one JSON document.
+too. What is printed on the standard output is what was asked for; all else goes to the standard error.
+
+Each command takes `--json`: then one JSON document stands on the standard output, and nothing else, whatever the agent
+prints. Of what could not be done it is `{"error": "...", "exit_code": 4}`; of a run that failed, its usual document.
 
 ```console
 $ aether run agents.py:review --input text="to be or not to be" --watch

@@ -7,13 +7,15 @@ from typing import Annotated
 import typer
 
 from ..channels.typed import value as json_or_text
-from ..errors import UnknownWait
+from ..errors import AetherGraphError, AlreadyAnswered, BadAnswer, UnknownWait
 from ..lifecycle import hub
 from ..lifecycle.inbox import WaitInfo
-from ..record.status import ENDED
+from ..record.status import ENDED, RunStatus
+from ..storage import waiting
 from . import values
 from .codes import Wrong
-from .output import AsJson, clipped, show_json
+from .document import AsJson, show_json
+from .output import clipped
 
 
 def answer(
@@ -23,11 +25,13 @@ def answer(
 ) -> int:
     """Answer a question. The process that runs the run takes it up; else the next resume does."""
     wait = _wait(token)
-    if wait is None:  # answered already, or unknown: the store knows which
-        hub.current().answer(token, value)
-        return 0
+    if wait is None:
+        raise _unanswerable(token)
     meant = values.answer(wait.schema, value) if wait.schema.by_person else json_or_text(value)
-    hub.current().answer(wait.token, meant)
+    try:
+        hub.current().answer(wait.token, meant)
+    except BadAnswer as error:
+        raise Wrong(str(error)) from error
     if as_json:
         show_json({"token": wait.token, "run_id": wait.run_id, "prompt": wait.prompt})
     else:
@@ -41,31 +45,44 @@ def _wait(name: str) -> WaitInfo | None:
         rows = "\n".join(f"  {wait.token}  {clipped(wait.prompt, 60)}" for wait in found[:8])
         more = f"\n  and {len(found) - 8} more: `aether waits`" if len(found) > 8 else ""
         raise Wrong(f"{len(found)} questions fit {name!r}; say which one:\n{rows}{more}")
-    if not found and any(info.run_id == name for info in hub.current().runs(limit=None)):
-        status = hub.current().load(name).status
-        raise UnknownWait(name, f"{name} asks nothing now: it is {status.value}")
     return found[0] if found else None
+
+
+def _unanswerable(name: str) -> AetherGraphError:
+    """Why no open question fits `name`."""
+    runtime = hub.current()
+    if any(info.run_id == name for info in runtime.runs(limit=None)):
+        return UnknownWait(name, f"{name} asks nothing now: it is {runtime.load(name).status.value}")
+    settled = waiting.read(runtime.store, name)
+    return AlreadyAnswered(name, settled.state) if settled is not None else UnknownWait(name)
 
 
 def signal(
     name: Annotated[str, typer.Argument(help="What runs wait for with wait_event.")],
     payload: Annotated[str | None, typer.Argument(help="JSON, or a text.")] = None,
     run: Annotated[str | None, typer.Option(metavar="RUN", help="The one run that it is for.")] = None,
+    as_json: AsJson = False,
 ) -> int:
     """Send a signal to all runs that wait for it, or to one."""
     number = hub.current().signal(name, json_or_text(payload) if payload is not None else None, run)
-    print(f"signal {number}: {name}")
+    if as_json:
+        show_json({"signal": number, "name": name, "run_id": run})
+    else:
+        print(f"signal {number}: {name}")
     return 0
 
 
-def cancel(run: Annotated[str, typer.Argument(metavar="RUN")]) -> int:
+def cancel(run: Annotated[str, typer.Argument(metavar="RUN")], as_json: AsJson = False) -> int:
     """End a run for good, wherever it runs."""
     runtime = hub.current()
     status = runtime.load(run).status
     if status in ENDED:
         raise Wrong(f"{run} is {status.value} already")
     runtime.cancel(run, "aether cancel")
-    print(f"cancelled {run}")
+    if as_json:
+        show_json({"run_id": run, "status": str(RunStatus.CANCELLED)})
+    else:
+        print(f"cancelled {run}")
     return 0
 
 

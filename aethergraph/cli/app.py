@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from .. import __version__
-from . import acting, exporting, files, house, notebooks, reading, running
-from .codes import Exit, Wrong, code_of
+from . import acting, document, exporting, files, house, notebooks, reading, running
+from .codes import Exit, code_of
 from .driving import store_at
-from .output import complain
+from .output import complain, told
 
 ABOUT = """Run agents, look at runs, answer what they ask.
 
@@ -51,21 +52,45 @@ def options(
 
 def call(arguments: list[str]) -> int:
     """Do what the arguments say; the exit code. An error is one clear line, AETHERGRAPH_DEBUG=1 shows all of it."""
+    _make_streams_usable()
+    as_document = document.wanted(arguments)
     try:
-        found = app(arguments, standalone_mode=False, prog_name="aether")
-    except typer.Exit as ended:
-        return ended.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        return Exit.INTERRUPTED
+        with document.apart() if as_document else nullcontext():
+            code = _done(arguments, as_document)
+        sys.stdout.flush()
     except BrokenPipeError:  # `aether runs | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
+    return code
+
+
+def _done(arguments: list[str], as_document: bool) -> int:
+    try:
+        return int(app(arguments, standalone_mode=False, prog_name="aether") or 0)
+    except typer.Exit as ended:
+        return ended.exit_code
+    except BrokenPipeError:
+        raise
+    except MISUSE as error:
+        error.show()
+        code, text = Exit.USAGE, error.format_message()
+    except (KeyboardInterrupt, typer.Abort):
+        code, text = Exit.INTERRUPTED, "interrupted"
     except Exception as error:
-        if isinstance(error, MISUSE):
-            error.show()
-            return Exit.USAGE
         if os.environ.get("AETHERGRAPH_DEBUG"):
             raise
         complain(error)
-        return Exit.USAGE if isinstance(error, Wrong) else code_of(error)
-    return int(found or 0)
+        code, text = code_of(error), told(error)
+    if as_document:
+        document.show_error(text, code)
+    return code
+
+
+def _make_streams_usable() -> None:
+    """A closed output takes everything and shows nothing; one without our signs shows others in their place."""
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (for the whole process)
+        elif stream.errors == "strict" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")

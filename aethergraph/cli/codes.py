@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from ..errors import AetherGraphError, RunCancelled, RunIsLive, RunPaused, UnknownRun, UnknownWait
+from ..errors import AetherGraphError, RunCancelled, RunIsLive, RunPaused, UnknownArtifact, UnknownRun, UnknownWait
 
 
 class Exit(IntEnum):
@@ -31,6 +31,8 @@ _CODES: tuple[tuple[type[BaseException], Exit], ...] = (
     (RunIsLive, Exit.BUSY),
     (UnknownRun, Exit.UNKNOWN),
     (UnknownWait, Exit.UNKNOWN),
+    (UnknownArtifact, Exit.UNKNOWN),
+    (KeyboardInterrupt, Exit.INTERRUPTED),
     (AetherGraphError, Exit.FAILED),
 )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from ..channels import scripted
-from ..channels.bus import at_terminal
-from ..channels.console import Console
+from ..channels.bus import at_terminal, said_interactive
 from ..lifecycle import hub
 from ..lifecycle.leaving import stay
 from ..lifecycle.running import Run
 from ..record.status import RunStatus
 from ..storage.disk import HOME
 from .codes import Exit, code_of
-from .output import clipped, complain, here, say, show_json
+from .document import show_json
+from .output import clipped, complain, here, say
 from .watching import Watch
 
 CLOSING_S = 5.0
@@ -37,9 +36,8 @@ def prepare(answers: str | None, *, watch: bool, as_json: bool) -> Watch | None:
         os.environ[scripted.VARIABLE] = answers
         scripted.from_environment(answers)  # raises where it is neither JSON nor a file of it
     bus = hub.current().bus
-    if as_json:
-        bus.register("console", Console(out=sys.stderr))  # the standard output is one JSON document
-    if not bus.default and not at_terminal():
+    there = said_interactive()
+    if not bus.default and not (at_terminal() if there is None else there):
         bus.set_default_channel("inbox")
     return Watch(bus) if watch and not as_json else None
 
@@ -53,6 +51,8 @@ def drive(run: Run, watch: Watch | None, *, as_json: bool) -> Exit:
         if asked.is_set() and run.live:
             _pause(run, "it was interrupted")
             say(f"\npaused: `aether resume {run.run_id}` goes on with it")
+            if as_json:
+                show_json(_summary(run, None, Exit.INTERRUPTED))
             return Exit.INTERRUPTED
     code = tell(run, error, as_json=as_json)
     if run.live:  # the process ends with this command
@@ -101,14 +101,14 @@ def tell(run: Run, error: BaseException | None, *, as_json: bool) -> Exit:
     code = code_of(error) if error is not None else (Exit.WAITING if run.live else Exit.DONE)
     if as_json:
         show_json(_summary(run, error, code))
-    elif error is not None:
+    if error is not None:
         complain(error)
         say(_go_on(run, code))
     elif code is Exit.WAITING:
         for wait in run.waits:
             say(f"waits: {clipped(wait.prompt)}\n  aether answer {wait.token} VALUE")
         say(f"then: aether resume {run.run_id}")
-    else:
+    elif not as_json:
         for name, value in run.outputs.items():
             print(f"{name} = {clipped(repr(value), 2000)}")
     return code

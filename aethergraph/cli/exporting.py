@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from ..lifecycle import hub
 from ..lifecycle.running import Run
 from ..record.status import RunStatus
 from .codes import Exit, Wrong
+from .document import AsJson, show_json
 
 
 def export(
@@ -26,6 +27,7 @@ def export(
     run: Annotated[
         str | None, typer.Option(metavar="RUN", help="The run to compare with; the last one that is done if left out.")
     ] = None,
+    as_json: AsJson = False,
 ) -> int:
     """Write an agent as a module: imports, tools and one graph. A notebook is read, and nothing of it is executed."""
     if run is not None and not verify:
@@ -41,12 +43,19 @@ def export(
         compared = hub.current().load(run if run is not None else source)
         name = hub.current().load(source).name
         path = exporting.export_run(hub.current().load(source), output or Path(f"{name}.py"))
-    print(path)
-    if not verify or compared is None:
-        return Exit.DONE
-    proof = exporting.verify(path, name, compared)
-    print(proof)
-    return Exit.DONE if proof.equal else Exit.FAILED
+    if not as_json:
+        print(path)
+    proof = exporting.verify(path, name, compared) if verify and compared is not None else None
+    if as_json:
+        show_json({"module": str(path), "name": name, "proof": _told(proof) if proof is not None else None})
+    elif proof is not None:
+        print(proof)
+    return Exit.DONE if proof is None or proof.equal else Exit.FAILED
+
+
+def _told(proof: exporting.Proof) -> dict[str, Any]:
+    rows = [{"run": row.run, "module": row.module, "differs": row.differs} for row in proof.rows]
+    return {"run_id": proof.run_id, "equal": proof.equal, "rows": rows}
 
 
 def _there(notebook: str) -> Path:

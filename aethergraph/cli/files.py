@@ -9,12 +9,14 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UnknownArtifact
 from ..lifecycle import hub
 from ..record.files import amount
 from ..services import artifact
 from ..services.artifact import Artifact
-from .codes import Exit, Wrong
-from .output import AsJson, clipped, complain, show_json, table
+from .codes import Wrong
+from .document import AsJson, show_json
+from .output import clipped, table
 
 
 def artifacts(
@@ -29,7 +31,15 @@ def artifacts(
     runtime = hub.current()
     found = runtime.load(run).artifacts if run is not None else artifact.find(runtime.store)
     if get is not None:
-        return _write(found, get, output)
+        one = _of(found, get)
+        path = _write(one, output)
+        if as_json:
+            show_json({**artifact.record(one), "written_to": str(path)})
+        else:
+            print(path)
+        return 0
+    if output is not None:
+        raise Wrong("--output says where one artifact goes: say which with --get ID")
     if as_json:
         show_json([artifact.record(one) for one in found])
         return 0
@@ -43,14 +53,16 @@ def artifacts(
     return 0
 
 
-def _write(found: list[Artifact], wanted: str, output: Path | None) -> int:
+def _of(found: list[Artifact], wanted: str) -> Artifact:
+    """The artifact of that id, else the newest of that name."""
     fit = [one for one in found if wanted in (one.artifact_id, one.uri)] or [one for one in found if one.name == wanted]
     if not fit:
         near = difflib.get_close_matches(wanted, [text for one in found for text in (one.artifact_id, one.name)], 3)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        complain(f"no artifact {wanted!r}{hint}")
-        return Exit.UNKNOWN
-    one = fit[-1]  # of those that have a name, the newest
+        raise UnknownArtifact(wanted, str(hub.current().store.folder), near)
+    return fit[-1]
+
+
+def _write(one: Artifact, output: Path | None) -> Path:
     target = output if output is not None else Path(Path(one.name).name or one.artifact_id)
     if target.is_dir():
         target /= Path(one.name).name or one.artifact_id
@@ -62,8 +74,7 @@ def _write(found: list[Artifact], wanted: str, output: Path | None) -> int:
             shutil.copyfileobj(source, sink, 1 << 20)
     except OSError as error:
         raise Wrong(f"{target} cannot be written: {error.strerror or error}") from None
-    print(target)
-    return 0
+    return target
 
 
 COMMANDS = (artifacts,)

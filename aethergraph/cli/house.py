@@ -12,8 +12,9 @@ import typer
 
 from ..lifecycle import hub, trusting
 from ..views.labels import span
-from .codes import Wrong
-from .output import AsJson, show_json, table
+from .codes import Exit, Wrong
+from .document import AsJson, show_json
+from .output import table
 
 OPTIONAL = ("nbclient", "distributed", "fast_sugiyama", "ruff")
 
@@ -45,10 +46,19 @@ def gc(
 def trust(
     run: Annotated[str, typer.Argument(metavar="RUN")],
     yes: Annotated[bool, typer.Option("--yes", help="Sign it without asking.")] = False,
+    as_json: AsJson = False,
 ) -> int:
-    """Show the code that is stored with a run and that your key did not sign, and accept it."""
-    trusting.accept(run, ask=None if yes else input)
-    return 0
+    """Show the code that is stored with a run and that your key did not sign, and accept it.
+
+    A no ends it with 1.
+    """
+    try:
+        trusted = trusting.accept(run, ask=None if yes else input, resume="aether resume")
+    except EOFError:
+        raise Wrong(f"nobody is here to say yes: read the code above and write `aether trust {run} --yes`") from None
+    if as_json:
+        show_json({"run_id": run, "trusted": trusted})
+    return Exit.DONE if trusted else Exit.FAILED
 
 
 def doctor(as_json: AsJson = False) -> int:

@@ -11,6 +11,7 @@ import typer
 
 from ..channels import scripted
 from .codes import Exit, Wrong
+from .document import AsJson, show_json
 from .output import complain, say
 
 
@@ -24,13 +25,17 @@ def nb(
     ] = None,
     timeout_s: Annotated[float | None, typer.Option(help="Seconds that one cell may take.")] = None,
     kernel: Annotated[str, typer.Option(help="The kernel; that of the notebook if left out.")] = "",
+    as_json: AsJson = False,
 ) -> int:
     """Execute a notebook from top to bottom and write it with its outputs. A cell that fails ends it with 1."""
     book, client = _client(notebook, answers, timeout_s, kernel)
     target = output or notebook.with_name(f"{notebook.stem}.executed.ipynb")
     failed = _execute(client)
     _save(book, target)
-    print(target)
+    if as_json:
+        show_json({"notebook": str(target), "error": failed or ""})
+    else:
+        print(target)
     if failed is None:
         return Exit.DONE
     complain(failed)

@@ -1,20 +1,16 @@
-"""What `aether` prints: tables, errors and JSON; colour only where a terminal shows it."""
+"""What `aether` prints: tables and errors; colour only where a terminal shows it."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
 
-import typer
-
+from ..errors import AetherGraphError
 from ..record.status import NodeStatus, RunStatus
 from ..views.labels import line
 from ..views.marks import MARKS
-from .values import plain
+from .codes import Wrong
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on the standard output.")]
 COLOURS: dict[str, str] = {
     RunStatus.RUNNING: "blue",
     RunStatus.WAITING: "yellow",
@@ -30,28 +26,21 @@ def colour(status: str) -> str:
     return COLOURS.get(status, "bright_black")
 
 
-def show_json(thing: Any) -> None:
-    """One JSON document on the standard output."""
-    print(json.dumps(plain(thing), indent=2, ensure_ascii=False))
-
-
 def say(text: str) -> None:
     """A line for the person, on the standard error: the standard output is for what was asked for."""
     print(text, file=sys.stderr, flush=True)
 
 
 def complain(error: BaseException | str) -> None:
-    """An error as a person at a terminal wants it: no traceback, and the commands as they are typed here."""
-    if isinstance(error, str):
-        text = error
-    else:
-        from ..errors import AetherGraphError
-        from .codes import Wrong
+    """An error as a person at a terminal wants it."""
+    say(f"aether: {error if isinstance(error, str) else told(error)}")
 
-        own = isinstance(error, (AetherGraphError, Wrong))
-        text = str(error) if own else f"{type(error).__name__}: {error}"
-        text = "\n".join([text, *getattr(error, "__notes__", ())])
-    say(f"aether: {here(text)}")
+
+def told(error: BaseException) -> str:
+    """An error in words: no traceback, its notes below, and the commands as they are typed here."""
+    own = isinstance(error, (AetherGraphError, Wrong))
+    text = str(error) if own else f"{type(error).__name__}: {error}"
+    return here("\n".join([text, *getattr(error, "__notes__", ())]))
 
 
 def here(text: str) -> str:
@@ -64,6 +53,7 @@ def here(text: str) -> str:
 _HERE = (
     ("`aethergraph.runs()`, or `%aether` in a notebook, lists", "`aether runs` lists"),
     ("`%aether waits` or `aethergraph.waits()` lists", "`aether waits` lists"),
+    ("`await context.artifacts().list('all')` has them", "`aether artifacts` lists them"),
     ("%aether ", "aether "),
     ("`%aether`", "`aether runs`"),
 )

@@ -19,7 +19,8 @@ from ..views.labels import age, line
 from ..views.marks import MARKS
 from . import tree
 from .codes import Wrong
-from .output import AsJson, clipped, colour, show_json, table
+from .document import AsJson, show_json
+from .output import clipped, colour, table
 
 
 def runs(
@@ -85,7 +86,7 @@ def show(
     found = runtime.load(run) if run is not None else _newest()
     picture = found.picture()
     if svg is not None:
-        return _write_svg(to_svg(picture, codec.about_outputs), svg)
+        return _write_svg(to_svg(picture, codec.about_outputs), svg, as_json=as_json)
     if as_json:
         show_json(found.to_dict())
         return 0
@@ -122,15 +123,20 @@ def _newest() -> Run:
     return runtime.load(newest[0].run_id)
 
 
-def _write_svg(text: str, file: Path) -> int:
+def _write_svg(text: str, file: Path, *, as_json: bool) -> int:
     if str(file) == "-":
+        if as_json:
+            raise Wrong("--json and --svg - both want the standard output: write --svg FILE")
         sys.stdout.write(text + "\n")
         return 0
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise Wrong(f"{file} cannot be written: {error.strerror or error}") from None
-    print(file)
+    if as_json:
+        show_json({"svg": str(file)})
+    else:
+        print(file)
     return 0
 
 

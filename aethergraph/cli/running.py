@@ -14,7 +14,8 @@ from ..record.status import ENDED, RunStatus
 from ..storage import roster
 from . import driving, targets, values
 from .codes import Wrong
-from .output import AsJson, say
+from .document import AsJson
+from .output import say
 
 Input = Annotated[
     list[str] | None, typer.Option("--input", "-i", metavar="KEY=VALUE", help="An input: JSON, or a text. Repeatable.")

@@ -13,10 +13,11 @@ from ..views.labels import clean
 from . import hub
 
 
-def accept(run_id: str, ask: Callable[[str], str] | None) -> None:
-    """Print the code, ask for a yes (`ask` None: do not ask), and sign it.
+def accept(run_id: str, ask: Callable[[str], str] | None, *, resume: str = "%aether resume") -> bool:
+    """Print the code, ask for a yes (`ask` None: do not ask), and sign it; False where the answer was no.
 
-    Only the code of the agent is signed. Values of the run that were pickled under another key stay unread.
+    Only the code of the agent is signed. Values of the run that were pickled under another key stay unread. `resume`:
+    how it is gone on with where this is read.
 
     Raises:
         UnknownRun: there is no such run.
@@ -26,20 +27,21 @@ def accept(run_id: str, ask: Callable[[str], str] | None) -> None:
     digest = _definition_digest(run_id)
     if not digest:
         print(f"no code is stored with {run_id}")
-        return
+        return True
     try:
         definitions.load_definition(runtime.store, runtime.keyring, digest)
     except Untrusted:
         definition = _unsigned(digest)
     else:
         print(f"the code of {run_id} is trusted already")
-        return
+        return True
     print("\n".join(clean(row) for row in definition.source.split("\n")))
     if ask is not None and ask(f"Run this code when {run_id} is resumed? [y/N] ").strip().lower() not in ("y", "yes"):
         print("nothing was changed")
-        return
+        return False
     definitions.save(runtime.store, definition, runtime.keyring)
-    print(f"trusted; `%aether resume {run_id}` goes on")
+    print(f"trusted; `{resume} {run_id}` goes on")
+    return True
 
 
 def _definition_digest(run_id: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +57,25 @@ async def sleeper(flag: str, *, context: Any) -> dict[str, Any]:
 @graphify(outputs=["y"])
 def twice(x: int = 2) -> dict[str, Any]:
     return {"y": double(double(x).y).y}
+
+
+@tool(outputs=["said"])
+def chatty(word: str) -> dict[str, str]:
+    print(f"a print of {word}")
+    subprocess.run([sys.executable, "-c", "print('a print of a child')"], check=True)
+    return {"said": word}
+
+
+@graph_fn(outputs=["said"])
+async def talker() -> dict[str, Any]:
+    """Prints where its result goes, as libraries do."""
+    print("a print of the body")
+    return {"said": (await chatty("a tool")).said}
+
+
+@graph_fn
+async def second_time(flag: str) -> dict[str, Any]:
+    """Fails until `flag` is there."""
+    if not Path(flag).exists():
+        raise ValueError("not yet")
+    return {"there": True}
