@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -12,6 +11,7 @@ from .clock import Clock, SystemClock
 from .engine import Desk
 from .errors import ServiceUnavailable
 from .services.clock import RunClock
+from .services.limit import Limit
 from .services.logger import RunLogger
 from .services.progress import Steps
 from .services.runs import RUNS, Runs
@@ -240,11 +240,14 @@ class NodeContext(_OfRuns):
         """
         return self._waits().continue_as_new(inputs)
 
-    def timeout(self, seconds: float | None) -> asyncio.Timeout:
-        """`async with context.timeout(5):` raises TimeoutError after so many seconds; on replay where it did."""
+    def timeout(self, seconds: float | None) -> Limit:
+        """`async with context.timeout(5):` raises TimeoutError after so many seconds; on replay where it did.
+
+        The error says whose block it was, and how long. `as` gives the `asyncio.Timeout`; None sets no limit.
+        """
         if self._scope.desk.blocking:
             raise TypeError("a sync tool cannot be interrupted: give the tool timeout_s=, or the question its own")
-        return asyncio.timeout(seconds)
+        return Limit(seconds, f"{self.node_id or self.graph_id} of run {self.run_id}")
 
     def create_continuation(self, name: str = "") -> Any:
         """An address, with its `.token`, for `wait_for_resume` later; what is answered before that is kept.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import statistics
 from collections import OrderedDict
 from collections.abc import Callable
@@ -76,6 +77,48 @@ def test_a_dict_of_inputs_has_defaults() -> None:
     made = graphify(name="g", inputs={"x": 1, "n": 2})(lambda x: {"y": inc(x), "n": arg("n")})
     assert made.name == "g"
     assert made.io() == {"inputs": {"required": [], "optional": {"x": 1, "n": 2}}, "outputs": ["y", "n"]}
+
+
+@pytest.mark.parametrize("inputs", [["x", "n"], {"x": 1, "n": 2}])
+def test_the_inputs_that_a_function_does_not_name_go_to_its_double_star(inputs: Any) -> None:
+    def g(x: Any, **others: Any) -> Any:
+        return {"y": inc(x), "others": others}
+
+    made = graphify(inputs=inputs)(g)
+    assert made.inputs == ("x", "n")
+    assert made.spec()["outputs"] == {"y": {"ref": "inc.y"}, "others": {"n": {"ref": "input n"}}}
+    assert made.bind((), {"x": 3, "n": 4}) == {"x": 3, "n": 4}
+    with pytest.raises(TypeError, match="its inputs are: x, n"):
+        made.bind((), {"x": 3, "n": 4, "z": 5})
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (
+            lambda x, **others: inc(x),
+            r"\*\*others has none: .*`@graphify\(inputs=\[.*\]\)`, or a dict of their defaults",
+        ),
+        (lambda *xs: inc(xs), r"\*xs has none: write it without the `\*`"),
+    ],
+)
+def test_a_parameter_without_a_name_is_refused_and_says_what_to_write(function: Any, told: str) -> None:
+    with pytest.raises(GraphBuildError, match=rf"test_static.py:\d+: inputs of a graph have names, and {told}"):
+        graphify(function)
+
+
+def test_what_tells_of_a_graph_is_plain_data_also_where_its_defaults_and_literals_are_not() -> None:
+    def g(x: Any, where: Any = Path("a"), near: Any = (1, float("inf"))) -> Any:
+        return {"y": inc(x, _condition=arg("x") > 1), "kept": {"at": where, "of": {1, 2}}}
+
+    made = graphify(g)()
+    optional = {"where": {"repr": repr(Path("a"))}, "near": [1, {"repr": "inf"}]}
+    assert made.io_signature() == {"inputs": {"required": ["x"], "optional": optional}, "outputs": ["y", "kept"]}
+    spec = made.spec_json()
+    assert spec["inputs"] == made.io_signature()["inputs"]
+    assert spec["outputs"] == {"y": {"ref": "inc.y"}, "kept": {"at": {"ref": "input where"}, "of": {"repr": "{1, 2}"}}}
+    for told in (spec, graphify(g).spec(), graphify(g).io(), made.diff(made), made.view()):
+        assert json.loads(json.dumps(told, allow_nan=False)) == told
 
 
 def test_inputs_can_be_named_by_arg_alone() -> None:

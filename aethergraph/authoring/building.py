@@ -205,7 +205,8 @@ def build(agent: Any, fn: Callable[..., Any], defaults: Mapping[str, Any], where
     token = BUILDING.set(builder)
     try:
         parameters = inspect.signature(fn).parameters
-        given = fn(**{name: Reference("", name) for name in agent.inputs if name in parameters})
+        takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        given = fn(**{name: Reference("", name) for name in agent.inputs if takes_all or name in parameters})
     finally:
         BUILDING.reset(token)
     made = _outputs(given, agent.outputs, builder, where)

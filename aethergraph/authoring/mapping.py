@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from ..engine import HERE
 from ..graphs.references import refuse
 from ..record import facts as f
+from ..record.failures import ITEM
 from ..scheduler.calls import as_written, handle_of
 from ..scheduler.slots import checked_cap
 from ..values.outputs import Outputs
+from ..values.preview import about_value
 from ..values.shapes import RESULT
 from .building import BUILDING
 
@@ -20,14 +22,16 @@ if TYPE_CHECKING:  # a tool has its map
     from .tooling import Tool
 
 _NO_ITEMS = (str, bytes, dict)
+_TOLD = 5  # other items that failed, by name; of more only the number
+_ITEM_CHARS = 60
 
 
 class Map:
     """A tool, called for each item of a list. `tool.map(items, other=1)`: items go to its first parameter.
 
     `max_concurrency=` says how many items are worked on at once. Items may be a reference to a list that is not known
-    yet. All items are tried before the first failure is raised, unchanged; a resumed run tries again those that failed,
-    and reuses the others.
+    yet. All items are tried before the first failure is raised, unchanged but for a note that says which item it was of
+    and which others failed; a resumed run tries again those that failed, and reuses the others.
     """
 
     kind = f.GRAPH
@@ -52,8 +56,10 @@ class Map:
         place: Any = HERE.get()
         if place is not None and place.in_body:
             return as_written(place.run.dispatch.call(place, self, (items,), kwargs))
-        results = [self.tool(item, **kwargs) for item in self._listed(items)]
-        return self._later(results) if self.tool.is_async else Outputs(self._lists(results))
+        listed = self._listed(items)
+        if self.tool.is_async:
+            return self._later(listed, kwargs)
+        return Outputs(self._lists([self._plain(listed, no, kwargs) for no in range(len(listed))]))
 
     def _items(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """The items, which may be given by the name of the parameter that they go to, and the other keywords."""
@@ -70,18 +76,47 @@ class Map:
             refuse(what)
         raise TypeError(what)
 
-    async def _later(self, calls: list[Any]) -> Outputs:
-        return Outputs(self._lists(await asyncio.gather(*calls)))
+    def _plain(self, items: list[Any], no: int, kwargs: dict[str, Any]) -> Any:
+        try:
+            return self.tool(items[no], **kwargs)
+        except Exception as error:
+            self._note(error, items, [no])
+            raise
+
+    async def _later(self, items: list[Any], kwargs: dict[str, Any]) -> Outputs:
+        async def one(no: int) -> Any:
+            try:
+                return await self.tool(items[no], **kwargs)
+            except Exception as error:
+                self._note(error, items, [no])
+                raise
+
+        return Outputs(self._lists(await asyncio.gather(*map(one, range(len(items))))))
 
     async def fn(self, items: Any, **kwargs: Any) -> dict[str, Any]:
         """The body of the node."""
-        calls = [handle_of(self.tool(item, **kwargs)) for item in self._listed(items)]
+        listed = self._listed(items)
+        calls = [handle_of(self.tool(item, **kwargs)) for item in listed]
         futures = [call.future for call in calls if call is not None]
         if futures:
             await asyncio.wait(futures)
-        for error in [error for future in futures if (error := future.exception()) is not None]:
+        failed = {no: error for no, future in enumerate(futures) if (error := future.exception()) is not None}
+        for error in failed.values():
+            self._note(error, listed, list(failed))
             raise error  # the others stay unretrieved, so that a resume tries them again, too
         return self._lists([future.result() for future in futures])
+
+    def _note(self, error: BaseException, items: list[Any], failed: list[int]) -> None:
+        """Say in the notes of `error`, which the first of `failed` raised, which item that was, and name the others."""
+        first = next(iter(self.signature.parameters))
+        told = [f"[{no}] {first}={about_value(items[no], _ITEM_CHARS)}" for no in failed[: _TOLD + 1]]
+        more = ""
+        if others := len(failed) - 1:
+            names = ", ".join(told[1:]) + (", ..." if others > _TOLD else "")
+            more = f"; {others} other{'s' if others > 1 else ''} failed, too: {names}"
+        note = f"{ITEM}{told[0]} of the {len(items)} items of {self.name}{more}"
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raises TypeError: what is given as items has none."""

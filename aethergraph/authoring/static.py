@@ -109,15 +109,21 @@ def _signature(own: inspect.Signature, inputs: Inputs, where: str) -> inspect.Si
     """The inputs: as given (a list is required, a dict has defaults), else those of the function.
 
     Raises:
-        GraphBuildError: the function has a parameter that no input fills.
+        GraphBuildError: the function has a parameter that no input fills, or cannot be given by name.
     """
     for p in own.parameters.values():
+        if p.kind is p.VAR_KEYWORD and inputs:
+            continue  # it gets the inputs that the function does not name
         if p.kind not in _BY_NAME:
-            raise GraphBuildError(f"the parameter {p} has no one name: name the inputs of a graph", where=where)
+            how = "write it without the `*`" if p.kind is p.VAR_POSITIONAL else "write `x` before a `/` without it"
+            if p.kind is p.VAR_KEYWORD:
+                how = f'say which inputs {p} takes: `@graphify(inputs=["x", "y"])`, or a dict of their defaults'
+            raise GraphBuildError(f"inputs of a graph have names, and {p} has none: {how}", where=where)
     if inputs is None or (not inputs and own.parameters):
         return own.replace(return_annotation=inspect.Signature.empty)
     names = [inputs] if isinstance(inputs, str) else list(inputs)
-    unfilled = [p.name for p in own.parameters.values() if p.default is p.empty and p.name not in names]
+    named = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    unfilled = [p.name for p in named if p.default is p.empty and p.name not in names]
     if unfilled:
         what = f"the function takes {', '.join(unfilled)}, which inputs= does not have: {', '.join(names)}"
         raise GraphBuildError(what, where=where)

@@ -17,6 +17,7 @@ from ..graphs.graph import GraphNode, TaskGraph
 from ..graphs.references import SKIPPED, Reference, chosen, evaluate, node_of, references
 from ..ids import Key
 from ..record import facts as f
+from ..record.failures import told
 from ..record.identity import Lineage
 from ..record.status import NodeStatus
 from ..scheduler.calls import CallHandle
@@ -102,7 +103,11 @@ class _Walk:
             if isinstance(error, NoOneToAsk):
                 return error
         (first, error), *others = self._failed.items()
-        failed = NodeFailed(self._place.run.run_id, self._named(first), f"{type(error).__name__}: {error}")
+        failed = NodeFailed(
+            self._place.run.run_id,
+            self._named(first),
+            told(type(error).__name__, str(error), getattr(error, "__notes__", ())),
+        )
         failed.__cause__ = error
         if others:  # reachable from here, so that a resume tries all of them again
             failed.__context__ = BaseExceptionGroup("others failed, too", [other for _, other in others])

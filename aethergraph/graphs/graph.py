@@ -274,10 +274,15 @@ class TaskGraph:
         return [name for name in self._order if name in found and (itself or name != node_id)]
 
     def io_signature(self) -> dict[str, Any]:
-        """Names of inputs (those that must be given, and the defaults of the others) and outputs."""
+        """Names of inputs (those that must be given, and the defaults of the others) and outputs, as JSON can hold it.
+
+        A default that is no plain data is told by its repr; `defaults` has the objects.
+        """
+        from . import text  # as below
+
         required = [name for name in self.inputs if name not in self.defaults]
         return {
-            "inputs": {"required": required, "optional": dict(self.defaults)},
+            "inputs": {"required": required, "optional": text.data(self.defaults)},
             "outputs": list(self.outputs),
         }
 

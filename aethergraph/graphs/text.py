@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from ..views.labels import line
@@ -116,30 +117,31 @@ def spec(graph: TaskGraph) -> dict[str, Any]:
     return {
         "graph_id": graph.graph_id,
         "version": graph.version,
-        "inputs": {"required": [n for n in graph.inputs if n not in graph.defaults], "optional": _data(graph.defaults)},
-        "outputs": _data(graph.outputs),
+        "inputs": {"required": [n for n in graph.inputs if n not in graph.defaults], "optional": data(graph.defaults)},
+        "outputs": data(graph.outputs),
         "nodes": [_node(graph.node(name)) for name in graph.node_ids()],
     }
 
 
 def _node(node: GraphNode) -> dict[str, Any]:
     return {
-        "node_id": node.node_id, "logic": node.logic, "kind": node.kind, "args": _data(list(node.args)),
-        "kwargs": _data(dict(node.kwargs)), "dependencies": node.dependencies, "after": list(node.after),
-        "condition": _data(node.condition), "alias": node.alias, "labels": list(node.labels), "name": node.name,
+        "node_id": node.node_id, "logic": node.logic, "kind": node.kind, "args": data(list(node.args)),
+        "kwargs": data(dict(node.kwargs)), "dependencies": node.dependencies, "after": list(node.after),
+        "condition": data(node.condition), "alias": node.alias, "labels": list(node.labels), "name": node.name,
     }  # fmt: skip
 
 
-def _data(value: Any) -> Any:
+def data(value: Any) -> Any:
+    """`value` as JSON can hold it: references by name, what is no plain data by its repr."""
     if isinstance(value, Reference):
         return {"ref": repr(value)[1:-1]}
     if isinstance(value, Condition):
         return {"condition": repr(value)}
     if isinstance(value, (list, tuple)):
-        return [_data(member) for member in value]
+        return [data(member) for member in value]
     if isinstance(value, dict):
-        return {str(key): _data(member) for key, member in value.items()}
-    if value is None or isinstance(value, (bool, int, float, str)):
+        return {str(key): data(member) for key, member in value.items()}
+    if value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
         return value
     return {"repr": told(value)}
 

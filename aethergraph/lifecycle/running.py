@@ -494,7 +494,11 @@ class Run:
         return written
 
     def to_dict(self) -> dict[str, Any]:
-        """The run as plain data: what it is, its nodes, open questions and artifacts. Values are told in words."""
+        """The run as plain data that JSON can hold: what it is, its nodes, open questions and artifacts.
+
+        Inputs and outputs, of the run and of each node, are dicts by name whose values are told in words, at most 200
+        characters each; times are in seconds, those of nodes from the beginning of the run.
+        """
         from . import ancestry, telling
 
         info = self.runtime.runlist.info(roster.read(self.runtime.store, self.run_id))
@@ -518,7 +522,7 @@ class Run:
         return {
             "run_id": self.run_id, "name": self.name, "status": str(self.status), "created_at": info.created_at,
             "duration_s": info.duration_s, "session": info.session, "parent": info.parent, "tags": list(info.tags),
-            "error": info.error, "inputs": codec.about(picture.inputs) if picture.inputs else "",
+            "error": info.error, "inputs": codec.about_outputs(picture.inputs) if picture.inputs else {},
             "outputs": codec.about_outputs(picture.outputs) if picture.outputs else {}, "nodes": nodes, "waits": waits,
             "artifacts": [artifact.record(one) for one in self.artifacts], "why_in_memory": self.why_in_memory,
         }  # fmt: skip

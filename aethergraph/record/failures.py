@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import errors
@@ -20,6 +20,7 @@ _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _HIDDEN = (_OURS, f"{_LIBRARY}asyncio{os.sep}", f"{_LIBRARY}concurrent{os.sep}")
 MAX_TRACEBACK = 8_000  # characters
+ITEM = "item "  # a note that begins so says which item of a map failed
 _ANOTHER_LOOP = (  # as asyncio's tasks, locks and queues, futures, and transports say it
     "attached to a different loop",
     "bound to a different event loop",
@@ -103,6 +104,12 @@ def describe(error: BaseException, dump: Callable[[Any], bytes]) -> f.Error:
         nodes=reachable(error),
         state=attributes,
     )
+
+
+def told(kind: str, message: str, notes: Iterable[str]) -> str:
+    """`KeyError: no such key`, and which item of a map it was, where the notes say that."""
+    items = "; ".join(note for note in notes if note.startswith(ITEM))
+    return f"{kind}: {message}{f' ({items})' if items else ''}"
 
 
 def parts(error: BaseException) -> tuple[list[Any], dict[str, Any]]:

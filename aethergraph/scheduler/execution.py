@@ -20,7 +20,7 @@ from ..engine import HERE, Desk, Op
 from ..errors import NodeFailed, NoOneToAsk, RunIsLive
 from ..ids import Key, Token
 from ..record import facts as f
-from ..record.failures import advise, describe, reachable
+from ..record.failures import advise, describe, reachable, told
 from ..record.flow import Flow
 from ..record.identity import root_key
 from ..record.status import RunStatus
@@ -395,7 +395,11 @@ class Execution:
         if self.host.own:
             advise(error, self.agent.name)
         failure = describe(error, self.codec.dump)
-        self._end(f.RunFailed(failure, fatal, self.clock()), RunStatus.FAILED, f"{failure.qualname}: {failure.message}")
+        self._end(
+            f.RunFailed(failure, fatal, self.clock()),
+            RunStatus.FAILED,
+            told(failure.qualname, failure.message, failure.notes),
+        )
         self.closed = "it failed"
 
     def _end(self, fact: f.AnyFact, status: RunStatus, error: str = "", ops: Sequence[Op] = ()) -> None:

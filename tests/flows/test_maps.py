@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aethergraph import graph_fn, graphify, tool
+from aethergraph.cli import tree
 from aethergraph.errors import GraphBuildError, NodeFailed
 from aethergraph.record import facts as f
 
@@ -150,3 +151,80 @@ def test_the_items_of_a_map_may_be_given_by_name_and_nothing_else_without_one(la
         plus.map([1], [2])
     with pytest.raises(GraphBuildError, match=rf"test_maps.py:\d+: {told}"):
         graphify(lambda xs: plus.map(xs, [2]))()
+
+
+@pytest.mark.parametrize("home", ["async", "sync"])
+@pytest.mark.parametrize("kind", ["reactive", "static"])
+def test_a_map_that_fails_names_the_item_and_the_others_wherever_it_is_looked_at(
+    lab: Lab, kind: str, home: str
+) -> None:
+    lab.cell(f"""
+from aethergraph import graphify
+
+@tool
+{"async " if home == "async" else ""}def halve(x, *, by=2):
+    if x % 2:
+        raise ValueError("odd")
+    return x // by
+
+@graph_fn
+async def reactive(xs):
+    return (await halve.map(xs, by=2)).result
+
+@graphify
+def static(xs):
+    return halve.map(xs).result
+""")
+    run = lab.start(kind, xs=[0, 1, 2, 3, 5])
+    told = "item [1] x=1 of the 5 items of halve.map; 2 others failed, too: [3] x=3, [4] x=5"
+    with pytest.raises((ValueError, NodeFailed)) as raised:
+        run.result(LIMIT_S)
+    odd = raised.value if kind == "reactive" else raised.value.__cause__
+    assert isinstance(odd, ValueError) and odd.args == ("odd",) and told in odd.__notes__
+    assert kind == "reactive" or told in str(raised.value)
+    (info,) = lab.runtime.runs()
+    shown = [
+        info.error,
+        run.transcript()[-1],
+        next(node["error"] for node in run.to_dict()["nodes"] if node["node_id"] == "halve.map"),
+        *(row.more for row in tree.rows(run.picture(), 0.0) if row.label == "halve.map"),
+    ]
+    assert len(shown) == 4 and all("ValueError: odd (item [1] x=1 of the 5 items" in text for text in shown)
+    lab.kill()
+    error = lab.runtime.load(run.run_id).error
+    assert any(told in text for text in (str(error), *getattr(error, "__notes__", ())))
+
+
+@pytest.mark.parametrize("home", ["async", "sync"])
+def test_outside_of_any_run_a_map_that_fails_names_the_item(home: str) -> None:
+    def odd(x: Any) -> Any:
+        return 1 // x
+
+    async def later(x: Any) -> Any:
+        return 1 // x
+
+    made = tool(later if home == "async" else odd)
+    with pytest.raises(ZeroDivisionError) as raised:
+        given = made.map([1, 0, 2])
+        asyncio.run(_awaited(given))
+    assert raised.value.__notes__ == [f"item [1] x=0 of the 3 items of {made.name}.map"]
+
+
+async def _awaited(call: Any) -> Any:
+    return await call
+
+
+def test_of_many_items_that_failed_a_map_names_the_first_five(lab: Lab) -> None:
+    @tool
+    def refuse(x: str) -> None:
+        raise ValueError(x)
+
+    @graph_fn
+    async def agent() -> Any:
+        return await refuse.map(["a" * 500, *"bcdefgh"])
+
+    with pytest.raises(ValueError, match="a{500}") as raised:
+        lab.run(agent)
+    (note,) = [note for note in raised.value.__notes__ if note.startswith("item ")]
+    assert note.startswith("item [0] x='aaa") and len(note) < 250
+    assert note.endswith("7 others failed, too: [1] x='b', [2] x='c', [3] x='d', [4] x='e', [5] x='f', ...")

@@ -163,8 +163,9 @@ def test_to_dict_is_the_whole_run_as_json(lab: Lab) -> None:
         "waiting",
         ["maths", "a"],
         "s",
-        "{'x': 4}",
+        {"x": "4"},
     )
+    assert list(told["nodes"][0]["inputs"].values()) == ["4"]
     assert [(one["node_id"], one["status"]) for one in told["nodes"]] == [("double", "done"), ("ask", "waiting")]
     assert told["nodes"][0]["outputs"] == {"n": "8"} and told["nodes"][1]["after"] == ["double"]
     assert [wait["prompt"] for wait in told["waits"]] == ["Good?"] and told["artifacts"] == []

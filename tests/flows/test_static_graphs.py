@@ -619,3 +619,12 @@ def test_a_killed_process_is_followed_by_one_that_knows_only_the_store(tmp_path:
     done = subprocess.run([sys.executable, "-c", GOES_ON, str(log)], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "{'dead': 6, 'first': 2}", done.stderr
     assert log.read_text().split("\n")[:-1] == ["step 1", "step 2", "die 3", "die 3"]
+
+
+def test_inputs_that_the_function_takes_with_a_double_star_are_inputs_as_any(static: Lab) -> None:
+    static.cell("""
+@graphify(inputs={"x": 1, "n": 2})
+def spread(x, **others):
+    return {"x": x, "n": others["n"], "names": sorted(others)}
+""")
+    assert static.run("spread", n=5) == {"x": 1, "n": 5, "names": ["n"]}

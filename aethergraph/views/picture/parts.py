@@ -10,6 +10,7 @@ import msgspec
 
 from ...record import facts as f
 from ...record import schema, uploads
+from ...record.failures import told
 from ...record.status import NodeStatus
 from ..notes import Notes
 
@@ -94,8 +95,8 @@ class Changes:
 
 
 def error_text(error: f.Error) -> str:
-    """`KeyError: no such key`."""
-    return f"{error.qualname}: {error.message}"
+    """`KeyError: no such key`, and of a map the item that failed."""
+    return told(error.qualname, error.message, error.notes)
 
 
 def tried(node: Node) -> str:
