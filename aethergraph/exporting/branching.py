@@ -34,7 +34,8 @@ def either(draft: Draft, statement: ast.If, side: Side, following: Sequence[ast.
     draft.goes_on_from(dict.fromkeys([*ends, *draft.frontier]))
     draft.reached(*draft.frontier)
     rest = ast.Module(list(following), [])
-    for name in sorted((writes(statement)) & (loads(rest) | augmented(rest))):
+    changed = {name for name in env.keys() & draft.env.keys() if env[name] != draft.env[name]}  # in place, too
+    for name in sorted((writes(statement) | changed) & (loads(rest) | augmented(rest))):
         if name not in env or name not in draft.env:
             raise Unliftable(f"`{name}` is not assigned on both sides of an `if`", statement)
         draft.env[name] = _merged(draft, name, holds, roots, (env[name], draft.env[name]), following, statement)

@@ -75,6 +75,7 @@ class Draft:
         self.condition_roots: frozenset[str] = NO_ROOTS
         self.returned: dict[str, str] | None = None  # what the branch that is written now returns
         self.moving = moving()
+        self.lists: frozenset[str] = frozenset()  # inputs that are surely lists or the like
         self._taken = {*names, *self.locals, *vars(builtins), *keyword.kwlist, *taken}
         self._frontier: list[str] = []  # variables of the calls that were awaited last
         self._rows: dict[str, list[str]] = {}  # variables that hold lists of nodes, with the roots of these

@@ -7,7 +7,7 @@ What is awaited becomes a node, plain Python between two nodes a small tool. Wha
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..code.importing import import_of
@@ -15,13 +15,14 @@ from . import branching, picking, small
 from .bindings import Binding, Known, Mapped, Outs, Row, Service, Unliftable, Value, field, passed, placed
 from .draft import Draft
 from .expressions import awaited, awaited_inside, bind, gathered, known_items, listed_inside, node, refer, step
-from .reading import augmented, changes, loads, own, writes
+from .reading import augmented, changes, loads, own, reads_first, surely, writes
 from .recognising import STEPS, callee, is_gather, is_node, question, refuse_engine
+from .rounds import SHORT, emptied, rounds
 from .words import Words
 
 Function = ast.AsyncFunctionDef | ast.FunctionDef
 _COMPOUND = (ast.If, ast.For, ast.While, ast.Try, ast.With, ast.AsyncWith, ast.AsyncFor)
-_SHORT = 6  # items of a loop whose calls are written out one by one
+_LISTS = ("list", "tuple", "set", "frozenset", "Sequence", "List", "range")
 _CONTAINERS = (ast.List, ast.Dict, ast.Set)
 
 
@@ -50,8 +51,22 @@ def lift(
     env: dict[str, Binding] = {name: Value(name) for name in inputs}
     local = {*env, *writes(ast.Module(body, []))}
     draft = Draft(words, {**names, **imported}, env, local, outputs, taken, callers)
+    draft.lists = frozenset(_lists(function.args))
     _Lifting(draft, body, function.body[0].lineno - 1).all()
     return draft
+
+
+def _lists(arguments: ast.arguments) -> Iterator[str]:
+    """The inputs that are lists, by their type hint or default."""
+    defaults = [*arguments.defaults[::-1], *[None] * len(arguments.args)]
+    pairs = [
+        *zip(arguments.args[::-1], defaults, strict=False),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    for each, default in pairs:
+        hint = each.annotation.value if isinstance(each.annotation, ast.Subscript) else each.annotation
+        if isinstance(hint, ast.Name) and hint.id in _LISTS or isinstance(default, (ast.List, ast.Tuple)):
+            yield each.arg
 
 
 def _imported(body: Sequence[ast.stmt], names: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,6 +97,7 @@ class _Lifting:
         self.number = 0
         self.plain: list[ast.stmt] = []  # waits to become one small tool
         self.line = line  # the last that was dealt with
+        self.why = ""  # why the last loop or `if` could not be nodes
 
     def all(self) -> None:
         """Lift the whole body."""
@@ -108,10 +124,15 @@ class _Lifting:
 
     def _statement(self, statement: ast.stmt) -> None:
         draft, mark = self.draft, self.draft.mark()
+        if self._is_filled_next(statement):
+            if not all(emptied(each) for each in self.plain):
+                self._flush(self.number)
+            self.plain.append(statement)
+            return
         if not self.plain:
             self._comments(statement)
         elif not self._is_plain(statement):
-            if self._with_plain(statement):
+            if self._apart(statement) or self._with_plain(statement):
                 return
             self._flush(self.number)
             self._comments(statement)
@@ -182,9 +203,78 @@ class _Lifting:
     def _compound(self, statement: ast.stmt) -> bool:
         """A statement around others; what no static graph has stays as it is, as one node."""
         why = self._engine_inside(statement)
-        if why and not self._either(statement) and not self._unrolled(statement):
-            small.region(self.draft, [statement], why, self.following)
+        if why and not self._in_nodes(statement):
+            small.region(self.draft, [statement], self.why or why, self.following)
         return bool(why)
+
+    def _in_nodes(self, statement: ast.stmt, fresh: Sequence[ast.stmt] = ()) -> bool:
+        """Write a statement around calls as nodes of this graph; False where it cannot be said so."""
+        self.why = ""
+        if isinstance(statement, ast.For):
+            return (not fresh and self._unrolled(statement)) or self._rounds(statement, fresh)
+        return not fresh and self._either(statement)
+
+    def _apart(self, statement: ast.stmt) -> bool:
+        """Write a statement around calls as nodes, after the plain ones that wait; False where it cannot be said so."""
+        if not isinstance(statement, _COMPOUND) or not self._engine_inside(statement):
+            return False
+        mark, plain, line = self.draft.mark(), self.plain, self.line
+        fresh = self._fresh(statement)
+        self.plain = plain[: len(plain) - len(fresh)]
+        try:
+            self._flush(self.number - len(fresh))
+            first = fresh[0] if fresh else statement
+            self.draft.comments += self.draft.words.comments(self.line_before(first) + 1, first.lineno - 1)
+            if fresh:
+                last = fresh[-1].end_lineno or 0
+                self.draft.comments += self.draft.words.comments(last + 1, statement.lineno - 1)
+            done = self._unrolled_after(statement, fresh) or self._in_nodes(statement, fresh)
+        except Unliftable as error:
+            self.why, done = error.why, False
+        if not done:
+            self.draft.back(mark)
+            self.plain, self.line = plain, line
+        return done
+
+    def _fresh(self, statement: ast.stmt) -> list[ast.stmt]:
+        """The last plain statements, as far as they make empty what a loop fills."""
+        if not isinstance(statement, ast.For):
+            return []
+        filled = _filled(statement)
+        number = len(self.plain)
+        while number and emptied(self.plain[number - 1]) in filled:
+            number -= 1
+        return self.plain[number:]
+
+    def _is_filled_next(self, statement: ast.stmt) -> bool:
+        """Whether a statement makes empty what the next one fills, a loop around calls."""
+        name = emptied(statement)
+        for each in self.following if name else ():
+            if not emptied(each):
+                return isinstance(each, ast.For) and name in _filled(each) and bool(self._engine_inside(each))
+        return False
+
+    def _unrolled_after(self, statement: ast.stmt, fresh: Sequence[ast.stmt]) -> bool:
+        """A short loop after what it begins with, which its rounds give other values."""
+        mark = self.draft.mark()
+        try:
+            done = bool(fresh) and all(self._referred(each) for each in fresh) and self._unrolled(statement)
+        except Unliftable:
+            done = False
+        if not done:
+            self.draft.back(mark)
+        return done
+
+    def _rounds(self, statement: ast.For, fresh: Sequence[ast.stmt]) -> bool:
+        """A loop that calls a tool in each round and collects what it gives."""
+        mark = self.draft.mark()
+        try:
+            rounds(self.draft, fresh, statement, self.following)
+        except Unliftable as error:
+            self.draft.back(mark)
+            self.why = error.why
+            return False
+        return True
 
     def _unrolled(self, statement: ast.stmt) -> bool:
         """A short loop over a list that is known beforehand: its calls become nodes, one after the other."""
@@ -196,7 +286,7 @@ class _Lifting:
         mark = self.draft.mark()
         try:
             found = known_items(self.draft, statement.iter)
-            if found is None or len(found) > _SHORT:
+            if found is None or len(found) > SHORT:
                 return False
             line = statement.lineno
             for item in found:
@@ -234,6 +324,7 @@ class _Lifting:
     def _with_plain(self, statement: ast.stmt) -> bool:
         """Let what was only prepared for a statement that stays as it is stay with it."""
         why = self._engine_inside(statement) if isinstance(statement, _COMPOUND) else ""
+        why = why and (self.why or why)
         if why:
             block, self.plain = [*self.plain, statement], []
             first = self.line_before(block[0]) + 1
@@ -389,6 +480,13 @@ class _Lifting:
                 if any(isinstance(inner, ast.Name) and inner.id == name for inner in given):
                     return True
         return False
+
+
+def _filled(loop: ast.For) -> set[str]:
+    """The names whose values go from round to round of a loop."""
+    body = ast.Module(loop.body, [])
+    anew = writes(body) & (reads_first(loop.body) | (writes(body) - surely(loop.body)))
+    return changes(body) | augmented(body) | anew
 
 
 def _returns(statement: ast.stmt) -> bool:

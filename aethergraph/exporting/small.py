@@ -40,7 +40,7 @@ def expression(
         raise Unliftable("an expression changes what it uses", node)
     given = given_to(draft, [node], set(loads(node)), before or {})
     text = draft.words.changed(node, given.replaced)
-    write(draft, [output], given, _return([(output, _joined(text), is_no_dict(node))]), var)
+    write(draft, [output], given, returns([(output, _joined(text), is_no_dict(node))]), var)
     return Value(var, f".{output}", frozenset({var}))
 
 
@@ -101,12 +101,17 @@ def statements(
     names = {name: draft.fresh(name, own=True) for name in outputs}
     last = body
     if outputs:
-        last += "\n" + _return([(output_name(name), name, _ends_as_no_dict(block, name)) for name in outputs])
+        last += "\n" + returns([(output_name(name), name, _ends_as_no_dict(block, name)) for name in outputs])
     wanted = outputs[0] if len(outputs) == 1 else ""
     var = write(draft, outputs, given, last, names[wanted] if wanted else _deed(block))
-    for name in outputs:
+    bind_outputs(draft, var, outputs)
+
+
+def bind_outputs(draft: Draft, var: str, names: Sequence[str]) -> None:
+    """From now on the names `names` of the agent stand for the outputs of the small tool that `var` holds."""
+    single = len(names) == 1
+    for name in names:
         part = f".{output_name(name)}"
-        single = len(outputs) == 1
         draft.env[name] = Value(var if single else f"{var}{part}", part if single else "", frozenset({var}))
 
 
@@ -203,7 +208,7 @@ def given_to(draft: Draft, nodes: Sequence[ast.AST], read: set[str], before: Map
     _refuse_shadows(draft, nodes, before)
     own = set().union(*(loads(node) | writes(node) for node in nodes))
     for node, value in before.items():
-        given.replaced[node] = _parameter(given, _named_after(value), own, value)
+        given.replaced[node] = parameter(given, _named_after(value), own, value)
     for node in nodes:
         for outs in _fields(draft, node, before):
             _field(draft, given, outs, own)
@@ -290,14 +295,14 @@ def _field(draft: Draft, given: Given, node: ast.expr, own: set[str]) -> None:
         raise Unliftable(f"the outputs `{root}` are changed", node)
     draft.join(value.roots)
     key = value.text.rpartition(".")[2]
-    given.replaced[node] = _parameter(given, key, own, value, f"{root}_{key}")
+    given.replaced[node] = parameter(given, key, own, value, f"{root}_{key}")
 
 
 def _names(node: ast.AST) -> set[str]:
     return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
 
 
-def _parameter(given: Given, wanted: str, own: set[str], value: Value, other: str = "") -> str:
+def parameter(given: Given, wanted: str, own: set[str], value: Value, other: str = "") -> str:
     """A parameter for `value`; one that has it already is taken again."""
     for name, argument in given.parameters.items():
         if argument == value.text:
@@ -357,17 +362,17 @@ def write(
     later = kind == "graph_fn" or context  # a body's own context is awaited, too
     later = later or any(awaits(each) for each in ast.iter_child_nodes(tree))
     title = title or (f"make_{'_and_'.join(outputs[:3])}" if outputs else f"do_{wanted.removesuffix('_done')}")
-    name = draft.fresh(title)
     parameters = ", ".join([*given.parameters, *(["*", CONTEXT] if context else [])])
     shown = ", ".join(f'"{output_name(output)}"' for output in outputs)
-    head = f"@{draft.our(kind)}(outputs=[{shown}])\n{'async ' if later else ''}def {name}({parameters}):"
-    draft.tools.append(f"{head}\n{indented(body)}")
+    head = f"@{draft.our(kind)}(outputs=[{shown}])\n{'async ' if later else ''}def "
+    rest = f"({parameters}):\n{indented(body)}"
+    same = [text for text in draft.tools if text.startswith(head) and text.endswith(rest)]
+    name = same[0][len(head) : -len(rest)] if same else ""
+    if not name.isidentifier():  # else a tool that was made before does the same
+        name = draft.fresh(title)
+        draft.tools.append(f"{head}{name}{rest}")
     draft.uses |= loads(tree) - {CONTEXT}
-    var = (
-        wanted
-        if len(outputs) == 1 and kind == "tool" or title.startswith("pick")
-        else draft.fresh("_".join(outputs[:2]) or wanted)
-    )
+    var = wanted if len(outputs) == 1 or title.startswith("pick") else draft.fresh("_".join(outputs[:2]) or wanted)
     draft.line(var, draft.call(name, given.parameters.values(), given.roots))
     draft.made(var, given.roots)
     draft.reached(var)
@@ -384,7 +389,7 @@ def output_name(name: str) -> str:
     return f"{name}_" if reserved(name) else name
 
 
-def _return(outputs: Sequence[tuple[str, str, bool]]) -> str:
+def returns(outputs: Sequence[tuple[str, str, bool]]) -> str:
     """The `return` of outputs: each with its text, and whether that is surely no dict, which would be read as all."""
     if len(outputs) == 1 and not outputs[0][2]:
         return f'return {{"{outputs[0][0]}": {outputs[0][1]}}}'

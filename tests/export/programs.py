@@ -80,7 +80,7 @@ def statements(draw: st.DrawFn, number: int, deep: bool = True) -> list[str]:
     to, one, other = (draw(st.sampled_from(NAMES)) for _ in range(3))
     given = draw(st.one_of(st.sampled_from([*NAMES, "x"]), expressions()))
     kinds = ["tool", "both", "plain", "stamp", "gather", "listed", "mapped", "inner", "expression", "say", "ask"]
-    kinds += ["if", "branch", "for", "while", "try", "list", "begun"] if deep else []
+    kinds += ["if", "branch", "for", "while", "try", "list", "begun", "rounds", "filled"] if deep else []
     held = f"v{number}"
     match draw(st.sampled_from(kinds)):
         case "tool":
@@ -130,6 +130,23 @@ def statements(draw: st.DrawFn, number: int, deep: bool = True) -> list[str]:
                 f"{held}.append({given})",
                 f"w{number} = await total({held})",
                 f"{to} = w{number}.y + len({held})",
+            ]
+        case "rounds":
+            return [
+                f"w{number} = await count({given})",
+                f"{held} = []",
+                f"for k{number} in w{number}.many:",
+                f"    {held}.append((await plus(k{number}, {one})).y)",
+                f"{to} = sum({held})",
+            ]
+        case "filled":
+            return [
+                f"{held} = {{}}",
+                f"for i{number}, k{number} in enumerate([{one}, {other}, *NUMBERS]):",
+                f"    if k{number} % 2:",
+                f"        r{number} = await both(k{number}, by={one})",
+                f"        {held}[i{number}] = r{number}.y - r{number}.z",
+                f"{to} = sum({held}.values()) + len({held})",
             ]
         case kind:
             body = [f"    {line}" for line in draw(statements(number + 100, deep=False))]
