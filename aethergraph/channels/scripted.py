@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -121,6 +120,8 @@ def from_environment(text: str) -> Script | None:
                 f"{VARIABLE} is neither JSON nor a file that can be read ({error}): "
                 f'set it to {{"name or prompt": answer}} or to the path of such a file'
             ) from error
+    import json  # slow to load, and only needed here
+
     try:
         answers = json.loads(source)
     except json.JSONDecodeError as error:

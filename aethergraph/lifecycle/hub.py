@@ -28,7 +28,7 @@ from ..scheduler.places import AttemptPlace
 from ..scheduler.slots import Slots
 from ..scheduler.watchdog import WATCHDOG
 from ..services.service import Service
-from ..storage import disk, journal, roster
+from ..storage import journal, roster
 from ..storage.codec import Codec
 from ..storage.keyring import Keyring
 from ..storage.owner import Owner
@@ -83,6 +83,8 @@ class Runtime:
         if durability not in ("power", "process"):
             raise ValueError(f'durability is "power" or "process", got {durability!r}')
         if store is None or isinstance(store, (str, os.PathLike)):
+            from ..storage import disk  # with diskcache, which a program that only imports names need not load
+
             folder = disk.find_store(Path.cwd()) if store is None else Path(store)
             store = disk.DiskStore(folder, durability="process" if durability == "process" else "power")
         self.store: Store = store
