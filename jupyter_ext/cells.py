@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import ast
 import html
-import inspect
 import io
 import re
 import tokenize
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from aethergraph.values.annotations import signature_of
 
 from .body import assigned, awaits, ends, first_yield, returns, uses
 from .header import KINDS, Header, parse, wrong
@@ -85,7 +86,7 @@ def say(kind: str, made: Any) -> None:
     """Show one quiet line about what a cell has defined; called by the transformed cell."""
     from IPython.display import publish_display_data
 
-    signature = inspect.signature(made.fn) if kind != "graphify" else made.signature
+    signature = signature_of(made.fn) if kind != "graphify" else made.signature
     shown = [p for p in signature.parameters.values() if p.name != "context"]
     text = f"{kind} {made.name}{signature.replace(parameters=shown)}"
     text += f" -> {', '.join(made.outputs)}" if made.outputs else ""

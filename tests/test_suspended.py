@@ -174,17 +174,21 @@ def test_the_block_around_an_await_is_known(function: Callable[[], Coroutine[Any
 def test_where_there_is_no_block_nothing_of_the_function_runs_on(
     function: Callable[[], Coroutine[Any, Any, Any]], kind: str
 ) -> None:
-    """The proof of the pudding: what is thrown in goes through without a line or call of the function."""
+    """The proof of the pudding: what is thrown in goes through without a call or another line of the function.
+
+    From 3.12 on its way out is told as the line that it stood at: that is the compiler's own handler.
+    """
     coroutine = function()
     coroutine.send(None)
-    ran: list[str] = []
+    ran: list[int] = []
 
     def trace(frame: types.FrameType, event: str, argument: Any) -> Any:
         if frame.f_code is function.__code__ and event == "line":  # type: ignore[attr-defined]
-            ran.append(event)
+            ran.append(frame.f_lineno)
         return trace
 
     frame: Any = suspended.chain(coroutine)[0][0].frame
+    stood = frame.f_lineno
     frame.f_trace = trace
     before = sys.gettrace()
     sys.settrace(trace)
@@ -195,7 +199,7 @@ def test_where_there_is_no_block_nothing_of_the_function_runs_on(
         sys.settrace(before)
     coroutine.close()
     if not kind:
-        assert ran == []
+        assert set(ran) <= ({stood} if sys.version_info >= (3, 12) else set())
 
 
 def test_the_line_of_a_block_is_told() -> None:

@@ -24,6 +24,7 @@ from ..graphs.references import (
 from ..ids import node_id
 from ..scheduler.dispatch import CONTROL
 from ..storage.codec import canonical
+from ..values.annotations import signature_of
 from ..values.outputs import reserved
 
 
@@ -204,7 +205,7 @@ def build(agent: Any, fn: Callable[..., Any], defaults: Mapping[str, Any], where
     builder = Builder(agent, BUILDING.get())
     token = BUILDING.set(builder)
     try:
-        parameters = inspect.signature(fn).parameters
+        parameters = signature_of(fn).parameters
         takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         given = fn(**{name: Reference("", name) for name in agent.inputs if takes_all or name in parameters})
     finally:

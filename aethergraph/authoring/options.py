@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import math
 from collections.abc import Mapping
 from typing import Any
+
+from ..values.annotations import signature_of
 
 
 def known(decorator: str, made: type, options: Mapping[str, Any]) -> None:
     """Raises TypeError: an option is none of `made`, the class of what `decorator` makes; names them all."""
     names: list[str] = []
     for one in made.__mro__:
-        parameters = inspect.signature(one.__init__).parameters.values() if "__init__" in vars(one) else ()  # type: ignore[misc]
+        parameters = signature_of(one.__init__).parameters.values() if "__init__" in vars(one) else ()  # type: ignore[misc]
         names += [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in names]
     for name in options:
         if name not in names:

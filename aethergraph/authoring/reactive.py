@@ -16,6 +16,7 @@ from ..lifecycle.running import Run
 from ..record import facts as f
 from ..scheduler.calls import as_written
 from ..scheduler.slots import checked_cap
+from ..values.annotations import signature_of
 from ..values.arguments import Check, checks
 from ..values.outputs import Outputs
 from ..values.shapes import declared, location, named
@@ -58,7 +59,7 @@ class Agent:
         functools.update_wrapper(self, fn)
         self.fn, self.name, self.version = fn, name or named(fn), version
         self.outputs = declared(fn, outputs)
-        self.signature = inspect.signature(fn)
+        self.signature = signature_of(fn)
         self.context_name = context_parameter(self.signature)
         self.inputs = tuple(inputs) if inputs else tuple(p for p in self.signature.parameters if p != self.context_name)
         self.max_concurrency = checked_cap(max_concurrency)

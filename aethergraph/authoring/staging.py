@@ -22,6 +22,7 @@ from ..record import facts as f
 from ..record import schema
 from ..services import uploads
 from ..services.scope import clean
+from ..values.annotations import annotations_of, signature_of
 from ..values.canonical import canonical
 from ..values.outputs import Outputs
 from ..values.shapes import declared, location, shape
@@ -199,7 +200,7 @@ class StagedTool(Tool):
             self._polls_with(made.poll)
 
     def _resumes_with(self, run: Callable[..., Any]) -> None:
-        if not list(inspect.signature(run).parameters):
+        if not list(signature_of(run).parameters):
             raise GraphBuildError(
                 f"on_resume of {self.name} takes the answer as its first argument", where=location(run)
             )
@@ -210,7 +211,7 @@ class StagedTool(Tool):
     def _polls_with(self, run: Callable[..., Any]) -> None:
         inputs = self.signature.parameters
         any_input = any(p.kind is p.VAR_KEYWORD for p in inputs.values())
-        for p in inspect.signature(run).parameters.values():
+        for p in signature_of(run).parameters.values():
             is_input = (any_input or p.name in inputs) and p.name not in ("context", self.context_name)
             if p.default is p.empty and p.kind in _NAMED and not is_input and p.name != "token":
                 what = f"poll of {self.name} takes {p.name}, but it is given the inputs of setup and `token`, no more"
@@ -235,7 +236,7 @@ class StagedTool(Tool):
         """What its `poll` gives now."""
         polls = self.polls
         assert polls is not None  # `_told` refuses poll_s without it
-        parameters = inspect.signature(polls).parameters
+        parameters = signature_of(polls).parameters
         everything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         wanted = {n: v for n, v in {"token": token, **inputs}.items() if everything or n in parameters}
         if inspect.iscoroutinefunction(polls):
@@ -295,8 +296,8 @@ def is_staged(fn: Any) -> bool:
     """Whether `@tool` makes a dual-stage tool of it: a subclass of `DualStageTool`, or annotated `-> WaitSpec`."""
     if isinstance(fn, type):
         return issubclass(fn, DualStageTool)
-    returns = getattr(fn, "__annotations__", {}).get("return")
-    told = returns if isinstance(returns, str) else getattr(returns, "__name__", "") or str(returns)
+    returns = annotations_of(fn).get("return")
+    told = returns if isinstance(returns, str) else returns.__name__ if isinstance(returns, type) else str(returns)
     return "WaitSpec" in told
 
 

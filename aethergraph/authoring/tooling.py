@@ -16,6 +16,7 @@ from ..scheduler.executors import cluster
 from ..scheduler.places import DASK, LOOP, PROCESS, THREAD
 from ..scheduler.retries import RetryPolicy
 from ..scheduler.slots import checked_cap
+from ..values.annotations import signature_of
 from ..values.arguments import Check, checks
 from ..values.outputs import Outputs
 from ..values.shapes import awaited, declared, location, named, shape
@@ -78,7 +79,7 @@ class Tool:
         functools.update_wrapper(self, fn)
         self.fn, self.name, self.version = fn, name or named(fn), version
         self.outputs = declared(fn, outputs)
-        self.signature = inspect.signature(fn)
+        self.signature = signature_of(fn)
         self.context_name = context_parameter(self.signature)
         self.inputs = tuple(inputs) if inputs else tuple(p for p in self.signature.parameters if p != self.context_name)
         self.is_async = awaited(fn)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ..record.scopes import Definable, free, needed_now
+from ..values.annotations import annotations_of
 
 _LAMBDA = "<lambda>"
 
@@ -118,7 +119,11 @@ def closure(thing: Any) -> dict[str, Any]:
                 found[name] = cell.cell_contents
             except ValueError:
                 continue  # not bound yet: a recursive function while it is being made
-    found.pop("__class__", None)
+    for name in (
+        "__class__",
+        "__classdict__",
+    ):  # the compiler's own; the second is that of lazy annotations, from 3.14 on
+        found.pop(name, None)
     return found
 
 
@@ -239,10 +244,9 @@ def _fits(kind: type, node: ast.ClassDef) -> bool:
     assigned = {target.id for item in node.body for target in _targets(item) if isinstance(target, ast.Name)}
     defined = {item.name for item in node.body if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef))}
     annotated = {item.target.id for item in node.body if _annotates(item)}  # type: ignore[attr-defined]
-    own = set(vars(kind)) | set(getattr(kind, "__annotations__", ())) | set(getattr(kind, "__pydantic_fields__", ()))
-    return (
-        (assigned | defined) <= own and set(inspect.get_annotations(kind)) == annotated and _same_literals(kind, node)
-    )
+    found = annotations_of(kind)
+    own = set(vars(kind)) | set(found) | set(getattr(kind, "__pydantic_fields__", ()))
+    return (assigned | defined) <= own and set(found) == annotated and _same_literals(kind, node)
 
 
 def _same_literals(kind: type, node: ast.ClassDef) -> bool:

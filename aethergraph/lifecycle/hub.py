@@ -33,6 +33,7 @@ from ..storage.codec import Codec
 from ..storage.keyring import Keyring
 from ..storage.owner import Owner
 from ..storage.store import Store
+from ..values.annotations import annotations_of
 from ..values.outputs import Outputs
 from . import bells, forking
 from .inbox import Inbox, WaitInfo
@@ -299,7 +300,7 @@ class Runtime:
         """
         if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
             raise ValueError(f"a service is reached as context.NAME(), so {name!r} cannot be its name")
-        if hasattr(NodeContext, name) or name in SERVICES or name in NodeContext.__annotations__:
+        if hasattr(NodeContext, name) or name in SERVICES or name in annotations_of(NodeContext):
             raise ValueError(f"a context has its own {name!r}; take another name for the service")
         if isinstance(service, Service) and not any(service is one for one in self.services.values()):
             self._start_service(name, service)

@@ -10,6 +10,7 @@ from types import CoroutineType
 from typing import Any, get_type_hints, is_typeddict
 
 from ..errors import GraphBuildError, MissingOutput
+from .annotations import annotations_of
 from .outputs import reserved
 
 RESULT = "result"
@@ -59,7 +60,7 @@ def awaited(function: Callable[..., Any]) -> bool:
 
 
 def _annotation(function: Callable[..., Any]) -> Any:
-    raw = getattr(function, "__annotations__", {}).get("return")
+    raw = annotations_of(function).get("return")
     if not isinstance(raw, str):
         return raw
     try:
@@ -72,7 +73,7 @@ def _fields(kind: Any) -> tuple[str, ...] | None:
     if not isinstance(kind, type) or kind.__module__ == "builtins":
         return None
     if is_typeddict(kind):
-        return tuple(kind.__annotations__)
+        return tuple(annotations_of(kind))
     if dataclasses.is_dataclass(kind):
         return tuple(field.name for field in dataclasses.fields(kind))
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):

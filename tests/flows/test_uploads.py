@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -270,7 +270,7 @@ def test_gc_keeps_what_a_kept_run_refers_to_and_gives_back_the_rest(
 
 def test_the_tools_are_typed_as_they_are_used() -> None:
     assert {"ask_files", "get_latest_uploads"} <= set(tools.__all__)
-    assert asyncio.iscoroutinefunction(tools.get_latest_uploads.fn)
+    assert inspect.iscoroutinefunction(tools.get_latest_uploads.fn)
 
 
 def test_a_fork_is_given_another_file_as_the_answer(lab: Lab, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -211,3 +212,13 @@ def test_a_graphify_cell_with_run_runs_it(ip: InteractiveShell) -> None:
     ran(ip, "%%tool double(x: int) -> y\ny = 2 * x")
     assert ran(ip, GRAPH.replace("graphify", "graphify --run")) == {"y": 12}
     assert ran(ip, "twice.last_run.outputs") == {"y": 12}
+
+
+def test_a_cell_tells_annotations_as_they_were_written(
+    ip: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also one that names what is not there, which a Python that evaluates it where it stands takes in quotes."""
+    frame = "Frame" if sys.version_info >= (3, 14) else "'Frame'"
+    ran(ip, f"import aethergraph\n@aethergraph.tool\ndef f(x: {frame}, n: int = 1): ...")
+    cells.say("tool", ip.user_ns["f"])
+    assert "tool f(x: 'Frame', n: int = 1)" in capsys.readouterr().out
