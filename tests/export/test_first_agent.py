@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,6 @@ def test_a_terminal_runs_it_in_a_new_process(tmp_path: Path, clean_env: dict[str
     outputs = told["outputs"]
     assert (told["status"], outputs["name"], outputs["kept"]) == ("done", "digits-v1", "mlp")
     assert 0.5 < outputs["accuracy"] < 1
-    with Runtime(tmp_path / "store", durability="process").use():
+    with closing(Runtime(tmp_path / "store", durability="process")) as runtime, runtime.use():
         kept = {artifact.name for artifact in load_run(told["run_id"]).artifacts}
     assert kept == {"first digits.png", "digits-v1", "digits-v1 confusion.png", "digits-v1 report"}
