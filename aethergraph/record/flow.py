@@ -91,6 +91,10 @@ class Delivery(msgspec.Struct, gc=False, frozen=True):
 
 UNFINISHED = "it was not finished"
 _NEW = Decision(Todo.START)
+# Python 3.11 takes ten times as long for the attribute of an enum as for a name, and there is one in each fold.
+_RUNNING, _WAITING, _READY = NodeStatus.RUNNING, NodeStatus.WAITING, NodeStatus.READY
+_DONE, _FAILED, _SKIPPED = NodeStatus.DONE, NodeStatus.FAILED, NodeStatus.SKIPPED
+_REUSE = Todo.REUSE
 
 
 @dataclass(slots=True)
@@ -138,7 +142,7 @@ class Flow:
 
     def _node_started(self, fact: f.NodeStarted) -> int:
         node = self._node(fact, fact.kind, fact.execution)
-        node.status = NodeStatus.WAITING if fact.kind == f.WAIT else NodeStatus.RUNNING
+        node.status = _WAITING if fact.kind == f.WAIT else _RUNNING
         if node.outcome is not None and node.outcome.ok and node.wait is not None:
             node.answered = (node.wait.question, node.outcome.value)
         node.outcome = None
@@ -184,7 +188,7 @@ class Flow:
         if fact.redo and node.key in self.positions:
             position = self.positions[node.key]
             node.outcome = Outcome(fact.ok, fact.value, fact.error, fact.volatile, fact.files, position)
-            node.status = NodeStatus.DONE if fact.ok else NodeStatus.FAILED
+            node.status = _DONE if fact.ok else _FAILED
             return position
         return self._finish(node, fact.ok, fact.value, fact.error, fact.volatile, fact.files)
 
@@ -199,7 +203,7 @@ class Flow:
     ) -> int:
         position = self._deliver(node.key, node.scope)
         node.outcome = Outcome(ok, value, error, volatile, files, position)
-        node.status = NodeStatus.DONE if ok else NodeStatus.FAILED
+        node.status = _DONE if ok else _FAILED
         node.cancelled = False
         return position
 
@@ -289,11 +293,13 @@ class Flow:
             self.supersede(self.failure.fatal)
             self.failure = None
         for node in self.nodes:
-            if node.status is NodeStatus.RUNNING:
-                node.status = NodeStatus.READY
-            elif node.status is NodeStatus.SKIPPED and node.outcome is not None:  # it may be called again
-                node.status = NodeStatus.DONE if node.outcome.ok else NodeStatus.FAILED
-        self.order = [entry for entry in self.order if self.positions.get(entry.key) == entry.position]
+            status = node.status
+            if status is _RUNNING:
+                node.status = _READY
+            elif status is _SKIPPED and node.outcome is not None:  # it may be called again
+                node.status = _DONE if node.outcome.ok else _FAILED
+        if len(self.order) != len(self.positions):  # each position has its entry: more entries are those that moved
+            self.order = [entry for entry in self.order if self.positions.get(entry.key) == entry.position]
         return -1
 
     def _run_done(self, fact: f.RunDone) -> int:
@@ -392,7 +398,7 @@ class Flow:
             what = f"the code of {node.callee}" if code else f"what {node.callee} is given, or a file that it names,"
             return Decision(Todo.START, node, f"{what} changed")
         why = independent(node) if independent is not None else ""
-        return Decision(Todo.START, node, why) if why else Decision(Todo.REUSE, node)
+        return Decision(Todo.START, node, why) if why else Decision(_REUSE, node)
 
     def name(self, callee: str) -> NodeId:
         """The readable id of a new node; the fact that carries it must follow at once."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # the engine makes handles and handles call the engine: one n
 
 
 _NO_CONTEXT = contextvars.Context()
+_RUNNING = NodeStatus.RUNNING
 _NO_NODES: frozenset[int] = frozenset()  # each `frozenset()` is an object of its own, for the collector to look at
 
 
@@ -115,7 +116,7 @@ class CallHandle(Coroutine[Any, Any, Any]):
         A pure tool that runs again without being shown has none.
         """
         node = self.node
-        return node is not None and node.status is NodeStatus.RUNNING and node.execution == self.execution
+        return node is not None and node.status is _RUNNING and node.execution == self.execution
 
     def pass_on(self, error: BaseException) -> None:
         """Raise `error` where the call is awaited, with nothing on record: it runs again on resume."""

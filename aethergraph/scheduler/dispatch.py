@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 CONTROL = ("_id", "_alias", "_labels", "_name", "_after", "_condition", "_same")
 _stable = msgspec.msgpack.Encoder(order="deterministic").encode
 _FLAT = frozenset({int, float, bool, type(None)})
+_PENDING, _REUSE = Todo.PENDING, Todo.REUSE  # each look into an enum takes its time in Python 3.11
 
 
 class Dispatch:
@@ -221,10 +222,10 @@ class Dispatch:
             same=same or run.rejoined,  # the code of this process that ran it: what was edited since is for a resume
             independent=lambda known: run.validity.independent(handle, known),
         )
-        if decision.todo is Todo.PENDING:
+        if decision.todo is _PENDING:
             run.hold_back(handle.key, lambda: self._start_again(handle, node))
             return
-        if decision.todo is Todo.REUSE and self.reuse(handle):
+        if decision.todo is _REUSE and self.reuse(handle):
             return
         handle.why = decision.why or "its failure cannot be built again"
         unfinished = node.outcome is None
