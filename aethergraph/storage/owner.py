@@ -12,15 +12,12 @@ import platform
 import secrets
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..errors import RunIsLive
+from ..errors import OurBug, RunIsLive
+from .lockfile import LockFile
 from .store import Store, Transaction
-
-if TYPE_CHECKING:
-    from filelock import FileLock
 
 PROBE_S = 0.05  # another process that only looks holds the lock for far less, an owner for longer
 
@@ -51,8 +48,9 @@ class Owner:
         self._folder.mkdir(parents=True, exist_ok=True)
         self.id = f"{int(time.time() * 1000):012x}{secrets.token_hex(4)}"  # its beginning is when it began
         self._pid = os.getpid()
-        self._lock = _lock_of(self._path(self.id))
-        self._lock.acquire(timeout=0)
+        self._lock = LockFile(self._path(self.id))
+        if not self._lock.acquire(PROBE_S):  # who looks for the oldest owner may hold it for an instant
+            raise OurBug(f"the lock {self._path(self.id)} of a new owner is taken")
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forked)
         self._sweep()
@@ -62,11 +60,7 @@ class Owner:
 
     def _forked(self) -> None:
         """A forked child would keep the lock after its parent's death: let go of the descriptor, not of the lock."""
-        context = self._lock._context  # filelock offers no other way to the descriptor
-        if context.lock_file_fd is not None:
-            with contextlib.suppress(OSError):
-                os.close(context.lock_file_fd)
-            context.lock_file_fd = None
+        self._lock.forget()
 
     def take(self, rows: Transaction, run_id: str) -> Epoch:
         """Become the owner of a run, in a transaction.
@@ -101,10 +95,8 @@ class Owner:
         path = self._path(owner)
         if not path.exists():
             return False
-        lock = _lock_of(path)
-        try:
-            lock.acquire(timeout=PROBE_S, poll_interval=PROBE_S / 5)
-        except TimeoutError:
+        lock = LockFile(path)
+        if not lock.acquire(PROBE_S):
             return True
         lock.release()
         return False
@@ -152,9 +144,3 @@ def read(store: Store, run_id: str) -> Epoch | None:
     """The epoch of a run as it is on disk."""
     data = store.get(row_key(run_id))
     return None if data is None else msgspec.msgpack.decode(data, type=Epoch)
-
-
-def _lock_of(path: Path) -> FileLock:
-    from filelock import FileLock  # a twentieth of what importing this package costs; needed once a store is opened
-
-    return FileLock(path, thread_local=False, is_singleton=False)
