@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..code.importing import import_of
-from . import branching, picking, small
+from . import aliases, branching, picking, small
 from .bindings import Binding, Known, Mapped, Outs, Row, Service, Unliftable, Value, field, passed, placed
 from .draft import Draft
 from .expressions import awaited, awaited_inside, bind, gathered, known_items, listed_inside, node, refer, step
@@ -52,6 +52,7 @@ def lift(
     local = {*env, *writes(ast.Module(body, []))}
     draft = Draft(words, {**names, **imported}, env, local, outputs, taken, callers)
     draft.lists = frozenset(_lists(function.args))
+    aliases.refuse(draft, body)
     _Lifting(draft, body, function.body[0].lineno - 1).all()
     return draft
 

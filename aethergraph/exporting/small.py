@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..values.outputs import reserved
+from .aliases import parts
 from .bindings import CONTEXT, Binding, Mapped, Outs, Row, Service, Unliftable, Value, field, passed, roots_of
 from .draft import Draft
-from .reading import augmented, awaits, changes, loads, odd, reads_first, surely, writes
+from .reading import augmented, awaits, changes, loads, odd, own, reads_first, surely, writes
 from .recognising import callee, changed_by_calls, is_gather, refuse_engine
 from .words import indented
 
@@ -89,7 +90,8 @@ def statements(
         raise Unliftable(*found)
     refuse_engine(draft, block)
     read = reads_first(block)
-    changed = set().union(*(changes(each) | changed_by_calls(draft, each) for each in block)) & draft.env.keys()
+    _refuse_deletion(block)
+    changed = _changed(draft, block)
     bound = set().union(*(writes(each) for each in block))
     outputs = sorted((bound | changed) & later, key=lambda name: _place(block, name))
     for name in outputs:
@@ -105,6 +107,25 @@ def statements(
     wanted = outputs[0] if len(outputs) == 1 else ""
     var = write(draft, outputs, given, last, names[wanted] if wanted else _deed(block))
     bind_outputs(draft, var, outputs)
+
+
+def _changed(draft: Draft, block: Sequence[ast.stmt]) -> set[str]:
+    """The names around some statements whose values these change in place."""
+    changed = set().union(*(changes(each) | changed_by_calls(draft, each) for each in block))
+    for each in (inner for statement in block for inner in own(statement)):
+        if isinstance(each, ast.For) and writes(each.target) & changed:
+            changed |= parts(draft, each.iter)  # `for row in rows: row["x"] = 1`
+    return changed & draft.env.keys()
+
+
+def _refuse_deletion(block: Sequence[ast.stmt]) -> None:
+    """Raises Unliftable: a name is deleted that these lines have not bound."""
+    bound: set[str] = set()
+    for each in block:
+        for name in (name for name in ast.walk(each) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Del)):
+            if name.id not in bound:
+                raise Unliftable(f"`del {name.id}` ends a name of other lines", name)
+        bound |= writes(each)
 
 
 def bind_outputs(draft: Draft, var: str, names: Sequence[str]) -> None:
@@ -129,7 +150,8 @@ def region(draft: Draft, block: Sequence[ast.stmt], why: str, following: Sequenc
     read = reads_first(block)
     whole = ast.Module(list(block), [])
     bound = writes(whole)
-    changed = changes(whole) & draft.env.keys()
+    changed = _changed(draft, block)
+    _refuse_deletion(block)
     sure = surely(block)
     texts: dict[str, str] = {}  # output -> what gives it
     held: dict[str, Outs | Value] = {}
