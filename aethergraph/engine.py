@@ -28,6 +28,10 @@ Asker = Callable[
 ]  # (question, token, why the last answer was refused) -> raw answer
 
 
+class LeftOpen(Exception):
+    """Raised by an asker that has no answer: whoever answers in the store answers it."""
+
+
 class Runs(Protocol):
     """Other runs, as one scope starts and awaits them. A run that was started is found again after a kill."""
 

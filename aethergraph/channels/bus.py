@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..engine import Asker
+from ..engine import Asker, LeftOpen
 from ..errors import BadAnswer, NoOneToAsk, ServiceUnavailable, known
 from ..record import schema
 from ..record.schema import Question
@@ -226,9 +226,7 @@ class Bus:
                     return await _fitting(question, answer, token, store)
             if last is not None:
                 return await last(question, token, refused)
-            # A list in a script ran out and the channel's answers come through the store: leave it to them. The
-            # engine cancels this when one comes.
-            return await asyncio.get_running_loop().create_future()
+            raise LeftOpen  # a list in a script ran out, and the channel's answers come through the store
 
         return ask
 

@@ -102,22 +102,22 @@ def _nth(entries: Sequence[Any], index: int) -> Any:
     return entries[index] if index < len(entries) else None
 
 
-def from_environment(text: str) -> Script | None:
-    """The script in the variable AETHERGRAPH_ANSWERS: JSON, or the path of a file of JSON.
+def from_environment(text: str, named: str = VARIABLE) -> Script | None:
+    """The script in the variable AETHERGRAPH_ANSWERS: JSON, or the path of a file of JSON. `named`: what gave it.
 
     Raises:
         ValueError: it is neither.
     """
     if not text.strip():
         return None
-    where, source = VARIABLE, text
+    where, source = named, text
     if text.lstrip()[0] not in "{[":
-        where, path = f"{text} (named by {VARIABLE})", Path(text).expanduser()
+        where, path = f"{text} (named by {named})", Path(text).expanduser()
         try:
             source = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(
-                f"{VARIABLE} is neither JSON nor a file that can be read ({error}): "
+                f"{named} is neither JSON nor a file that can be read ({error}): "
                 f'set it to {{"name or prompt": answer}} or to the path of such a file'
             ) from error
     import json  # slow to load, and only needed here

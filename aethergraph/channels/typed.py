@@ -29,7 +29,17 @@ def answer(question: Question, line: str) -> Any:
         return paths(question, text)
     if question.options and question.multiple:
         return [option(question.options, part) for part in text.split(",") if part.strip()]
+    if question.kind == "approval" and (meant := _YES_OR_NO.get(text.lower())) is not None and _may_say_so(question):
+        return meant
     return option(question.options, text) if question.options else text
+
+
+_YES_OR_NO = {"yes": True, "y": True, "no": False, "n": False}
+
+
+def _may_say_so(question: Question) -> bool:
+    """Whether yes and no are plain: of two options the first approves, and none has such a name itself."""
+    return len(question.options) == 2 and not any(one.strip().lower()[:1] in ("y", "n") for one in question.options)
 
 
 def given(question: Question, text: str) -> Any:

@@ -61,6 +61,10 @@ def call(arguments: list[str]) -> int:
     except BrokenPipeError:  # `aether runs | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
+    except OSError as error:  # the disk is full, on which it is written
+        complain(f"the output cannot be written: {error.strerror or error}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return Exit.FAILED
     return code
 
 
@@ -74,6 +78,8 @@ def _done(arguments: list[str], as_document: bool) -> int:
     except MISUSE as error:
         error.show()
         code, text = Exit.USAGE, error.format_message()
+        if getattr(error, "option_name", "") == "--store":
+            complain("--store stands before the command: aether --store FOLDER COMMAND")
     except (KeyboardInterrupt, typer.Abort):
         code, text = Exit.INTERRUPTED, "interrupted"
     except Exception as error:
@@ -92,5 +98,5 @@ def _make_streams_usable() -> None:
         stream: Any = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (for the whole process)
-        elif stream.errors == "strict" and hasattr(stream, "reconfigure"):
+        elif stream.errors in ("strict", "surrogateescape") and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from ..errors import AetherGraphError, RunCancelled, RunIsLive, RunPaused, UnknownArtifact, UnknownRun, UnknownWait
+from ..errors import (
+    AetherGraphError,
+    NoOneToAsk,
+    RunCancelled,
+    RunIsLive,
+    RunPaused,
+    UnknownArtifact,
+    UnknownRun,
+    UnknownWait,
+)
 
 
 class Exit(IntEnum):
@@ -28,6 +37,7 @@ _CODES: tuple[tuple[type[BaseException], Exit], ...] = (
     (Wrong, Exit.USAGE),
     (RunCancelled, Exit.CANCELLED),
     (RunPaused, Exit.WAITING),
+    (NoOneToAsk, Exit.WAITING),  # the question is open
     (RunIsLive, Exit.BUSY),
     (UnknownRun, Exit.UNKNOWN),
     (UnknownWait, Exit.UNKNOWN),
@@ -39,4 +49,6 @@ _CODES: tuple[tuple[type[BaseException], Exit], ...] = (
 
 def code_of(error: BaseException) -> Exit:
     """The exit code of an error."""
+    if isinstance(error, UnknownRun) and error.why:  # the run is known, and its code is not
+        return Exit.FAILED
     return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.FAILED)

@@ -39,17 +39,16 @@ def apart() -> Iterator[None]:
     except OSError:  # no file: whoever replaced it reads it in this process
         number = -1
     if number != 1:
-        with _kept(output):
+        with _kept(output), redirect_stdout(sys.stderr):
             yield
         return
     kept = os.dup(number)
     with open(kept, "w", encoding=output.encoding, errors=output.errors) as document, _kept(document):
-        os.dup2(sys.stderr.fileno(), number)
+        os.dup2(sys.stderr.fileno(), number)  # `input()` asks at a terminal only where this is the standard output
         try:
             yield
         finally:
             output.flush()
-            document.flush()
             os.dup2(kept, number)
 
 
@@ -57,8 +56,7 @@ def apart() -> Iterator[None]:
 def _kept(output: TextIO) -> Iterator[None]:
     _outputs.append(output)
     try:
-        with redirect_stdout(sys.stderr):
-            yield
+        yield
     finally:
         _outputs.remove(output)
 

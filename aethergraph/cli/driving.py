@@ -18,7 +18,7 @@ from ..lifecycle.leaving import stay
 from ..lifecycle.running import Run
 from ..record.status import RunStatus
 from ..storage.disk import HOME
-from .codes import Exit, code_of
+from .codes import Exit, Wrong, code_of
 from .document import show_json
 from .output import clipped, complain, here, say
 from .watching import Watch
@@ -32,11 +32,15 @@ def prepare(answers: str | None, *, watch: bool, as_json: bool) -> Watch | None:
 
     To be called before the run starts, for which it may ask at once. What draws it, where it is to be watched.
     """
-    if answers is not None:
-        os.environ[scripted.VARIABLE] = answers
-        scripted.from_environment(answers)  # raises where it is neither JSON nor a file of it
+    try:
+        if answers is not None:
+            scripted.from_environment(answers, "--answers")
+            os.environ[scripted.VARIABLE] = answers
+        scripted.from_environment(os.environ.get(scripted.VARIABLE, ""))
+        there = said_interactive()
+    except ValueError as error:
+        raise Wrong(str(error)) from None
     bus = hub.current().bus
-    there = said_interactive()
     if not bus.default and not (at_terminal() if there is None else there):
         bus.set_default_channel("inbox")
     return Watch(bus) if watch and not as_json else None

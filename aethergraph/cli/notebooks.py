@@ -49,7 +49,10 @@ def _client(notebook: Path, answers: str | None, timeout_s: float | None, kernel
     except ImportError:
         raise Wrong("`aether nb` needs nbclient: pip install 'aethergraph-jupyter[notebooks]'") from None
     if answers is not None:
-        scripted.from_environment(answers)  # raises where it is neither JSON nor a file of it
+        try:
+            scripted.from_environment(answers, "--answers")
+        except ValueError as error:
+            raise Wrong(str(error)) from None
         is_file = answers.lstrip()[:1] not in ("{", "[")
         os.environ[scripted.VARIABLE] = str(Path(answers).expanduser().absolute()) if is_file else answers
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from ..errors import AetherGraphError
+from ..errors import AetherGraphError, NoOneToAsk
 from ..record.status import NodeStatus, RunStatus
 from ..views.labels import line
 from ..views.marks import MARKS
@@ -38,6 +38,10 @@ def complain(error: BaseException | str) -> None:
 
 def told(error: BaseException) -> str:
     """An error in words: no traceback, its notes below, and the commands as they are typed here."""
+    if isinstance(error, NoOneToAsk):
+        why = f" ({error.why})" if error.why else ""
+        script = f"--answers '{{\"{error.name or error.prompt}\": ...}}'"
+        return f"nobody can be asked {error.prompt!r}{why}: aether answer {error.token} VALUE, or give {script}"
     own = isinstance(error, (AetherGraphError, Wrong))
     text = str(error) if own else f"{type(error).__name__}: {error}"
     return here("\n".join([text, *getattr(error, "__notes__", ())]))

@@ -21,6 +21,9 @@ Input = Annotated[
     list[str] | None, typer.Option("--input", "-i", metavar="KEY=VALUE", help="An input: JSON, or a text. Repeatable.")
 ]
 Inputs = Annotated[Path | None, typer.Option(metavar="FILE", help="A JSON file of inputs; - for standard input.")]
+Module = Annotated[
+    str | None, typer.Option(metavar="MODULE.PY", help="Where its code is now; else the code stored with it.")
+]
 WatchIt = Annotated[bool, typer.Option("--watch", "-w", help="Draw the run while it runs.")]
 Answers = Annotated[str | None, typer.Option(metavar="FILE", help="Answers by name or prompt: JSON, or a file of it.")]
 
@@ -53,9 +56,7 @@ def run(
 
 def resume(
     run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The latest unfinished one, if left out.")] = None,
-    module: Annotated[
-        str | None, typer.Option(metavar="MODULE.PY", help="Where its code is now; else the code stored with it.")
-    ] = None,
+    module: Module = None,
     watch: WatchIt = False,
     as_json: AsJson = False,
     answers: Answers = None,
@@ -66,12 +67,24 @@ def resume(
     status = runtime.load(run).status
     if status in ENDED and status is not RunStatus.FAILED:
         raise Wrong(f"{run} is {status.value} already; `aether show {run}` shows it")
-    names = vars(targets.module(module)) if module else None
-    if module is None:
-        targets.reload(roster.read(runtime.store, run).session)
+    names = _code_of(run, module)
     shown = driving.prepare(answers, watch=watch, as_json=as_json)
     going = runtime.resume(run, namespace=names)
     return driving.drive(going, shown, as_json=as_json)
+
+
+def _code_of(run: str, module: str | None) -> dict[str, Any] | None:
+    """The names of `module`; without it None, and the file that the run was started from is imported, if it is there.
+
+    Raises:
+        UnknownRun: there is no such run.
+        Wrong: the module cannot be imported, or has no agent of that name.
+    """
+    started = roster.read(hub.current().store, run)
+    if module is None:
+        targets.reload(started.session)
+        return None
+    return {**vars(targets.module(module)), started.name: targets.load(f"{module}:{started.name}")}
 
 
 def _latest() -> str:
@@ -85,6 +98,7 @@ def _latest() -> str:
 
 def retry(
     run: Annotated[str, typer.Argument(metavar="RUN")],
+    module: Module = None,
     watch: WatchIt = False,
     as_json: AsJson = False,
     answers: Answers = None,
@@ -93,7 +107,7 @@ def retry(
     status = hub.current().load(run).status
     if status is not RunStatus.FAILED:
         raise Wrong(f"{run} is {status.value}, not failed; `aether resume {run}` goes on with one that is not over")
-    return resume(run, watch=watch, as_json=as_json, answers=answers)
+    return resume(run, module, watch=watch, as_json=as_json, answers=answers)
 
 
 def fork(
@@ -105,6 +119,7 @@ def fork(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="What NODE is taken to have given. Repeatable.")
     ] = None,
     answer: Annotated[str | None, typer.Option(help="The answer to the question NODE.")] = None,
+    module: Module = None,
     watch: WatchIt = False,
     as_json: AsJson = False,
     answers: Answers = None,
@@ -113,9 +128,10 @@ def fork(
     given = values.from_file(inputs) if inputs is not None else {}
     given |= {key: value(text) for key, text in values.pairs(input or (), "--input")}
     outputs: Any = {key: value(text) for key, text in values.pairs(output or (), "--output")} or answer
+    names = _code_of(run, module)
     shown = driving.prepare(answers, watch=watch, as_json=as_json)
     try:
-        forked = hub.current().fork(run, at=at, inputs=given or None, outputs=outputs)
+        forked = hub.current().fork(run, at=at, inputs=given or None, outputs=outputs, namespace=names)
     except (TypeError, ValueError, LookupError) as error:
         if isinstance(error, AetherGraphError):
             raise

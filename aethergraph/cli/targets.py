@@ -6,10 +6,12 @@ import difflib
 import importlib
 import os
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..errors import AetherGraphError
 from ..record import facts as f
 from .codes import Wrong
 
@@ -90,11 +92,35 @@ def module(place: str) -> ModuleType:
         raise Wrong(f"{place!r} names no module; write module.py:agent, or package.module:agent")
     _importable_from(Path.cwd())
     try:
-        return importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (place == error.name or place.startswith(f"{error.name}.")):
-            raise  # it is there, and something that it imports is not
+        return _imported(place, place)
+    except ModuleNotFoundError:
         raise Wrong(f"there is no module {place!r} and no file of that name; write module.py:agent") from None
+
+
+def _imported(name: str, place: str) -> ModuleType:
+    """The module of that name, which is told as `place`.
+
+    Raises:
+        ModuleNotFoundError: there is none.
+        Wrong: its code failed, or ended the process; says in which line.
+    """
+    try:
+        return importlib.import_module(name)
+    except AetherGraphError:
+        raise  # it names the line itself
+    except (Exception, SystemExit) as error:
+        lacks = error.name if isinstance(error, ModuleNotFoundError) else None
+        if lacks is not None and f"{name}.".startswith(f"{lacks}."):
+            raise
+        why = "it ends the process" if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
+        raise Wrong(f"{place} cannot be imported: {why}{_line_of(error)}") from error
+
+
+def _line_of(error: BaseException) -> str:
+    """Where in the user's code it happened; nothing where it says that itself, as a SyntaxError does."""
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if not one.filename.startswith("<frozen")]
+    own = [one for one in frames if one.filename not in (__file__, importlib.__file__)]
+    return f" ({own[-1].filename}, line {own[-1].lineno})" if own and not isinstance(error, SyntaxError) else ""
 
 
 def _from_file(path: Path) -> ModuleType:
@@ -112,7 +138,7 @@ def _from_file(path: Path) -> ModuleType:
     if not all(part.isidentifier() for part in names):
         raise Wrong(f"{path.name} cannot be imported, as {name!r} is no name in Python: rename the file")
     _importable_from(folder)
-    loaded = importlib.import_module(name)
+    loaded = _imported(name, str(path))
     found = getattr(loaded, "__file__", None)
     if found is None or Path(found).resolve() != path:
         raise Wrong(f"{path} cannot be imported: another module is called {name!r} ({found}); rename the file")

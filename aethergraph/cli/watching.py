@@ -133,7 +133,8 @@ class Watch:
 
         with self._lock:
             now = self._picture.elapsed(self._now())
-            parts: list[Any] = [Text(tree.head(self._picture, now), style="bold")]
+            head = tree.head(self._picture, now) if self._picture.title else ""
+            parts: list[Any] = [Text(head, style="bold", no_wrap=True, overflow="ellipsis")]
             room = max(shutil.get_terminal_size().lines - 4, 6)
             parts += _fitted(list(tree.rows(self._picture, now)), room)
         return Group(*parts)

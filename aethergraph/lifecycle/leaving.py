@@ -38,4 +38,7 @@ def _left(run: Run) -> list[Any]:
     """What the run waits for, where all of it is asked of people who are not here."""
     asked = run.waits if run.status is RunStatus.WAITING else []
     left = run.runtime.bus.leaves_open
-    return asked if all(wait.schema.by_person and left(wait.schema.channel) for wait in asked) else []
+    if not all(wait.schema.by_person and left(wait.schema.channel) for wait in asked):
+        return []
+    execution = run.execution  # a script may be at work on an answer, however long that takes: large files are read
+    return [] if execution is not None and any(execution.asking.is_asked(wait.token) for wait in asked) else asked

@@ -18,7 +18,8 @@ from ..record import facts as f
 from ..record.flow import Flow, Node, is_younger
 from ..record.status import NodeStatus
 from ..scheduler.slots import MADE
-from ..storage import contents
+from ..storage import contents, roster
+from . import lacking
 from .insisting import Insisting, insisting
 
 if TYPE_CHECKING:
@@ -155,17 +156,24 @@ def agent_of(runtime: Runtime, run_id: str, flow: Flow, namespace: Mapping[str, 
     if here is not None and not (gathering.unbound(here) and started.definition):
         return here
     if not started.definition:
-        how = "run the cell or import the module that defines it"
-        raise UnknownRun(run_id, why=f"{run_id}: the source of its agent {started.name!r} is not stored; {how}")
+        raise lacking.not_stored(run_id, started.name)
     stored = definitions.load_definition(runtime.store, runtime.keyring, started.definition)
     whole, values = merging.merged(stored, names)
-    made = definitions.materialise(whole, f"{MADE}{run_id.replace('-', '_').replace('.', '_')}", values)
+    module = f"{MADE}{run_id.replace('-', '_').replace('.', '_')}"
+    try:
+        made = definitions.materialise(whole, module, values)
+    except ImportError as error:
+        place = roster.read(runtime.store, run_id).session
+        lack = lacking.not_importable(run_id, started.name, stored, error, place)
+        if lack is None:
+            raise
+        raise lack from error
     for value in made.values():
         if _is_agent(value) and value.name == started.name:
             value.names = lambda: made
             value.missing = [(one.name, one.why) for one in whole.missing if one.name not in values]
             return value
-    raise UnknownRun(run_id, why=f"{run_id}: its stored source does not define the agent {started.name!r}")
+    raise lacking.not_written(run_id, started.name, stored)
 
 
 def callees(agent: Agent) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .. import ids
-from ..engine import HERE, Asker
+from ..engine import HERE, Asker, LeftOpen
 from ..errors import AlreadyAnswered, BadAnswer, NoOneToAsk, WaitTimeout
 from ..ids import Key, Token
 from ..perobject import PerObject
@@ -351,6 +351,8 @@ class Asking:
         while asker is not None and token in self.open:
             try:
                 value = await asker(one.question, token, refused)
+            except LeftOpen:
+                return
             except NoOneToAsk as error:
                 self._give_up(token, one, self._named(error, token, one))
                 return
@@ -420,6 +422,11 @@ class Asking:
             self._run.alarms.cancel(one.alarm)
         if one.asking is not None and one.asking is not asyncio.current_task():
             one.asking.cancel()
+
+    def is_asked(self, token: str) -> bool:
+        """Whether somebody here is being asked this moment: a person, or a script that takes its time. Any thread."""
+        one = self.open.get(Token(token))
+        return one is not None and (not one.shown or (one.asking is not None and not one.asking.done()))
 
     def still_open(self) -> list[tuple[Token, float]]:
         """Tokens and deadlines (0: none) of the questions that this process waits for."""

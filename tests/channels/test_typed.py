@@ -18,6 +18,15 @@ SEVERAL = Question("choice", "Which?", options=["a", "b"], multiple=True)
         (Question("text", "?"), " {x ", " {x "),
         (Question("number", "?"), " 3 ", "3"),
         (Question("approval", "?", options=["Yes", "No"]), "2", "No"),
+        (Question("approval", "?", options=["Approve", "Reject"]), "yes", True),
+        (Question("approval", "?", options=["Approve", "Reject"]), " N ", False),
+        (
+            Question("approval", "?", options=["No", "Yes"]),
+            "y",
+            "y",
+        ),  # its options say which approves
+        (Question("approval", "?", options=["Now", "Later", "Never"]), "no", "no"),
+        (Question("choice", "?", options=["Approve", "Reject"]), "yes", "yes"),
         (SEVERAL, "1, b", ["a", "b"]),
         (SEVERAL, '["a"]', ["a"]),
         (Question("form", "?"), '{"n": 1}', {"n": 1}),

@@ -71,7 +71,7 @@ def test_a_failed_run_ends_with_1_and_says_how_to_go_on(aether: Aether) -> None:
     [
         (["run", f"{AGENTS}:nothing"], Exit.USAGE, "has no 'nothing'"),
         (["run", STUDY, "-i", "q=3"], Exit.USAGE, "its inputs are: n, label"),
-        (["run", STUDY, "--answers", "{"], Exit.FAILED, "is not valid JSON"),
+        (["run", STUDY, "--answers", "{"], Exit.USAGE, "--answers is not valid JSON"),
         (["show", "nosuch"], Exit.UNKNOWN, "no run 'nosuch'; `aether runs` lists"),
         (["resume", "nosuch"], Exit.UNKNOWN, "no run 'nosuch'"),
         (["cancel", "nosuch"], Exit.UNKNOWN, "no run 'nosuch'"),
@@ -80,6 +80,7 @@ def test_a_failed_run_ends_with_1_and_says_how_to_go_on(aether: Aether) -> None:
         (["runs", "--status", "asleep"], Exit.USAGE, "status='asleep'"),
         (["gc", "--older-than", "3 days"], Exit.USAGE, "--older-than 30d"),
         (["show"], Exit.USAGE, "no runs in"),
+        (["runs", "--store", "x"], Exit.USAGE, "--store stands before the command"),
         (["frobnicate"], Exit.USAGE, "No such command 'frobnicate'"),
         (["run", STUDY, "--frobnicate"], Exit.USAGE, "No such option"),
     ],

@@ -131,3 +131,34 @@ def test_a_document_is_ascii_where_the_output_has_no_more(tmp_path: Path) -> Non
     done = in_a_process(tmp_path, *command, env=narrow)
     assert done.stdout.isascii()
     assert json.loads(done.stdout)["outputs"]["name"] == "Zoë ✓"
+
+
+def test_signs_that_the_output_does_not_have_end_nothing(tmp_path: Path) -> None:
+    bare = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    assert in_a_process(tmp_path, "run", f"{AGENTS}:twice").returncode == Exit.DONE
+    shown = in_a_process(tmp_path, "show", env={**environment(tmp_path), **bare})
+    assert (shown.returncode, shown.stderr) == (Exit.DONE, "")
+    assert "? double [double]" in shown.stdout or "? double  " in shown.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full")
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_an_output_that_cannot_be_written_is_one_line(tmp_path: Path, more: list[str]) -> None:
+    command = [sys.executable, "-m", "aethergraph.cli", "doctor", *more]
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            command, env=environment(tmp_path), stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+            text=True, timeout=PATIENCE_S, check=False,
+        )  # fmt: skip
+    assert done.returncode == Exit.FAILED
+    assert "No space left" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_question_that_nobody_answers_is_open(tmp_path: Path) -> None:
+    forced = {**environment(tmp_path), "AETHERGRAPH_INTERACTIVE": "1"}
+    done = in_a_process(tmp_path, "run", STUDY, env=forced)
+    assert done.returncode == Exit.WAITING
+    assert "nobody can be asked" in done.stderr and "aether answer ask-" in done.stderr
+    refused = in_a_process(tmp_path, "run", STUDY, env={**forced, "AETHERGRAPH_INTERACTIVE": "maybe"})
+    assert refused.returncode == Exit.USAGE
+    assert "AETHERGRAPH_INTERACTIVE='maybe'" in refused.stderr

@@ -112,5 +112,19 @@ def test_a_file_whose_name_is_taken_is_refused(folder: Path) -> None:
 
 def test_a_missing_import_inside_the_module_is_not_taken_for_a_missing_module(folder: Path) -> None:
     write(folder, "imports_much.py", "import not_installed_anywhere\n")
-    with pytest.raises(ModuleNotFoundError, match="not_installed_anywhere"):
+    with pytest.raises(Wrong, match=r"cannot be imported: .* 'not_installed_anywhere' \(.*imports_much.py, line 1\)"):
         targets.load("imports_much:x")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1\n1 / 0\n", r"ZeroDivisionError: division by zero \(.*, line 2\)"),
+        ("import sys\nsys.exit(3)\n", r"it ends the process \(.*, line 2\)"),  # no exit code of ours
+        ("def f(:\n", r"SyntaxError: .* line 1\)$"),
+    ],
+)
+def test_a_module_that_fails_is_told_with_its_line(folder: Path, text: str, said: str) -> None:
+    write(folder, "failing_module.py", text)
+    with pytest.raises(Wrong, match=f"failing_module.py cannot be imported: {said}"):
+        targets.load("failing_module.py:x")

@@ -136,6 +136,14 @@ def test_ctrl_c_at_a_question_leaves_it_open(at_terminal: Callable[..., Terminal
     assert "name = 'Eve'" in again.text
 
 
+def test_ctrl_c_at_a_question_gives_a_document_too(at_terminal: Callable[..., Terminal]) -> None:
+    terminal = at_terminal("run", f"{AGENTS}:study", "--run-id", "mine", "--json")
+    terminal.until("> ")
+    terminal.type("\x03")
+    assert terminal.end() == Exit.INTERRUPTED, terminal.text
+    assert '"status": "paused"' in terminal.text and "Fatal" not in terminal.text
+
+
 def test_what_a_terminal_cannot_show_is_named_and_a_question_in_a_file_is_left_open(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "aethergraph.cli", "run", f"{AGENTS}:shower", "--watch"]
     done = subprocess.run(
