@@ -189,7 +189,9 @@ class BodyDesk(_Desk):
 
     async def reserve(self, name: str) -> str:
         """The token of a wait; tools and messages that are given it start after it is on disk."""
-        return self.run.asking.reserved(self.now_at(), name)
+        token = self.run.asking.reserved(self.now_at(), name)
+        self.run.journal.flush()  # whoever is given it may answer at once
+        return token
 
     async def continue_as_new(self, inputs: dict[str, Any]) -> Any:
         """End the run, and let one with these inputs go on."""
