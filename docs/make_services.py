@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import inspect
+import pkgutil
 import re
 import sys
 import typing
@@ -15,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from aethergraph import context, runtime
+from aethergraph import services as package
 from aethergraph.context import NodeContext
 from aethergraph.services.logger import RunLogger
 from aethergraph.services.runs import Runs
@@ -46,10 +50,24 @@ def services() -> dict[str, type]:
         if name.startswith("_") or name in found:
             continue
         factory = context.SERVICES.get(name)
-        kind = factory if inspect.isclass(factory) else given(factory) or given(vars(NodeContext).get(name))
+        kind = factory if inspect.isclass(factory) else given(vars(NodeContext).get(name)) or given(factory)
         if kind is not None and kind.__module__.startswith("aethergraph.services") and any(methods(kind)):
             found[name] = kind
     return found
+
+
+@functools.cache
+def classes() -> dict[str, type]:
+    """The classes of all services by name: a context imports them only when they are used."""
+    modules = [
+        importlib.import_module(f"{package.__name__}.{one.name}") for one in pkgutil.iter_modules(package.__path__)
+    ]
+    return {
+        name: kind
+        for module in modules
+        for name, kind in vars(module).items()
+        if inspect.isclass(kind) and kind.__module__ == module.__name__
+    }
 
 
 def given(fn: Any) -> type | None:
@@ -57,7 +75,7 @@ def given(fn: Any) -> type | None:
     if not inspect.isfunction(fn):
         return None
     try:
-        kind = typing.get_type_hints(fn).get("return")
+        kind = typing.get_type_hints(fn, localns=classes()).get("return")
     except NameError:  # imported for type checkers alone
         return None
     kind = typing.get_origin(kind) or kind

@@ -91,7 +91,9 @@ ELSEWHERE = {  # beside the table: these need a run that begins or ends
 FITTING = ("aethergraph.services.scope", "aethergraph.context")  # where a user's call passes
 
 
-def watch(kind: type, service: str, generator: ModuleType, ran: set[tuple[str, str]], patch: pytest.MonkeyPatch) -> None:
+def watch(
+    kind: type, service: str, generator: ModuleType, ran: set[tuple[str, str]], patch: pytest.MonkeyPatch
+) -> None:
     """Have each public method of a class tell that code outside of the package called it."""
     for name, _ in generator.methods(kind):
         base = next(base for base in kind.__mro__ if name in vars(base))
@@ -131,9 +133,7 @@ def ran(generator: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iter
     yield found
 
 
-def test_each_documented_method_ran_in_a_call_of_the_table(
-    generator: ModuleType, ran: set[tuple[str, str]]
-) -> None:
+def test_each_documented_method_ran_in_a_call_of_the_table(generator: ModuleType, ran: set[tuple[str, str]]) -> None:
     """A method that is new has to get a row, by which it is killed in its middle, too."""
     of_context = set(generator.services())
     told = {(service, name) for service, kind in documented(generator).items() for name, _ in generator.methods(kind)}

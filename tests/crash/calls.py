@@ -15,14 +15,16 @@ import pydantic
 from matplotlib.figure import Figure
 
 from aethergraph import NodeContext, Service, graph_fn, tool
-from aethergraph.errors import AlreadyAnswered
+from aethergraph.errors import AlreadyAnswered, ServiceUnavailable
 
 FILE, HOOK, FOLDER = "CALLS_FILE", "CALLS_HOOK", "CALLS_FOLDER"  # the variables that name what is outside
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(64))
 LARGE = "x" * 300_000  # stored by a worker thread
 VARYING = ("clock", "random", "idempotency_key")
-ANSWERS = {"text": "Ada", "approval": "Approve", "choice": "b", "number": 3, "form": {"n": 1}, "files": [("a.csv", b"1")],
-           "wait": "written", "file": [("b.csv", b"2")]}  # fmt: skip
+ANSWERS = {
+    "text": "Ada", "approval": "Approve", "choice": "b", "number": 3, "form": {"n": 1}, "wait": "written",
+    "files": [("a.csv", b"1")], "file": [("b.csv", b"2")],
+}  # fmt: skip
 
 Call = Callable[[NodeContext], Awaitable[Any]]
 CALLS: dict[str, Call] = {}
@@ -97,6 +99,7 @@ for _kind in ("text", "phase", "image", "file", "buttons", "rich", "event", "str
                     async with channel.stream() as stream:
                         await stream.delta("piece by ")
                         await stream.delta("piece")
+                        await stream.end()
 
         return send
 
@@ -114,6 +117,8 @@ async def _(c: NodeContext) -> None:
     async with c.channel("inbox").progress("fit", 2) as bar:
         await bar.update(inc=1)
         await bar.update(current=2)
+        bar.show(force=True)
+        bar.end()
     for _step in c.progress([1, 2], "loop"):
         pass
 
@@ -183,6 +188,9 @@ async def _(c: NodeContext) -> Any:
     async with c.artifacts().writer("report", ".txt") as w:
         w.write("half, ")
         w.write("and whole")
+        w.flush()
+        w.add_labels({"writable": w.writable()})
+        w.add_metrics({"parts": 2})
     assert w.artifact is not None
     return w.artifact.sha256
 
@@ -214,8 +222,9 @@ async def _(c: NodeContext) -> Any:
     id, scratch = one.artifact_id, await artifacts.tmp_path()
     local = [await artifacts.as_local_file(one), await artifacts.to_local_path(one)]
     return [
-        best.name, (await artifacts.get_by_id(id)).name, await artifacts.load_bytes(one), await artifacts.load_text(one),
-        await artifacts.load_json(one), await artifacts.load_bytes_by_id(id), await artifacts.load_text_by_id(id),
+        best.name, (await artifacts.get_by_id(id)).name, await artifacts.load_bytes(one),
+        await artifacts.load_text(one), await artifacts.load_json(one),
+        await artifacts.load_bytes_by_id(id), await artifacts.load_text_by_id(id),
         await artifacts.load_json_by_id(id), [path.read_text() for path in local], scratch.exists(),
     ]  # fmt: skip
 
@@ -288,6 +297,22 @@ async def _(c: NodeContext) -> Any:
     last, several = await memory.load_last_summary(), await memory.load_recent_summaries()
     prompt = [await memory.chat_history_for_llm(), await memory.build_prompt_segments()]
     return [all(made), taken == last, len(several), len(prompt)]
+
+
+@row("memory: without retrieval")
+async def _(c: NodeContext) -> Any:
+    memory, refused = c.memory(), []
+    for method in (
+        memory.rag_bind, memory.rag_upsert, memory.rag_promote_events, memory.rag_remember_events,
+        memory.rag_remember_docs, memory.rag_search, memory.rag_search_by_key, memory.rag_answer,
+        memory.rag_answer_by_key,
+    ):  # fmt: skip
+        try:
+            await method()
+        except ServiceUnavailable as error:
+            refused.append(str(error))
+    await memory.record("refused", len(refused))
+    return refused
 
 
 @row("memory: read")

@@ -1,7 +1,8 @@
 """Every method of a context, killed (SIGKILL) in the middle: resumed, the outside has all of it once (rules 7 and 16).
 
-Steps are counted as `effects.py` says. Each call of the table is killed at one of them, in the body or in a
-tool, with AETHERGRAPH_LONG=1 at every one in both; after that the run goes on in a new process, and what there is has to be what an undisturbed one leaves.
+Steps are counted as `effects.py` says. Each call of the table is killed at one of them, in the body or in a tool; with
+AETHERGRAPH_LONG=1 at every one in both. After that the run goes on in a new process, and what there is has to be what
+an undisturbed one leaves.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def seen(folder: Path, server: Receiver, name: str) -> dict[str, Any]:
         files = sorted((one.name, one.sha256, one.pinned) for one in artifact.find(store, RUN_ID))
         for _, digest, _ in files:
             data = store.blobs.get(digest)
-            for file in (folders.decode(data, name).files if folders.is_folder(data) else ()):
+            for file in folders.decode(data, name).files if folders.is_folder(data) else ():
                 store.blobs.check(file.sha256)
         events = [event.decode(data, at) for at, data in store.scan(event.PREFIX) if data and "e:" in at]
         rows = [(at, entry.decode(data, 0.0, at)) for at, data in store.scan(entry.PREFIX)]
