@@ -22,7 +22,7 @@ from ..graphs.references import (
     user_line,
 )
 from ..ids import node_id
-from ..scheduler.dispatch import CONTROL
+from ..scheduler.control import CONTROL
 from ..storage.codec import canonical
 from ..values.annotations import signature_of
 from ..values.outputs import reserved
@@ -63,7 +63,7 @@ class Builder:
             args=given,
             kwargs=named,
             outputs=outputs,
-            after=_after(options.get("_after"), where),
+            after=self._after(options.get("_after"), where),
             condition=_both(self._under, _condition(options.get("_condition", True), where)),
             alias=alias,
             labels=labels,
@@ -76,6 +76,26 @@ class Builder:
         if alias:
             self._aliases[alias] = node
         return NodeHandle(node.node_id, outputs)
+
+    def _after(self, value: Any, where: str) -> tuple[str, ...]:
+        """Ids of the nodes that `_after=` names."""
+        found: list[str] = []
+        for one in value if isinstance(value, (list, tuple, set, frozenset)) else [] if value is None else [value]:
+            if isinstance(one, NodeHandle):
+                found.append(one.node_id)
+            elif isinstance(one, Reference) and node_of(one):
+                found.append(node_of(one))
+            elif isinstance(one, str):
+                found += self._marked(one)
+            else:
+                refuse(f"_after= takes nodes, their ids, or a list of those, got {one!r}", where)
+        return tuple(dict.fromkeys(found))
+
+    def _marked(self, name: str) -> list[str]:
+        """The nodes written so far that `@alias` or `#label` means; an id, which may be written below, as it is."""
+        if name[:1] == "@" and name[1:] in self._aliases:
+            return [self._aliases[name[1:]].node_id]
+        return [node.node_id for node in self.nodes.values() if name[:1] == "#" and name[1:] in node.labels] or [name]
 
     def side(self, condition: Any, given: Any) -> Any:
         """One side of a branch: a value, or a function, whose calls run only where `condition` holds."""
@@ -139,22 +159,6 @@ def _text(options: Mapping[str, Any], name: str, where: str) -> str:
     if value is not None and (not isinstance(value, str) or not value):
         refuse(f"{name}= takes a text, got {value!r}", where)
     return value or ""
-
-
-def _after(value: Any, where: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    found: list[str] = []
-    for one in value if isinstance(value, (list, tuple, set, frozenset)) else [value]:
-        if isinstance(one, NodeHandle):
-            found.append(one.node_id)
-        elif isinstance(one, Reference) and node_of(one):
-            found.append(node_of(one))
-        elif isinstance(one, str):
-            found.append(one)
-        else:
-            refuse(f"_after= takes nodes, their ids, or a list of those, got {one!r}", where)
-    return tuple(dict.fromkeys(found))
 
 
 def _labels(value: Any, where: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from ..authoring.tooling import Tool
-from ..scheduler.dispatch import CONTROL
+from ..scheduler.control import CONTROL
 from ..values.literals import NoLiteral, literal
 from . import small
 from .bindings import (

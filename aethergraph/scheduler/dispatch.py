@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..errors import JournalBroken, NotAwaited, OurBug
-from ..ids import Key
 from ..record import facts as f
 from ..record.failures import rebuild
 from ..record.flow import Node, Todo
 from ..record.status import NodeStatus
 from ..storage import codec as values
-from ..values.outputs import Outputs
 from .calls import CallHandle, Reference, handle_of, is_named, resolve, unresolved
+from .control import CONTROL, Control, split
 from .places import THREAD, BodyPlace
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from ..authoring.tooling import Tool
     from .execution import Execution
 
-CONTROL = ("_id", "_alias", "_labels", "_name", "_after", "_condition", "_same")
 _stable = msgspec.msgpack.Encoder(order="deterministic").encode
 _FLAT = frozenset({int, float, bool, type(None)})
 _PENDING, _REUSE = Todo.PENDING, Todo.REUSE  # each look into an enum takes its time in Python 3.11
@@ -46,7 +44,7 @@ class Dispatch:
         self._out: list[CallHandle] = []
         self._gate: deque[tuple[int, CallHandle]] = deque()
         self._gate_armed = False
-        self._given: dict[Key, set[str]] = {}  # the user's `_id`s, by scope
+        self._control = Control(run)
 
     @property
     def busy(self) -> bool:
@@ -71,17 +69,20 @@ class Dispatch:
             raise asyncio.CancelledError(f"run {run.run_id} takes no more calls: {run.closed}")
         options: dict[str, Any] = {}
         if kwargs and not kwargs.keys().isdisjoint(CONTROL):
-            options, kwargs = _split(kwargs)
+            options, kwargs = split(kwargs)
         handle = CallHandle(run, place, target, target.name, args, kwargs)
         waits_for = self._fingerprint(handle)
         if upstream:
             waits_for += upstream
         if options:
-            self._options(handle, options, waits_for)
+            waits_for += self._control.read(handle, options)
             same = same or bool(options.get("_same"))
         given = options.get("_id")
         handle.key = place.identity(target.name, handle.fingerprint, given)
-        title = given or options.get("_name")
+        title = given or options.get("_name") or options.get("_alias")
+        if options and self._control.is_skipped(handle, options):
+            self._control.skip(handle, title)
+            return handle
         if title and handle.key not in run.flow.by_key:
             handle.node_id = run.flow.name(title)
         place.loose[handle] = None
@@ -129,37 +130,19 @@ class Dispatch:
             handle.after = tuple(place.frontier)
         return waits_for
 
-    def _options(self, handle: CallHandle, options: dict[str, Any], waits_for: list[CallHandle]) -> None:
-        if "_condition" in options:
-            raise TypeError("_condition= is for @graphify bodies; in a graph_fn write an `if`")
-        for name in ("_alias", "_labels"):
-            if name in options:
-                raise TypeError(f"{name}= is for @graphify bodies, whose graphs have selectors; in a graph_fn use _id=")
-        waits_for += self._upstream(options.get("_after"))
-        given = options.get("_id")
-        if given is None:
-            return
-        if not isinstance(given, str):
-            raise TypeError(f"_id= takes a str, got {type(given).__name__}")
-        taken = self._given.setdefault(handle.place.scope, set())
-        if given in taken:
-            raise ValueError(f"_id={given!r} was used twice in this body; an _id names one call")
-        taken.add(given)
+    def open_calls(self, node_id: str) -> list[CallHandle]:
+        """The call of this id, where it has not ended.
 
-    def _upstream(self, after: Any) -> list[CallHandle]:
-        """The calls that `_after=` names: calls, their outputs, ids, or a list of these."""
-        if after is None or isinstance(after, Outputs):  # outputs that are there: what gave them is done
-            return []
-        if isinstance(after, (list, tuple)):
-            return [handle for one in after for handle in self._upstream(one)]
-        if not isinstance(after, str):
-            if found := unresolved(after):
-                return found
-            raise TypeError(f"_after= takes a call, an id, or a list of them, got {type(after).__name__}")
+        Raises:
+            ValueError: there was none.
+        """
         self.flush()
-        live = [handle for handle in (*self._run.live, *(h for _, h in self._gate)) if handle.node_id == after]
-        if not live and after not in {node.node_id for node in self._run.flow.nodes}:
-            raise ValueError(f"_after={after!r}: no call of that id was made before; give calls an _id= to name them")
+        live = [handle for handle in (*self._run.live, *(h for _, h in self._gate)) if handle.node_id == node_id]
+        if not live and node_id not in {node.node_id for node in self._run.flow.nodes}:
+            raise ValueError(
+                f"_after={node_id!r}: no call of that id was made before; give calls an _id= to name them, or "
+                f"_alias= and _labels= for `@alias` and `#label`"
+            )
         return live
 
     def _when_done(self, upstream: list[CallHandle], handle: CallHandle, same: bool) -> None:
@@ -188,6 +171,8 @@ class Dispatch:
         for other in upstream:
             other.as_task()
         handle.deps = tuple(dict.fromkeys([*handle.deps, *(other.no for other in upstream)]))
+        if self._control.was_skipped(handle):
+            return
         self._resolved(handle, same)
 
     def _resolved(self, handle: CallHandle, same: bool) -> None:
@@ -489,11 +474,6 @@ def _is_flat(arguments: Any) -> bool:
         elif kind is not str or len(value) > 256 or "/" in value or "\\" in value:
             return False
     return True
-
-
-def _split(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    options = {name: value for name, value in kwargs.items() if name in CONTROL}
-    return options, {name: value for name, value in kwargs.items() if name not in CONTROL}
 
 
 def _standing(value: Any, depth: int = 4) -> Any:
