@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .. import hooks
 from ..errors import AlreadyAnswered, BadAnswer
 from ..record.schema import Question
+from ..record.status import RunStatus
 from ..scheduler.execution import Execution
 from ..storage import doorbell, roster, uploads, waiting
 from ..values.outputs import Outputs
@@ -44,7 +45,15 @@ class WaitInfo:
 
 
 def _too_long(run: Run, timeout_s: float | None) -> str:
-    return f"run {run.run_id} did not end within {timeout_s:g} s; it goes on"
+    asked = [wait for wait in run.waits if wait.schema.by_person] if run.status is RunStatus.WAITING else []
+    goes_on = "it goes on"
+    if asked:
+        more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""
+        goes_on = (
+            f"it waits for an answer to {asked[0].prompt!r:.80} (node {asked[0].node_id}){more}: "
+            f"`aethergraph.answer({str(asked[0].token)!r}, value)`"
+        )
+    return f"run {run.run_id} did not end within {timeout_s:g} s; {goes_on}"
 
 
 def _info(row: waiting.WaitRow) -> WaitInfo:

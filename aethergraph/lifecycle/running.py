@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -303,8 +304,12 @@ class Run:
             for fact in facts:
                 loop.call_soon_threadsafe(queue.put_nowait, fact)
 
+        def ended(_: object) -> None:
+            with suppress(RuntimeError):  # whoever listened is gone, with the loop: a future keeps its callbacks
+                loop.call_soon_threadsafe(queue.put_nowait, None)
+
         unfollow = self.follow(put)
-        self.future.add_done_callback(lambda _: loop.call_soon_threadsafe(queue.put_nowait, None))
+        self.future.add_done_callback(ended)
         try:
             while (fact := await queue.get()) is not None:
                 yield fact
@@ -530,7 +535,20 @@ class Run:
     def __repr__(self) -> str:
         execution = self.execution
         stays = execution.lingers if execution is not None and self.why_in_memory else ""
-        return f"<run {self.run_id}: {self.status}{f' (in memory: {stays})' if stays else ''}>"
+        status = self.status
+        told = f"{status}{self._more(status)}{f' (in memory: {stays})' if stays else ''}"
+        return f"<run {self.run_id}: {told}>"
+
+    def _more(self, status: RunStatus) -> str:
+        """What a person who sees its status asks next: why it failed, what it waits for, how it goes on."""
+        if status is RunStatus.FAILED:
+            error = self.runtime.runlist.info(roster.read(self.runtime.store, self.run_id)).error
+            return f": {error:.200}" if error else ""
+        if status is RunStatus.PAUSED:
+            return f", go on with resume({self.run_id!r})"
+        asked = [wait.prompt for wait in self.waits if wait.schema.by_person] if status is RunStatus.WAITING else []
+        more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""
+        return f" for an answer to {asked[0]!r:.80}{more}" if asked else ""
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """In a notebook: the picture of a run that is over; a live one has its view where it was started."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..ids import Key
@@ -53,7 +54,7 @@ class Control:
         for mark in marks:
             handles = self._marks.setdefault(handle.place.scope, {}).setdefault(mark, {})
             handles[handle] = None
-            handle.future.add_done_callback(lambda _, handles=handles: handles.pop(handle, None))
+            handle.future.add_done_callback(partial(_ended, handles, handle))
         return waits_for
 
     def _read_marks(self, handle: CallHandle, options: dict[str, Any]) -> list[str]:
@@ -129,6 +130,10 @@ class Control:
         handle.no = run.flow.by_key[key].no
         handle.future.set_result(Outputs(dict.fromkeys(target.outputs or (RESULT,))))
         handle.settled()
+
+
+def _ended(handles: dict[CallHandle, None], handle: CallHandle, _: object) -> None:
+    handles.pop(handle, None)
 
 
 def _holds(value: Any) -> bool:
