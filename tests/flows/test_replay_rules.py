@@ -145,7 +145,7 @@ async def agent():
 
 def test_2_an_id_is_a_text(lab: Lab) -> None:
     lab.cell(TOOLS + "@graph_fn\nasync def agent():\n    await double(1, _id=7)")
-    with pytest.raises(TypeError, match="_id= takes a str, got int"):
+    with pytest.raises(TypeError, match="_id= takes a text, got 7"):
         lab.run("agent")
 
 
