@@ -141,13 +141,13 @@ def environment() -> Path:
     if not (is_new_enough(python()) and works(python(), "-m", "pip", "--version")):
         make_venv()
     stamp = wanted_stamp()
-    if not STAMP.exists() or STAMP.read_text() != stamp:
+    if not STAMP.exists() or STAMP.read_text(encoding="utf-8") != stamp:
         say("installing aethergraph-jupyter and its tools (some minutes the first time)")
         pip: list[str | Path] = [python(), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         call(*pip, "--editable", ".[dev]")
         if not works(*pip, "--only-binary=:all:", "fast-sugiyama>=0.5"):
             say("no wheel of fast-sugiyama for this machine: the built-in layout draws the graphs")
-        STAMP.write_text(stamp)
+        STAMP.write_text(stamp, encoding="utf-8")
     return python()
 
 

@@ -64,7 +64,7 @@ def resident() -> int:
     """Bytes of this process, where the system tells them in a file; else 0."""
     gc.collect()
     told = Path("/proc/self/statm")
-    return int(told.read_text().split()[1]) * 4096 if told.exists() else 0
+    return int(told.read_text(encoding="utf-8").split()[1]) * 4096 if told.exists() else 0
 
 
 def at_rest(for_s: float) -> float:

@@ -352,7 +352,7 @@ def test_what_lives_only_in_this_process_cannot_be_stored(codec: Codec, tmp_path
 
 
 def test_an_open_file_is_refused_however_deep(codec: Codec) -> None:
-    with open(__file__) as file, pytest.raises(NotStorable, match="TextIOWrapper"):
+    with open(__file__, encoding="utf-8") as file, pytest.raises(NotStorable, match="TextIOWrapper"):
         codec.dump({"log": [Opaque(file)]})  # type: ignore[arg-type]
 
 

@@ -81,7 +81,11 @@ def package_of(path: Path) -> str:
 def own_imports(path: Path) -> set[str]:
     """The modules of `aethergraph` that a file of it imports; `from . import x` imports `x`, not the package."""
     known = {dotted(other) for other in modules(PACKAGE)} - {"aethergraph", package_of(path)}
-    return {name for name in imports(path.read_text(), package_of(path)) if name in known and name != dotted(path)}
+    return {
+        name
+        for name in imports(path.read_text(encoding="utf-8"), package_of(path))
+        if name in known and name != dotted(path)
+    }
 
 
 def room(module: str) -> int:
@@ -135,7 +139,7 @@ def test_no_two_modules_import_each_other() -> None:
 
 @pytest.mark.parametrize("path", modules(PACKAGE), ids=dotted)
 def test_the_engine_knows_nothing_of_the_notebook(path: Path) -> None:
-    roots = {name.split(".")[0] for name in imports(path.read_text(), package_of(path))}
+    roots = {name.split(".")[0] for name in imports(path.read_text(encoding="utf-8"), package_of(path))}
     assert not roots & NOTEBOOK_ONLY
     if path != PACKAGE / "__init__.py":  # has load_ipython_extension, the one way up
         assert "jupyter_ext" not in roots

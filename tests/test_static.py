@@ -411,7 +411,7 @@ def _labels_odd(x: Any) -> Any:
 
 
 def _opened(x: Any) -> Any:
-    with open(x) as file:  # here
+    with open(x, encoding="utf-8") as file:  # here
         return file.read()
 
 

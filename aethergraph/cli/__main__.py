@@ -1,5 +1,5 @@
 """`python -m aethergraph.cli`: the same as `aether`."""
 
-from . import main
+from . import script
 
-raise SystemExit(main())
+script()

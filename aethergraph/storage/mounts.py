@@ -27,7 +27,10 @@ def network(folder: Path) -> str:
         if sys.platform == "darwin":
             told = subprocess.run(["/sbin/mount"], capture_output=True, text=True, check=True, timeout=5).stdout
             return kind_at(place, _of_mount(told.splitlines()))
-        return kind_at(place, _of_mountinfo(Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()))
+        return kind_at(
+            place,
+            _of_mountinfo(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()),
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
 

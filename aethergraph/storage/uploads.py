@@ -156,8 +156,18 @@ def _named_path(store: Store, digest: str, name: str) -> Path:
     finally:
         # A link that replaces another link to the same content does nothing, and stays.
         with contextlib.suppress(FileNotFoundError):
-            draft.unlink()
+            _discard(draft, source)
     return place
+
+
+def _discard(draft: Path, source: Path) -> None:
+    """Delete a draft, which may be a link to `source` and then shares with it that it is read only."""
+    try:
+        draft.unlink()
+    except PermissionError:  # Windows deletes no file that is read only
+        draft.chmod(stat.S_IRUSR | stat.S_IWUSR)
+        draft.unlink()
+        source.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
 
 
 def is_upload(path: str) -> bool:

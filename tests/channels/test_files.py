@@ -24,7 +24,9 @@ def say(file: TextFile, text: str, id: str) -> None:
 
 
 def texts(path: Path) -> list[str]:
-    return re.findall(r"^\S+Z  study-1/fit  (.*?)  #\w{16}$", path.read_text(), re.MULTILINE | re.DOTALL)
+    return re.findall(
+        r"^\S+Z  study-1/fit  (.*?)  #\w{16}$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
 
 
 @pytest.fixture
@@ -36,20 +38,20 @@ def test_each_message_is_a_line_with_time_run_and_node(path: Path) -> None:
     file = TextFile(path, clock=FakeClock(1_000_000_000))
     say(file, "one", "a")
     say(file, "two", "b")
-    first, second = path.read_text().splitlines()
+    first, second = path.read_text(encoding="utf-8").splitlines()
     assert first.startswith("2001-09-09T01:46:40Z  study-1/fit  one  #")
     assert "two" in second
 
 
 def test_what_was_in_the_file_stays(path: Path) -> None:
-    path.write_text("mine\n")
+    path.write_text("mine\n", encoding="utf-8")
     say(TextFile(path), "one", "a")
-    assert path.read_text().startswith("mine\n2")
+    assert path.read_text(encoding="utf-8").startswith("mine\n2")
 
 
 def test_a_longer_text_is_a_block(path: Path) -> None:
     say(TextFile(path), "one\ntwo\r\n\nfour", "a")
-    first, *rest = path.read_text().splitlines()
+    first, *rest = path.read_text(encoding="utf-8").splitlines()
     assert first.endswith("study-1/fit  one")
     assert [line.strip() for line in rest[:2]] == ["two", ""]
     assert re.fullmatch(r"    four  #\w{16}", rest[2])
@@ -81,8 +83,8 @@ def test_a_message_that_was_cut_off_in_the_middle_is_written_anew(path: Path, le
     path.write_bytes(torn)
     say(TextFile(path), "one", "a")
     assert path.read_bytes().startswith(torn + b"\n")
-    assert texts(path)[0] == "zero" and path.read_text().count("  one  #") >= 1
-    last = path.read_text().splitlines()[-1]
+    assert texts(path)[0] == "zero" and path.read_text(encoding="utf-8").count("  one  #") >= 1
+    last = path.read_text(encoding="utf-8").splitlines()[-1]
     assert re.fullmatch(r"\S+Z  study-1/fit  one  #\w{16}", last)
 
 

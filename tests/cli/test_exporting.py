@@ -51,8 +51,8 @@ def test_a_run_becomes_a_module_and_is_compared_with_itself(tmp_path: Path, aeth
 def test_what_differs_ends_with_1_and_is_shown(book: Path, aether: Aether) -> None:
     aether("export", "book.ipynb", "agent", "-o", "other_agent.py")
     aether("run", "other_agent.py:agent")
-    changed = book.read_text().replace("FACTOR = 2", "FACTOR = 7")
-    book.write_text(changed)
+    changed = book.read_text(encoding="utf-8").replace("FACTOR = 2", "FACTOR = 7")
+    book.write_text(changed, encoding="utf-8")
     assert aether("export", "book.ipynb", "agent", "-o", "other_made.py", "--verify") == Exit.FAILED
     assert "differ" in aether.out
 

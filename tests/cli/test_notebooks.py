@@ -66,6 +66,6 @@ def test_cells_of_text_are_no_steps(book: Path, tmp_path: Path, aether: Aether) 
 @pytest.mark.parametrize(("text", "said"), [(None, "cannot be read"), ("{", "is no notebook")])
 def test_what_is_no_notebook_is_told(book: Path, aether: Aether, text: str | None, said: str) -> None:
     if text is not None:
-        book.write_text(text)
+        book.write_text(text, encoding="utf-8")
     assert aether("nb", str(book)) == Exit.USAGE
     assert said in aether.err

@@ -171,3 +171,29 @@ def test_an_interrupt_from_outside_is_the_same(tmp_path: Path) -> None:
     _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "goes on with it" in err
+
+
+READS = """
+import atexit, sys, threading
+from aethergraph.cli import script
+
+class Last:
+    def __del__(self):
+        print("torn down", flush=True)
+
+last = Last()
+atexit.register(print, "said goodbye")
+if len(sys.argv) > 2:
+    threading.Thread(target=threading.Event().wait, name="aether-console", daemon=True).start()
+script()
+"""
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_process_whose_terminal_is_still_read_ends_without_waiting_for_that(tmp_path: Path, reads: bool) -> None:
+    command = [sys.executable, "-c", READS, "--version", *(["--help"] if reads else [])]
+    done = subprocess.run(
+        command, env=environment(tmp_path), capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
+    assert done.stdout.startswith("aethergraph ") and "said goodbye" in done.stdout
+    assert ("torn down" in done.stdout) is not reads

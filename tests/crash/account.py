@@ -29,7 +29,7 @@ def facts_of(store: Store) -> list[f.AnyFact]:
 
 def lines(path: Path) -> list[list[Any]]:
     """What was done outside, in order."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 @dataclass

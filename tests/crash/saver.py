@@ -39,7 +39,7 @@ class Table:
     """As much of a table as is used."""
 
     def write_csv(self, path: Path) -> None:
-        path.write_text(content("table"))
+        path.write_text(content("table"), encoding="utf-8")
 
 
 @tool(outputs=["ok"])

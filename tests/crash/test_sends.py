@@ -27,7 +27,9 @@ LIMIT_S = 30
 
 def in_file(path: Path) -> list[str]:
     """The messages in the file, in order."""
-    found: list[str] = re.findall(r"^\S+Z  sender/\S+  (.*?)  #\w{16}$", path.read_text(), re.MULTILINE | re.DOTALL)
+    found: list[str] = re.findall(
+        r"^\S+Z  sender/\S+  (.*?)  #\w{16}$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
     return [first_line(text) for text in found]
 
 

@@ -28,7 +28,7 @@ CELLS = (
 def written(path: Path, *cells: str) -> Path:
     found = [{"cell_type": "markdown", "source": ["# title"]}]
     found += [{"cell_type": "code", "source": cell.splitlines(keepends=True)} for cell in cells]
-    path.write_text(json.dumps({"cells": found, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    path.write_text(json.dumps({"cells": found, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}), encoding="utf-8")
     return path
 
 

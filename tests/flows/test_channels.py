@@ -82,7 +82,7 @@ def test_questions_on_many_channels_at_once_get_each_its_own_answer(
     lab.answer(resumed, "go on?", "yes")
     want = ["from elsewhere", "bound at 7", "once at 8", "by hand", "thread at 9"]
     assert resumed.result(LIMIT_S) == {"answers": want}
-    lines = re.findall(r"survey  (.*?)  #", Path("log.txt").read_text())
+    lines = re.findall(r"survey  (.*?)  #", Path("log.txt").read_text(encoding="utf-8"))
     named = zip(("default", "bound", "once", "file"), want, strict=False)
     assert sorted(lines) == sorted(f"{name}: {said}" for name, said in named)
 

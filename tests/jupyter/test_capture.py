@@ -203,7 +203,7 @@ def test_opening_inside_a_cell_survives_the_end_of_that_cell(
 
 
 def test_streams_of_the_system_are_left_alone(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> None:
-    console = io.TextIOWrapper(io.BytesIO())
+    console = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     monkeypatch.setattr(sys, "stdout", console)
     Capture(shell).close()
     assert type(console) is io.TextIOWrapper

@@ -104,7 +104,7 @@ def test_what_has_no_content_and_names_that_cannot_be_are_refused(
     for number, name in enumerate((b"a\\b", b"line\nbreak", b"\xff\xfe")):
         folder = tmp_path / str(number)
         folder.mkdir()
-        (Path(os.fsdecode(os.fsencode(folder) + b"/" + name))).write_text("x")
+        (Path(os.fsdecode(os.fsencode(folder) + b"/" + name))).write_text("x", encoding="utf-8")
         with pytest.raises(ValueError, match="which cannot be the name of a file in a saved folder"):
             asyncio.run(saver(place).ingest_dir(folder))
 

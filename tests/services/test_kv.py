@@ -47,7 +47,7 @@ def test_several_are_set_together_and_read_in_order(place: Room) -> None:
     async def body() -> list[Any]:
         store = kv(place)
         await store.mset({"a": 1, "b": 2})
-        with Path(__file__).open() as file, pytest.raises(NotStorable):
+        with Path(__file__).open(encoding="utf-8") as file, pytest.raises(NotStorable):
             await store.mset({"a": 9, "c": file})
         return await store.mget(["b", "x", "a"], default=0)
 

@@ -32,7 +32,7 @@ class Table:
         return iter(self.rows)
 
     def write_csv(self, path: Path) -> None:
-        path.write_text("".join(f"{n},{name}\n" for n, name in [self.columns, *self.rows]))
+        path.write_text("".join(f"{n},{name}\n" for n, name in [self.columns, *self.rows]), encoding="utf-8")
 
 
 class Packed(Table):
