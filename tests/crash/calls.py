@@ -55,7 +55,7 @@ class Table:
     """As much of a table as is used."""
 
     def write_csv(self, path: Path) -> None:
-        path.write_text("a\n1\n")
+        path.write_text("a\n1\n", encoding="utf-8")
 
 
 class Lab(Service):

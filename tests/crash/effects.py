@@ -129,7 +129,7 @@ def process(folder: str, name: str, place: str, fatal: int) -> None:
     os.environ[FOLDER], os.environ[calls.FILE] = folder, str(Path(folder, "said.txt"))
     STEPS.begin(fatal)
     live(Runtime(Path(folder, "store")), name, place)
-    Path(folder, "steps").write_text(str(STEPS.seen))
+    Path(folder, "steps").write_text(str(STEPS.seen), encoding="utf-8")
 
 
 def main() -> None:

@@ -106,7 +106,7 @@ def seen(folder: Path, server: Receiver, name: str) -> dict[str, Any]:
 
 def lines(path: Path) -> list[str]:
     """The messages in a file; each ends with its mark."""
-    text = path.read_text() if path.exists() else ""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
     return re.findall(r"^\S+Z .*?#\w{16}$", text, re.MULTILINE | re.DOTALL)
 
 
