@@ -136,6 +136,7 @@ class _Lifting:
             if self._apart(statement) or self._with_plain(statement):
                 return
             self._flush(self.number)
+            mark = draft.mark()  # what was flushed stays, whatever this statement is
             self._comments(statement)
         if self.plain or not self._referred(statement):
             if not self.plain:

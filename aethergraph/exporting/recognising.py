@@ -43,6 +43,7 @@ STEPS = {
     "ask_choice": Step(("choice",), said="choice"),
     "ask_number": Step(("number",), said="number"),
     "ask_approval": Step(("approved", "choice"), single=False, said="approval"),
+    "ask_files": Step(("text", "files"), single=False, said="answer"),
     "wait_text": Step(("text",), said="answer"),
     "send_text": Step(()),
     "send_phase": Step(()),

@@ -121,16 +121,27 @@ def rerun(path: Path, name: str, folder: Path, run_id: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as store:
         runtime = Runtime(store=store, durability="process")
         try:
-            with runtime.use(), ScriptedChannel(recorded.answer) as channel:
+            with (
+                runtime.use(),
+                ScriptedChannel(lambda asked: _brought(recorded.answer(asked), past, runtime)),
+            ):
                 run = runtime.start(agent, agent.bind((), recorded.run.inputs))
                 outputs = run.result()
                 compared = Compared(Saved(recorded.run, codec), Saved(run, runtime.codec))
                 rows = [*_outputs(recorded, outputs, compared), *_nodes(recorded, run, agent, compared)]
-                rows += _messages(recorded, [message.text for message in channel.messages])
+                rows += _messages(recorded, Recorded(run, runtime.codec))
         finally:
             runtime.close()
     past.close()
     return {"rows": rows}
+
+
+def _brought(answer: Any, past: Runtime, now: Runtime) -> Any:
+    """A recorded answer, once the contents of its files are in the store of the new run."""
+    for file in answer.get("files", ()) if isinstance(answer, dict) else ():
+        if isinstance(file, dict) and "sha256" in file:
+            now.store.blobs.put(past.store.blobs.get(file["sha256"]))
+    return answer
 
 
 def load(path: Path) -> Any:
@@ -155,8 +166,8 @@ def _outputs(recorded: Recorded, outputs: Any, compared: Compared) -> Iterator[R
             yield f"output {key}", f"output {key}", compared.difference(before[key], outputs[key])
 
 
-def _messages(recorded: Recorded, sent: list[str]) -> Iterator[Row]:
-    before = [_text(args) for args in recorded.sent]
+def _messages(recorded: Recorded, now: Recorded) -> Iterator[Row]:
+    before, sent = ([_text(args) for args in each.sent] for each in (recorded, now))
     for number in range(max(len(before), len(sent))):
         one = before[number] if number < len(before) else "(nothing)"
         other = sent[number] if number < len(sent) else "(nothing)"

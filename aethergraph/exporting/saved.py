@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from ..lifecycle.running import Run
+from ..record.uploads import FileRef
 from ..services.artifact import OBJECT
 from ..storage.codec import Codec
 from .comparing import difference
@@ -31,6 +32,10 @@ class Saved:
         """`value` with objects in place of their uris, in whatever dicts, lists and tuples."""
         if isinstance(value, str):
             return self._by_uri.get(value, value)
+        if isinstance(value, FileRef):  # of an answer, which is recorded as a dict
+            return {"name": value.name, "sha256": value.sha256}
+        if isinstance(value, dict) and {"name", "sha256"} <= value.keys():
+            return {"name": value["name"], "sha256": value["sha256"]}
         if isinstance(value, dict):
             return {key: self.opened(part) for key, part in value.items()}
         if type(value) in (list, tuple):
