@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import random
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from .channels.bus import Bus
 from .clock import Clock, SystemClock
 from .engine import Desk
-from .errors import ServiceUnavailable
+from .errors import NoSuchService, ServiceUnavailable
+from .services import expecting
 from .services.clock import RunClock
 from .services.limit import Limit
 from .services.logger import RunLogger
@@ -171,9 +173,14 @@ class NodeContext(_OfRuns):
             return lambda *args, **kwargs: _unavailable(name)
         if name == "llm_set_key":
             return lambda *args, **kwargs: _unavailable("llm")
-        raise AttributeError(
-            f"a context has no {name!r}; its services are: {', '.join(sorted([*SERVICES, *self._services]))}. "
-            f"One of your own: `aethergraph.runtime.register_context_service({name!r}, ...)`"
+        there = sorted([*SERVICES, "logger", *self._services])
+        every = [*there, *_LATER, *(one for one in dir(type(self)) if not one.startswith("_"))]
+        near = difflib.get_close_matches(name, every, 1)
+        meant = f"did you mean `context.{near[0]}`? " if near else ""
+        raise NoSuchService(
+            name,
+            f"{meant}a context has no {name!r}; its services are: {', '.join(there)}. "
+            f"One of your own: `aethergraph.runtime.register_context_service({name!r}, ...)`",
         )
 
     def _accessor(self, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -191,14 +198,15 @@ class NodeContext(_OfRuns):
 
         It is seeded by run, node, task and `name`; asked for again, it goes on where it was.
         """
-        seed = self._scope.desk.seed(name)
+        seed = self._scope.desk.seed(expecting.text(self._scope.desk, "random", "name", name))
         if seed not in self._randoms:
             self._randoms[seed] = random.Random(seed)
         return self._randoms[seed]
 
     def idempotency_key(self, name: str = "") -> str:
         """The same for all attempts, kills, resumes and edits: for outside systems that can deduplicate."""
-        return self._scope.desk.idempotency_key(name)
+        desk = self._scope.desk
+        return desk.idempotency_key(expecting.text(desk, "idempotency_key", "name", name))
 
     # ------------------------------------------------------------------ waiting
 
@@ -247,6 +255,10 @@ class NodeContext(_OfRuns):
         """
         if self._scope.desk.blocking:
             raise TypeError("a sync tool cannot be interrupted: give the tool timeout_s=, or the question its own")
+        if seconds is not None:
+            seconds = expecting.number(
+                self._scope.desk, "timeout", "seconds", seconds, "a number, or None for no limit"
+            )
         return Limit(seconds, f"{self.node_id or self.graph_id} of run {self.run_id}")
 
     def create_continuation(self, name: str = "") -> Any:

@@ -242,6 +242,10 @@ class ServiceUnavailable(AetherGraphError):
         super().__init__(f"context.{service}() is not available: {how}")
 
 
+class NoSuchService(ServiceUnavailable, AttributeError):
+    """A context has nothing of this name. An AttributeError too, so that `hasattr(context, name)` answers."""
+
+
 class NotDelivered(AetherGraphError):
     """A channel did not take a message. Nothing is recorded as sent, so a resumed run sends it again."""
 

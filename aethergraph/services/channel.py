@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar, cast, overload
 from ..record import schema
 from ..record.schema import Question
 from ..record.uploads import FileRef
-from . import forms, uploads
+from . import expecting, forms, uploads
 from .progress import Bar
 from .scope import Scope, clean
 from .sending import Sending
@@ -265,11 +265,12 @@ class Channel(Sending):
         options: Sequence[str] = (),
         **more: Any,
     ) -> Question:
+        method = f"channel().ask_{kind}"
         return schema.make(
             kind,
             clean(prompt) if isinstance(prompt, str) else prompt,
             name=clean(name or ""),
-            options=[clean(one) for one in options] if _are_texts(options) else options,
+            options=[clean(one) for one in expecting.texts(self._scope.desk, method, "options", options)],
             timeout_s=timeout_s,
             default=default,
             channel=self._scope.bus.route(channel or self._key).key,
@@ -281,7 +282,3 @@ class Channel(Sending):
         desk = scope.desk
         asker = scope.bus.asker(question, channel or self._key, desk.run_id, desk.store)
         return await desk.ask(question, asker)
-
-
-def _are_texts(options: Sequence[str]) -> bool:
-    return not isinstance(options, str) and all(isinstance(option, str) for option in options)

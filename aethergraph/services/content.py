@@ -184,12 +184,25 @@ def artifact_id(name: str, effect: str) -> str:
     return f"{ids.slug(name)}-{tail}"
 
 
-def digest(of: str | Artifact | FileRef) -> str:
-    """The sha256 that a uri names. Raises ValueError where it is no uri of an artifact."""
+def digest(of: str | Artifact | FileRef, method: str = "") -> str:
+    """The sha256 that a uri names. `method`: who asks, where it has a twin that takes an id.
+
+    Raises:
+        TypeError: it is a dict, as the outputs of a call are.
+        ValueError: it is no uri of an artifact.
+    """
     uri = of.uri if isinstance(of, (Artifact, FileRef)) else of
     found = uri.removeprefix(SCHEME) if isinstance(uri, str) and uri.startswith(SCHEME) else ""
     if len(found) != 64 or any(char not in "0123456789abcdef" for char in found):
-        raise ValueError(f"{uri!r} is no uri of an artifact: expected {SCHEME} and 64 hex digits, as in `artifact.uri`")
+        if isinstance(uri, Mapping):
+            raise TypeError(
+                f"expected an artifact or its uri, got the outputs of a call ({', '.join(map(str, uri))}): give one of "
+                "them, as `outputs.result`"
+            )
+        byid = f"; if it is an id, write `{method}_by_id({uri!r})`" if isinstance(uri, str) and method else ""
+        raise ValueError(
+            f"{uri!r:.80} is no uri of an artifact: expected {SCHEME} and 64 hex digits, as in `artifact.uri`{byid}"
+        )
     return found
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from ..errors import DamagedRecord
 from ..storage.codec import Codec, canonical
+from .expecting import as_number
 
 PREFIX = "kv:"
 KEY_LIMIT = 512  # characters
@@ -88,8 +89,9 @@ def check_ttl(ttl_s: Any) -> float | None:
     """
     if ttl_s is None:
         return None
-    if isinstance(ttl_s, bool) or not isinstance(ttl_s, (int, float)):
+    seconds = as_number(ttl_s)
+    if seconds is None:
         raise TypeError(f"ttl_s is a number of seconds, or None for ever; got {ttl_s!r} ({type(ttl_s).__name__})")
-    if not 0 < ttl_s < math.inf:
-        raise ValueError(f"ttl_s={ttl_s:g}: it is more than 0 seconds; None keeps a value for ever")
-    return float(ttl_s)
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"ttl_s={seconds:g}: it is more than 0 seconds; None keeps a value for ever")
+    return float(seconds)

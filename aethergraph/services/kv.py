@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 from ..storage.store import Transaction
 from . import entry as entries
-from . import lists
+from . import expecting, lists
 from .entry import Entry, check_key, check_ttl
 from .levels import home
 from .scope import Scope
@@ -146,19 +146,20 @@ class KV:
         """
         check_key(key)
         ttl = check_ttl(ttl_s)
-        if not _is_number(by):
+        plain = expecting.as_number(by)
+        if plain is None:
             raise TypeError(f"incr({key!r}) adds a number, got {by!r:.80} ({type(by).__name__})")
 
         def work(rows: Transaction) -> N:
             entry = self._get(rows, key)
             before = 0 if entry is None else self._load(entry.payload, key)
-            if not _is_number(before):
+            if expecting.as_number(before) is None:
                 raise TypeError(f"incr({key!r}): there is {before!r:.80} ({type(before).__name__}), which is no number")
-            total = before + by
+            total = before + plain
             self._put(rows, key, self._entry(key, total), ttl, entry)
             return cast(N, total)
 
-        return cast(N, await self._change("kv.incr", {"key": key, "by": by, "ttl_s": ttl}, work))
+        return cast(N, await self._change("kv.incr", {"key": key, "by": plain, "ttl_s": ttl}, work))
 
     async def compare_and_set(self, key: str, expected: Any, value: Any, *, ttl_s: float | None = None) -> bool:
         """Put `value` under `key` if `expected` is there; whether it was. Of several who try, one succeeds.
@@ -258,7 +259,3 @@ def _keys(keys: Any) -> list[str]:
     if isinstance(keys, (str, bytes)) or not isinstance(keys, Iterable):
         raise TypeError(f"mget() takes several keys, got {keys!r:.80}; get() takes one")
     return [check_key(key) for key in keys]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -38,7 +38,7 @@ class Loading(Finding, Writing):
             UnknownArtifact: the store has no such content.
             DamagedRecord: it was altered.
         """
-        data = await self._load(uri)
+        data = await self._load(uri, "load_bytes")
         if folders.is_folder(data):
             raise ValueError(f"{contents.called(uri)} is a folder: `as_local_dir` gives its files")
         return data
@@ -68,7 +68,7 @@ class Loading(Finding, Writing):
         """
         found = uri if isinstance(uri, Artifact) else None
         if found is None:
-            same = records.of_content(self._scope.desk.store, contents.digest(uri), self._scope.written)
+            same = records.of_content(self._scope.desk.store, contents.digest(uri, "load_object"), self._scope.written)
             found = next((one for one in same if one.mime == OBJECT), same[0] if same else None)
         if found is not None and found.mime != OBJECT:
             raise ValueError(
@@ -143,8 +143,8 @@ class Loading(Finding, Writing):
 
     # ------------------------------------------------------------------ how
 
-    async def _load(self, uri: str | Artifact | FileRef) -> bytes:
-        digest, blobs = self._content(uri), self._blobs
+    async def _load(self, uri: str | Artifact | FileRef, method: str) -> bytes:
+        digest, blobs = self._content(uri, method), self._blobs
         with _named(uri):
             large = blobs.path(digest).stat().st_size >= LARGE
             return await asyncio.to_thread(blobs.get, digest) if large else blobs.get(digest)
@@ -158,9 +158,9 @@ class Loading(Finding, Writing):
             data = await asyncio.to_thread(self._blobs.get, digest)
         return folders.decode(data, f"the content of {contents.called(uri)}")
 
-    def _content(self, uri: str | Artifact | FileRef) -> str:
+    def _content(self, uri: str | Artifact | FileRef, method: str = "load_bytes") -> str:
         """The digest of a content that is there; whoever asks is noted as one who used it."""
-        digest, store = contents.digest(uri), self._scope.desk.store
+        digest, store = contents.digest(uri, method), self._scope.desk.store
         if not self._blobs.has(digest):
             catalogue.build(store)
             start = catalogue.by_content(digest).rstrip(":")[: -len(digest) + _NEAR]

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, Generic, TypeVar
 
 from ..channels.adapter import Progress
+from . import expecting
 from .scope import Scope, clean, never_waits
 
 EVERY_S = 0.1  # a note at most so often; the first and the last always
@@ -18,6 +19,8 @@ class Bar:
     """One bar of one scope: `async with` or plain calls of `show`."""
 
     def __init__(self, scope: Scope, title: str, total: float, channel: str = "", *, drawn: bool = True) -> None:
+        title = expecting.text(scope.desk, "progress", "title", title)
+        total = expecting.number(scope.desk, "progress", "total", total)
         if total < 0:
             raise ValueError(f"the total of progress {title!r} is negative: {total:g}")
         self._scope, self._channel, self._drawn = scope, channel, drawn
@@ -38,15 +41,19 @@ class Bar:
         """Go on by `inc` (1 where neither is given), or to `current`; `subtitle` says what is being done.
 
         Raises:
-            TypeError: both are given.
+            TypeError: both are given, or what is given is no number.
         """
         if inc is not None and current is not None:
             raise TypeError("give update() either inc= or current=, not both")
+        desk, method = self._scope.desk, "progress().update"
+        sub = clean(expecting.text(desk, method, "subtitle", subtitle))
         if current is not None:
-            self.now = float(current)
+            self.now = float(expecting.number(desk, method, "current", current))
+        elif inc is not None:
+            self.now += float(expecting.number(desk, method, "inc", inc))
         else:
-            self.now += 1.0 if inc is None and not subtitle else float(inc or 0.0)
-        self.sub = clean(subtitle) or self.sub
+            self.now += 0.0 if sub else 1.0
+        self.sub = sub or self.sub
         self.show()
 
     def show(self, *, force: bool = False, end: bool = False) -> None:

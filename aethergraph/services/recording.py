@@ -11,6 +11,7 @@ from ..errors import known
 from ..storage.store import Transaction
 from . import content as contents
 from . import event as events
+from . import expecting
 from .event import Event
 from .levels import home
 from .scope import Scope
@@ -106,7 +107,7 @@ class Recording:
         Raises:
             TypeError: it has no kind, or a field that events have not.
         """
-        fields = dict(base)
+        fields = dict(expecting.mapping(self._desk, "memory().record_raw", "base", base))
         wrong = sorted(set(fields) - set(RAW))
         if wrong or "kind" not in fields:
             what = f"has no {wrong[0]!r}" if wrong else "needs its 'kind'"

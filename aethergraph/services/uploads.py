@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ..engine import Op, Outcome
+from ..engine import Outcome
 from ..record.schema import FILES, Question
 from ..record.uploads import FileRef
 from ..storage import uploads
@@ -38,23 +38,17 @@ async def latest(scope: Scope, channel: str, *, clear: bool) -> list[FileRef]:
     """The files of this run's answers that nobody took before, oldest first."""
     desk = scope.desk
 
-    async def read() -> Outcome:
-        rows = [row for row in uploads.latest(desk.store, desk.run_id, channel) if row[0] not in scope.written]
-        keys = [key for key, _ in rows] if clear else []
-        # A body goes on before its rows are on disk, and must not get twice what it has taken.
-        scope.written.update(dict.fromkeys(keys, b""))
-        return Outcome([one for _, described in rows for one in described], [_gone(keys)])
+    seen = uploads.latest(desk.store, desk.run_id, channel)
+
+    def take(rows: Transaction) -> list[Any]:
+        # Of several who saw the same row, the first transaction takes it, and the others find it gone.
+        there = [(key, described) for key, described in seen if rows.get(key) is not None]
+        for key, _ in there if clear else ():
+            rows.delete(key)
+        return [one for _, described in there for one in described]
 
     args = {"channel": channel, "clear": clear}
-    return uploads.refs(desk.store, await desk.effect("channel.latest_uploads", args, read))
-
-
-def _gone(keys: list[str]) -> Op:
-    def op(transaction: Transaction) -> None:
-        for key in keys:
-            transaction.delete(key)
-
-    return op
+    return uploads.refs(desk.store, await desk.transact("channel.latest_uploads", args, take))
 
 
 def default(value: Any) -> Any:
