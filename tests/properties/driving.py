@@ -26,6 +26,8 @@ class Counted(RuleBasedStateMachine):
 def drive(machine: type[Counted], *, examples: int, long: int, steps: int) -> None:
     """Run `examples` stories of up to `steps` steps, `long` of them in the long suite: at least `LEAST_STEPS` in all.
 
+    Where the stories that chance drew were short, as many are told again, three times at most.
+
     Raises:
         AssertionError: the engine did not do what the model did; the story is told by hypothesis.
     """
@@ -36,6 +38,9 @@ def drive(machine: type[Counted], *, examples: int, long: int, steps: int) -> No
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(machine, settings=chosen)
+    for _ in range(3):
+        run_state_machine_as_test(machine, settings=chosen)
+        if machine.steps >= LEAST_STEPS:
+            break
     print(f"{machine.__name__}: {machine.steps} steps")
     assert machine.steps >= LEAST_STEPS, f"only {machine.steps} steps"
