@@ -69,6 +69,7 @@ def _client(notebook: Path, answers: str | None, timeout_s: float | None, kernel
 
 def _execute(client: Any) -> str | None:
     """Why it did not come to its end; None where it did."""
+    from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     places = [place for place, cell in enumerate(client.nb.cells) if cell.cell_type == "code"]
@@ -84,6 +85,8 @@ def _execute(client: Any) -> str | None:
     except CellExecutionError as error:
         done = sum(1 for cell in cells if cell.get("execution_count"))
         return f"cell {done} failed: {error.ename}: {error.evalue}"
+    except NoSuchKernel as error:
+        raise Wrong(f"there is no kernel {error.name!r}: `jupyter kernelspec list` shows which there are") from None
     except CellTimeoutError as error:
         return str(error)
     except DeadKernelError as error:

@@ -38,7 +38,7 @@ def import_module(shell: Any, rest: str) -> None:
     except OSError as error:
         raise UsageError(f"{target} cannot be written: {error.strerror or error}") from None
     cells = sum(1 for part in found if part.kind != parting.ABOUT)
-    print(f"{cells} cells of {module.name} in {target}")
+    print(f"{cells} cells of {module.name} in {target}: open it and run them from the top")
     display(FileLink(str(target)))  # type: ignore[no-untyped-call]
 
 
@@ -81,7 +81,14 @@ def _options(parts: list[str]) -> tuple[Path, Path | None, bool]:
         words.no_option(part, "import")
     if len(rest) != 1:
         raise UsageError(USAGE)
-    return Path(rest[0]).expanduser(), output, here
+    module = Path(rest[0]).expanduser()
+    if module.suffix == ".ipynb":
+        raise UsageError(f"{module} is a notebook already: open it; {USAGE}")
+    if module.suffix != ".py" and module.with_suffix(".py").is_file():
+        raise UsageError(f"{module} is no file: write `%aether import {module.with_suffix('.py')}`")
+    if output is not None and output.suffix != ".ipynb":
+        raise UsageError(f"-o names a notebook, whose name ends with .ipynb, got {output}; {USAGE}")
+    return module, output, here
 
 
 def _parts(module: Path) -> list[parting.Part]:

@@ -69,3 +69,10 @@ def test_what_is_no_notebook_is_told(book: Path, aether: Aether, text: str | Non
         book.write_text(text, encoding="utf-8")
     assert aether("nb", str(book)) == Exit.USAGE
     assert said in aether.err
+
+
+def test_a_kernel_that_is_not_there_is_told(book: Path, tmp_path: Path, aether: Aether) -> None:
+    write(book, "1")
+    assert aether("nb", str(book), "--kernel", "nosuch") == Exit.USAGE
+    assert "there is no kernel 'nosuch'" in aether.err and "kernelspec list" in aether.err
+    assert not (tmp_path / "book.executed.ipynb").exists()

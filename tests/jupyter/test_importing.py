@@ -111,3 +111,24 @@ def test_what_cannot_be_imported_is_told(ip: InteractiveShell, module: Path, res
     with pytest.raises(UsageError) as caught:
         importing.import_module(ip, rest)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("book.ipynb", "is a notebook already"),
+        ("twice_agents", "write `%aether import twice_agents.py`"),
+        ("twice_agents.py -o cells.py", "ends with .ipynb, got cells.py"),
+    ],
+)
+def test_what_is_named_wrongly_says_what_to_write(ip: InteractiveShell, module: Path, words: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        ip.run_line_magic("aether", f"import {words}")
+    assert not module.with_name("cells.py").exists()
+
+
+def test_what_was_made_says_what_to_do_with_it(
+    ip: InteractiveShell, module: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ip.run_line_magic("aether", f"import {module.name}")
+    assert "twice_agents.ipynb: open it and run them from the top" in capsys.readouterr().out
