@@ -45,6 +45,11 @@ async def prepare(*, context: NodeContext) -> bool:
     return True
 
 
+@tool
+async def settle() -> None:
+    """It starts once what was prepared is on disk (rule 13): else its signal could be sent twice."""
+
+
 @tool(outputs=["gave"])
 async def within(name: str, *, context: NodeContext) -> Any:
     os.environ[ARMED] = "1"
@@ -61,6 +66,7 @@ async def tell(gave: Any) -> None:
 @graph_fn
 async def agent(name: str, place: str = "body", *, context: NodeContext) -> Any:
     await prepare()
+    await settle()
     if place == "tool":
         gave = (await within(name)).gave
     else:
