@@ -16,6 +16,7 @@ from ..record import facts as f
 from ..record.flow import Flow, Node
 from ..services import artifact, catalogue
 from ..services.artifact import Artifact
+from ..storage import codec
 from ..storage.store import Store
 from ..values.preview import about_value
 from ..views.picture import Picture
@@ -23,12 +24,13 @@ from ..views.picture import Picture
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A node that something was made with.
+    """A node that something was made with; last the run's own body (named as the agent), where that saved it.
 
     inputs: each argument in words; arguments without a name are numbered from 0.
     code: a fingerprint, in hex, of its code and all that this uses: where it is equal the same code ran.
     answer: of a question.
-    uses: the ids of nodes whose values it was given, or that it follows in order.
+    uses: the ids of nodes whose values it was given, or that it follows in order; of the run's own body, all whose
+        results it knew by then.
     loads: the ids of artifacts that it read.
     """
 
@@ -76,7 +78,7 @@ class Lineage(list[Origin]):
 
 
 def lineage(store: Store, flow: Flow, picture: Picture, thing: str | Artifact) -> Lineage:
-    """What `thing` was made with, the earliest first; last the node itself, or the one that saved the artifact.
+    """What `thing` was made with, the earliest first; last the node itself, or what saved the artifact.
 
     Raises:
         LookupError: the run has neither node nor artifact of this name.
@@ -86,6 +88,7 @@ def lineage(store: Store, flow: Flow, picture: Picture, thing: str | Artifact) -
     found: set[int] = set()
     loaded: dict[str, Artifact] = {}
     loads: dict[int, list[str]] = {}
+    knew = todo if body else []
     if body:
         todo = [*todo, *_loaded(store, flow, picture, 0, loaded, loads)]
     while todo:
@@ -94,6 +97,8 @@ def lineage(store: Store, flow: Flow, picture: Picture, thing: str | Artifact) -
             found.add(no)
             todo += [*_upstream(flow.nodes[no - 1]), *_loaded(store, flow, picture, no, loaded, loads)]
     origins = [_origin(flow, picture, flow.nodes[no - 1], loads.get(no, ())) for no in sorted(found)]
+    if body:
+        origins.append(_body(flow, picture, knew, loads.get(0, ())))
     return Lineage(origins, loaded.values(), used_by)
 
 
@@ -173,6 +178,13 @@ def _origin(flow: Flow, picture: Picture, node: Node, loads: Iterable[str]) -> O
     uses = tuple(flow.nodes[no - 1].node_id for no in dict.fromkeys((*node.deps, *node.after)))
     code = "" if node.kind == f.WAIT else node.validity[:8].hex()
     return Origin(str(node.node_id), node.callee, arguments(drawn.args), code, drawn.answer, uses, tuple(loads))
+
+
+def _body(flow: Flow, picture: Picture, knew: Iterable[int], loads: Iterable[str]) -> Origin:
+    inputs = codec.about_outputs(flow.started.inputs) if flow.started else {}
+    code = flow.opened.validity[:8].hex() if flow.opened else ""
+    uses = tuple(str(flow.nodes[no - 1].node_id) for no in knew)
+    return Origin(picture.name, picture.name, inputs, code, uses=uses, loads=tuple(loads))
 
 
 def arguments(payload: bytes) -> dict[str, str]:

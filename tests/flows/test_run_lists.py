@@ -33,6 +33,18 @@ async def other():
     return 1
 """
 
+HELD = """
+import asyncio
+
+@tool
+async def held():
+    await asyncio.get_running_loop().create_future()
+
+@graph_fn
+async def holding():
+    await held()
+"""
+
 
 def _ids(found: list[roster.RunInfo]) -> list[str]:
     return [info.run_id for info in found]
@@ -124,10 +136,12 @@ def test_lineage_of_an_artifact_has_inputs_code_and_answers(lab: Lab) -> None:
     run.result(LIMIT_S)
     (artifact,) = run.artifacts
     for thing in (artifact, artifact.artifact_id, artifact.uri, "n.txt"):
-        double, ask = run.lineage(thing)
+        double, ask, agent = run.lineage(thing)
         assert str(run.lineage(thing)).splitlines()[1].endswith(f") answered {ask.answer!r}")
         assert (double.node_id, double.callee, double.inputs) == ("double", "double", {"x": "4"})
         assert (ask.answer, ask.uses, ask.code) == ("Reject", ("double",), "")
+        assert (agent.node_id, agent.inputs, agent.uses) == ("agent", {"x": "4"}, ("double", str(ask.node_id)))
+        assert agent.code == lab.cells["agent"].validity()[:8].hex()
     assert double.code == lab.cells["double"].validity().hex()
     assert [one.node_id for one in run.lineage("double")] == ["double"]
 
@@ -267,10 +281,11 @@ def test_a_run_that_does_not_wait_tells_now_and_then_how_far_it_has_come(tmp_pat
 
 
 def test_who_waits_for_a_result_in_vain_is_told_of_which_run(lab: Lab) -> None:
-    lab.cell(AGENTS)
-    run = lab.start("agent")
+    lab.cell(HELD)
+    run = lab.start("holding")
     with pytest.raises(TimeoutError, match=f"run {run.run_id} did not end within 0.01 s; it goes on"):
         run.result(0.01)
+    run.cancel()
 
 
 LAB = """
