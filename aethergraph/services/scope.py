@@ -36,6 +36,7 @@ class Scope:
     written: dict[str, bytes] = field(default_factory=dict)  # rows of this scope's effects, for its own reads
     writing: set[str] = field(default_factory=set)  # names of artifacts that are being written
     used: set[str] = field(default_factory=set)  # contents of artifacts that were loaded
+    tracks: dict[str, str] = field(default_factory=dict)  # what kind of thing each track that it plotted shows
     _counts: Counter[str] = field(default_factory=Counter)
 
     def count(self, name: str) -> int:

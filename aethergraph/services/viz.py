@@ -13,6 +13,7 @@ from .artifact import Artifact
 from .scope import Scope, clean, never_waits
 
 IMAGE = 16 << 20  # bytes of the largest image
+_KINDS = {"image_from_bytes": "image", "image_from_artifact": "image", "figure": "image"}  # where the method is not it
 
 
 class Viz:
@@ -21,6 +22,8 @@ class Viz:
     Tracks named `loss/a` and `loss/b` are lines of one plot, `loss`. Plots are cosmetic: they are written a few times
     a second without anybody waiting for it, and a node that runs again, in a retry or after a kill, draws anew what
     it drew. Before a node's result is on disk, its plots are.
+
+    A track shows one kind of thing: numbers, vectors, matrices, images or tables.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -148,6 +151,12 @@ class Viz:
         at = plottable.number(step, f"viz().{method}({track!r}, step, ...)", "step")
         if not math.isfinite(at):
             raise ValueError(f"viz().{method}({track!r}, step, ...): step is {at}, which has no place on an axis")
+        kind = _KINDS.get(method, method)
+        if (before := self._scope.tracks.setdefault(track, kind)) != kind:
+            raise ValueError(
+                f"viz().{method}({track!r}, step {at:g}): in this node this track shows {before}s already, and a "
+                f"track shows one kind of thing; take another name, as {track + '/' + kind!r}"
+            )
         return clean(track), at, f"viz().{method}({track!r}, step {at:g})"
 
     def _image(self, track: str, step: float, where: str, data: bytes) -> None:

@@ -175,6 +175,24 @@ def test_the_latest_uploads_are_given_once_also_on_replay(lab: Lab) -> None:
     }
 
 
+def test_uploads_are_given_to_one_of_the_tools_that_fetch_them_at_once(lab: Lab) -> None:
+    lab.cell("""
+import asyncio
+
+@tool
+async def fetch(n, *, context: NodeContext) -> list:
+    return [file.name for file in await context.channel().get_latest_uploads()]
+
+@graph_fn
+async def four(*, context: NodeContext):
+    await context.channel().ask_file("one?")
+    return [got.result for got in await asyncio.gather(*[fetch(n) for n in range(4)])]
+""")
+    run = lab.start("four")
+    lab.answer(run, "one?", ("a.txt", b"a"))
+    assert sorted(run.result(LIMIT_S)["result"]) == [[], [], [], ["a.txt"]]
+
+
 def test_a_static_graph_asks_for_files_and_survives_a_kill(lab: Lab, tmp_path: Path) -> None:
     lab.cell(GRAPH)
     run = lab.start("plan")

@@ -89,6 +89,18 @@ def shown(where: Room, desk: FakeDesk) -> tuple[str, bytes]:
     return note["kind"], note["data"] or where.store.blobs.get(note["blob"])
 
 
+def test_a_track_shows_one_kind_of_thing(here: Any) -> None:
+    _, viz, desk = here
+    do(viz.scalar("loss", 0, 1.0))
+    do(viz.figure("digits", 0, Figure()))
+    with pytest.raises(ValueError, match=r"vector\('loss', step 1\): in this node this track shows scalars already"):
+        do(viz.vector("loss", 1, [1.0, 2.0]))
+    with pytest.raises(ValueError, match="this track shows images already"):
+        do(viz.table("digits", {"a": [1]}))
+    do(viz.scalar("loss", 1, 0.5))
+    assert [note["value"] for note in desk.noted("point")] == [1.0, 0.5]
+
+
 # ---------------------------------------------------------------------- numbers
 
 
