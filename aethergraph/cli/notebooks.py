@@ -28,9 +28,9 @@ def nb(
     as_json: AsJson = False,
 ) -> int:
     """Execute a notebook from top to bottom and write it with its outputs. A cell that fails ends it with 1."""
-    book, client = _client(notebook, answers, timeout_s, kernel)
+    book, client, environment = _client(notebook, answers, timeout_s, kernel)
     target = output or notebook.with_name(f"{notebook.stem}.executed.ipynb")
-    failed = _execute(client)
+    failed = _execute(client, environment)
     _save(book, target)
     if as_json:
         show_json({"notebook": str(target), "error": failed or ""})
@@ -42,7 +42,11 @@ def nb(
     return Exit.FAILED
 
 
-def _client(notebook: Path, answers: str | None, timeout_s: float | None, kernel: str) -> tuple[Any, Any]:
+def _client(
+    notebook: Path, answers: str | None, timeout_s: float | None, kernel: str
+) -> tuple[Any, Any, dict[str, str]]:
+    """The notebook, what executes it, and the environment of its kernel, which is not that of this process."""
+    environment = dict(os.environ)
     try:
         nbformat: Any = importlib.import_module("nbformat")
         client_of: Any = importlib.import_module("nbclient").NotebookClient
@@ -54,20 +58,20 @@ def _client(notebook: Path, answers: str | None, timeout_s: float | None, kernel
         except ValueError as error:
             raise Wrong(str(error)) from None
         is_file = answers.lstrip()[:1] not in ("{", "[")
-        os.environ[scripted.VARIABLE] = str(Path(answers).expanduser().absolute()) if is_file else answers
+        environment[scripted.VARIABLE] = str(Path(answers).expanduser().absolute()) if is_file else answers
     try:
         book = nbformat.read(notebook, as_version=4)
     except OSError as error:
         raise Wrong(f"{notebook} cannot be read: {error.strerror or error}") from None
     except (ValueError, nbformat.ValidationError) as error:
         raise Wrong(f"{notebook} is no notebook: {error}") from None
-    os.environ.setdefault("JPY_SESSION_NAME", str(notebook.absolute()))
+    environment.setdefault("JPY_SESSION_NAME", str(notebook.absolute()))
     where = {"metadata": {"path": str(notebook.absolute().parent)}}
     how = {"kernel_name": kernel} if kernel else {}
-    return book, client_of(book, timeout=timeout_s, resources=where, **how)
+    return book, client_of(book, timeout=timeout_s, resources=where, **how), environment
 
 
-def _execute(client: Any) -> str | None:
+def _execute(client: Any, environment: dict[str, str]) -> str | None:
     """Why it did not come to its end; None where it did."""
     from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -81,7 +85,7 @@ def _execute(client: Any) -> str | None:
 
     client.on_cell_start = starts
     try:
-        client.execute()
+        client.execute(env=environment)
     except CellExecutionError as error:
         done = sum(1 for cell in cells if cell.get("execution_count"))
         return f"cell {done} failed: {error.ename}: {error.evalue}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import nbformat
@@ -25,8 +26,7 @@ print((await hello()).said)"""
 @pytest.fixture
 def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AETHERGRAPH_HOME", str(tmp_path / "of the kernel"))
-    monkeypatch.setenv("JPY_SESSION_NAME", "")
-    monkeypatch.delenv("JPY_SESSION_NAME")
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     return tmp_path / "book.ipynb"
 
 
@@ -43,9 +43,11 @@ def test_a_notebook_is_executed_with_answers_of_a_file(book: Path, tmp_path: Pat
     write(book, AGENT)
     answers = tmp_path / "answers.json"
     answers.write_text(json.dumps({"who": "Ada"}))
+    before = dict(os.environ)
     assert aether("nb", str(book), "--answers", str(answers)) == Exit.DONE, aether.err
     assert "hello Ada" in printed(tmp_path / "book.executed.ipynb")
     assert printed(book) == ""  # the notebook itself stays as it is
+    assert dict(os.environ) == before, "what the kernel is told is not told to this process"
 
 
 def test_a_cell_that_fails_is_named_and_what_ran_is_written(book: Path, tmp_path: Path, aether: Aether) -> None:
