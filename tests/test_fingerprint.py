@@ -236,6 +236,7 @@ def test_code_without_source_counts_by_its_bytecode() -> None:
 def helpers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A local module that the notebook imports; call it with a text to write and load it."""
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # that of a text as long, of the same second, would be taken
 
     def write(text: str) -> None:
         (tmp_path / "my_helpers.py").write_text(text)
