@@ -122,7 +122,7 @@ def statements(draw: st.DrawFn, number: int, deep: bool = True) -> list[str]:
             return [
                 f"{held} = plus({given}, {other})",
                 f"w{number} = await plus({one}, 1)",
-                f"{to} = {held}.y + w{number}.y",
+                f"{to} = (await {held}).y + w{number}.y",
             ]
         case "list":
             return [
