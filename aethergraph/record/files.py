@@ -39,7 +39,13 @@ def _known() -> mimetypes.MimeTypes:
 
 
 def mime(name: str, otherwise: str = BINARY) -> str:
-    """The type that the ending of `name` stands for, in lower case; `otherwise` where it stands for none."""
+    """The type that the ending of `name` stands for, in lower case; `otherwise` where it stands for none.
+
+    Raises:
+        TypeError: `name` is neither a text nor a path.
+    """
+    if not isinstance(name, (str, PathLike)):
+        raise TypeError(f"the name of an artifact is a text, got {name!r:.80} ({type(name).__name__})")
     ending = PurePath(name).suffix.lower()
     return MIMES.get(ending) or _known().guess_type("x" + ending, strict=False)[0] or otherwise
 

@@ -21,7 +21,7 @@ from ..record.uploads import FileRef
 from ..storage.codec import canonical
 from . import showing
 from .artifact import SCHEME, Artifact
-from .scope import clean
+from .scope import clean, is_a_text
 from .showing import HEAD
 
 _drawing = threading.Lock()  # matplotlib renders one figure at a time: its font and text caches are not thread-safe
@@ -29,12 +29,13 @@ _drawing = threading.Lock()  # matplotlib renders one figure at a time: its font
 
 def suffix(name: str) -> str:
     """The ending of a name, as far as it can be one of a file."""
-    found = PurePath(name).suffix
+    found = PurePath(is_a_text(name, "the name of an artifact")).suffix
     return found if found.isascii() and found[1:].isalnum() else ""
 
 
 def ending(given: str) -> str:
     """`.csv`, also for `csv`."""
+    given = is_a_text(given, "the ending of a file")
     return f".{given}" if given and given[0] not in "._-" else given
 
 
@@ -64,6 +65,7 @@ def check_folder(path: Path, what: str = "ingest_dir") -> None:
 
 def is_text(mime: str) -> bool:
     """Whether contents of this type are text."""
+    mime = is_a_text(mime, "mime")
     return mime.startswith("text/") or mime.endswith(("json", "jsonl", "xml", "yaml", "toml"))
 
 
@@ -163,6 +165,8 @@ def tags(given: Iterable[str]) -> list[str]:
     """Tags as a list."""
     if isinstance(given, str):
         raise TypeError(f"tags is a list of texts: write tags=[{given!r}]")
+    if not isinstance(given, Iterable):
+        raise TypeError(f"tags is a list of texts, got {given!r:.80} ({type(given).__name__})")
     found = list(given)
     if not all(isinstance(tag, str) for tag in found):
         raise TypeError(f"tags are texts, got {found!r}")

@@ -166,7 +166,12 @@ def newest(store: Store, home: str, way: str, value: str = "") -> Iterator[tuple
     """The events of `home`, the newest first, by number and row; `way` is "e", or "k", "t" or "n" with a value.
 
     The row is empty where the way only leads to it.
+
+    Raises:
+        TypeError: `value` is no text.
     """
+    if not isinstance(value, str):
+        raise TypeError(f"events are looked for by texts, got {value!r:.80} ({type(value).__name__})")
     prefix = f"{PREFIX}{home}{way}:" + (f"{quote(value, safe='')}:" if way != "e" else "")
     after, size = "", PAGE
     while True:

@@ -69,7 +69,7 @@ class KV:
             TypeError, ValueError: this is no key, or `ttl_s` is not positive.
             NotStorable: the value is an open file, a live connection or the like.
         """
-        await self.mset({key: value}, ttl_s=ttl_s)
+        await self.mset({check_key(key): value}, ttl_s=ttl_s)
 
     async def mset(self, values: Mapping[str, Any], *, ttl_s: float | None = None) -> None:
         """Put all of `values` under their keys, or none of them. Raises as `set`."""

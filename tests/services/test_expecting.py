@@ -100,3 +100,29 @@ def test_what_a_context_has_not_is_unavailable_and_no_attribute(place: Room) -> 
         context.nosuch()
     with pytest.raises(NoSuchService, match=r"did you mean `context\.artifacts`\?"):
         context.artefacts()
+
+
+@pytest.mark.parametrize("bad", [3, {1, 2}, object()])
+@pytest.mark.parametrize(
+    ("service", "method", "given", "name", "why"),
+    [
+        ("artifacts", "save_text", {"text": "x"}, "name", "the name of an artifact is a text, got"),
+        (
+            "artifacts",
+            "save_text",
+            {"text": "x", "name": "a"},
+            "tags",
+            "tags is a list of texts, got|tags are texts, got",
+        ),
+        ("artifacts", "save_bytes", {"data": b"x", "name": "a"}, "mime", "mime is a text, got"),
+        ("channel", "send_phase", {"phase": "fit"}, "status", "is a text, got"),
+        ("memory", "last_by_name", {}, "name", "events are looked for by texts, got"),
+        ("kv", "set", {"value": 1}, "key", "key"),
+    ],
+)
+def test_what_is_no_text_is_told_with_what_is_expected(
+    tmp_path: Path, service: str, method: str, given: dict[str, Any], name: str, why: str, bad: Any
+) -> None:
+    context, _ = room(tmp_path).context()
+    with pytest.raises((TypeError, ValueError), match=why):
+        asyncio.run(getattr(getattr(context, service)(), method)(**given, **{name: bad}))
