@@ -37,8 +37,17 @@ class AetherMagics(Magics):
     @_told(f"Runs of this store, and what can be done with them.\n{commands.HELP}")
     def aether(self, line: str) -> None:
         try:
-            commands.do(self.shell, line)
+            to_wait_for = commands.do(self.shell, line)
         except (AetherGraphError, ValueError) as error:
+            raise UsageError(str(error)) from error
+        if to_wait_for is not None:
+            self._wait(to_wait_for)
+
+    def _wait(self, to_wait_for: Callable[[], object]) -> None:
+        """A ValueError is that of a step here, not of the line: it keeps its traceback."""
+        try:
+            to_wait_for()
+        except AetherGraphError as error:
             raise UsageError(str(error)) from error
 
     @cell_magic

@@ -116,6 +116,7 @@ def head(picture: Picture, now: float, *, live: bool) -> Json:
         "done": picture.done,
         "total": len(picture.nodes),
         "reused": picture.counts[NodeStatus.REUSED],
+        "skipped": picture.counts[NodeStatus.SKIPPED],
         "failed": picture.counts[NodeStatus.FAILED],
         "elapsed": round(picture.elapsed(now), 2),
         "now": round(now, 2),

@@ -62,10 +62,9 @@ def _status(picture: Picture, live: bool) -> RunStatus:
 
 
 def _count(picture: Picture) -> str:
-    reused, failed = picture.counts[NodeStatus.REUSED], picture.counts[NodeStatus.FAILED]
     parts = [f"{picture.done} of {len(picture.nodes)} nodes done"]
-    parts += [f"{reused} reused"] if reused else []
-    parts += [f"{failed} failed"] if failed else []
+    told = (NodeStatus.REUSED, NodeStatus.SKIPPED, NodeStatus.FAILED)
+    parts += [f"{picture.counts[status]} {status.value}" for status in told if picture.counts[status]]
     return ", ".join(parts)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..channels.typed import value
-from ..errors import AetherGraphError
+from ..errors import AetherGraphError, MissingInput
 from ..lifecycle import hub
 from ..record.status import ENDED, RunStatus
 from ..storage import roster
@@ -49,7 +49,7 @@ def run(
     try:
         bound = values.inputs(agent, input or (), inputs)
         started = start(agent, bound, run_id=run_id, tags=tag or (), session_id=targets.file_of(agent))
-    except TypeError as error:  # an input that does not fit
+    except (MissingInput, TypeError) as error:  # an input is missing, or does not fit
         raise Wrong(str(error)) from error
     return driving.drive(started, shown, as_json=as_json)
 

@@ -68,8 +68,9 @@ def head(picture: Picture, now: float, live: bool = True) -> str:
     """`study  paused  3 of 5 nodes done  0:12`; `live`: some process runs it."""
     status = picture.state
     word = status.value if live or status.value not in ("running", "waiting") else "paused"
-    reused = picture.counts[NodeStatus.REUSED]
-    count = f"{picture.done} of {len(picture.nodes)} nodes done{f', {reused} reused' if reused else ''}"
+    told = [s for s in (NodeStatus.REUSED, NodeStatus.SKIPPED) if picture.counts[s]]
+    more = "".join(f", {picture.counts[status]} {status.value}" for status in told)
+    count = f"{picture.done} of {len(picture.nodes)} nodes done{more}"
     return f"{MARKS[word]} {line(picture.title)}  {word}  {count}  {duration(now)}"
 
 

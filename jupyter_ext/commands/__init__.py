@@ -52,7 +52,7 @@ def show_help(shell: Any, rest: str) -> None:
     print(inspect.cleandoc(HELP))
 
 
-COMMANDS: dict[str, Callable[[Any, str], None]] = {
+COMMANDS: dict[str, Callable[[Any, str], Callable[[], object] | None]] = {
     "runs": runs.runs,
     "resume": runs.resume,
     "show": runs.show,
@@ -73,8 +73,8 @@ COMMANDS: dict[str, Callable[[Any, str], None]] = {
 }
 
 
-def do(shell: Any, text: str) -> None:
-    """Do what `text` says, the line after `%aether`.
+def do(shell: Any, text: str) -> Callable[[], object] | None:
+    """Do what `text` says, the line after `%aether`; what it gives, if anything, waits for a run and raises its error.
 
     Raises:
         UsageError: it knows no such thing; names what it knows.
@@ -85,11 +85,12 @@ def do(shell: Any, text: str) -> None:
     elif word in ASKS_FOR_HELP:
         show_help(shell, "")
     elif word in COMMANDS:
-        COMMANDS[word](shell, rest.strip())
+        return COMMANDS[word](shell, rest.strip())
     else:
         near = difflib.get_close_matches(word, COMMANDS, 1)
         hint = f"; did you mean `%aether {near[0]}`?" if near else "."
         raise UsageError(f"%aether has no {word!r}{hint} It knows: {', '.join(COMMANDS)}")
+    return None
 
 
 def complete(shell: Any, event: Any) -> list[str]:

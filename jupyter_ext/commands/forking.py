@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -18,7 +20,7 @@ from .answering import meant
 from .runs import finish
 
 
-def fork(shell: Any, rest: str) -> None:
+def fork(shell: Any, rest: str) -> Callable[[], object] | None:
     """Start a run that shares a run's past and goes on differently: `RUN [at=NODE] [key=value ...]`.
 
     The values are inputs, of the node where one is named, else of the run; `outputs.key=value` are what the node is
@@ -38,8 +40,7 @@ def fork(shell: Any, rest: str) -> None:
     except (ValueError, TypeError, LookupError) as error:
         raise UsageError(str(error)) from error
     print(f"{run.run_id} is a fork of {run_id}{f' at {at}' if at else ''}")
-    if not notebook.live():
-        finish(run)
+    return None if notebook.live() else partial(finish, run)
 
 
 def meant_for(run: Run, at: str | None, given: dict[str, str]) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -31,12 +33,12 @@ def runs(shell: Any, rest: str) -> None:
     show_table(dataclasses.replace(table, notes=[*table.notes, *_room()]))
 
 
-def resume(shell: Any, rest: str) -> None:
-    """Go on with a run; shows first what will run again and why. Returns at once, unless told to wait."""
+def resume(shell: Any, rest: str) -> Callable[[], object] | None:
+    """Go on with a run; shows first what will run again and why. Gives what waits for it, if told to wait."""
     parts = rest.split()
     run_id = chosen([part for part in parts if part != "--wait"], "resume")
     if run_id is None:
-        return
+        return None
     runtime = hub.current()
     run = runtime.load(run_id)
     if run.live:
@@ -50,9 +52,8 @@ def resume(shell: Any, rest: str) -> None:
         show_table(plan_table(run_id, runtime.plan(run_id, shell.user_ns)))
         run = runtime.resume(run_id, namespace=shell.user_ns)
     if "--wait" in parts:
-        run.result()
-    elif not notebook.live():  # the kernel may be gone after this cell, and the run with it
-        finish(run)
+        return run.result
+    return None if notebook.live() else partial(finish, run)  # the kernel may be gone after this cell
 
 
 def show(shell: Any, rest: str) -> None:
@@ -72,16 +73,16 @@ def cancel(shell: Any, rest: str) -> None:
     print(f"cancelled {run_id}")
 
 
-def retry(shell: Any, rest: str) -> None:
+def retry(shell: Any, rest: str) -> Callable[[], object] | None:
     """Resume a run that failed."""
     run_id = chosen(rest.split(), "retry")
     if run_id is None:
-        return
+        return None
     if (status := hub.current().load(run_id).status) is not RunStatus.FAILED:
         what = "show" if status in ENDED else "resume"
         then = "shows it" if status in ENDED else "goes on with it"
         raise UsageError(f"{run_id} is {status.value}, not failed; `%aether {what} {run_id}` {then}")
-    resume(shell, run_id)
+    return resume(shell, run_id)
 
 
 def load(shell: Any, rest: str) -> None:

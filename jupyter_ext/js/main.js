@@ -250,8 +250,8 @@ function createBar(store, tabs) {
       pill.replaceChildren(icon(icons, shape), WORDS[status]);
     }
     fill.style.transform = `scaleX(${head.bar?.[2] ?? (head.total ? head.done / head.total : 0)})`;
-    const parts = [`${head.done} of ${head.total}`, head.reused ? `${head.reused} reused` : "", head.failed ? `${head.failed} failed` : ""];
-    set(count, "text", parts.filter(Boolean).join(" · "));
+    const counted = ["reused", "skipped", "failed"].filter((word) => head[word]).map((word) => `${head[word]} ${word}`);
+    set(count, "text", [`${head.done} of ${head.total}`, ...counted].join(" · "));
     stop.hidden = !head.ticking || Boolean(lost);
     advise(head, lost);
     tick();

@@ -71,6 +71,7 @@ def test_a_failed_run_ends_with_1_and_says_how_to_go_on(aether: Aether) -> None:
     [
         (["run", f"{AGENTS}:nothing"], Exit.USAGE, "has no 'nothing'"),
         (["run", STUDY, "-i", "q=3"], Exit.USAGE, "its inputs are: n, label"),
+        (["run", f"{AGENTS}:sleeper"], Exit.USAGE, "'sleeper' needs flag; its inputs are: flag"),
         (["run", STUDY, "--answers", "{"], Exit.USAGE, "--answers is not valid JSON"),
         (["show", "nosuch"], Exit.UNKNOWN, "no run 'nosuch'; `aether runs` lists"),
         (["resume", "nosuch"], Exit.UNKNOWN, "no run 'nosuch'"),

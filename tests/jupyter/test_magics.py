@@ -260,6 +260,18 @@ def test_retry_is_for_failed_runs(ip: InteractiveShell, runtime: Runtime, monkey
         do(ip, f"retry {other}")
 
 
+@pytest.mark.parametrize("command", ["retry", "resume", "resume --wait", "fork RUN"])
+def test_an_error_of_a_step_is_not_told_as_one_of_the_line(
+    ip: InteractiveShell, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(notebook, "live", lambda: False)
+    run_id = failed(runtime)
+    ip.user_ns["broken"] = broken
+    with pytest.raises(ValueError, match="<b>no</b>") as caught:  # and no UsageError, which has no traceback
+        do(ip, command.replace("RUN", run_id))
+    assert caught.traceback[-1].name == "broken"
+
+
 def test_load_binds_outputs(ip: InteractiveShell, runtime: Runtime) -> None:
     run_id = done(runtime)
     do(ip, f"load {run_id} name")

@@ -84,6 +84,16 @@ def test_the_copy_shows_graph_transcript_plots_nodes_and_what_was_saved() -> Non
     assert f'data-run-id="{story.run_id}"' in bundle(story.picture())["text/html"]
 
 
+def test_a_run_that_skipped_a_node_says_why_not_all_are_done() -> None:
+    story = Story()
+    load = story.tool("load")
+    story.put(
+        f.NodeSkipped(9, b"k9", 0, "/deep", -1, "deep", "deep", f.TOOL, story.t, "its condition does not hold", (load,))
+    )
+    story.end()
+    assert "done, 1 of 2 nodes done, 1 skipped" in outline(story).text
+
+
 def test_pictures_are_complete_svg_in_the_page_itself() -> None:
     for source in outline(rich()).images:
         kind, _, data = source.partition(",")
