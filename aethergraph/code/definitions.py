@@ -22,6 +22,7 @@ import msgspec
 from ..errors import DamagedRecord, Untrusted
 from ..storage.keyring import MAC_SIZE, Keyring
 from ..storage.store import Store, Transaction
+from .parsing import parse
 
 SOURCE_ROLE = "source"
 FUTURE = __future__.annotations
@@ -122,7 +123,7 @@ def materialise(definition: Definition, module_name: str, winners: Mapping[str, 
     sys.modules[module_name] = module
     cloudpickle.register_pickle_by_value(module)  # another process has no such module
     flags = FUTURE.compiler_flag if definition.source.startswith(FUTURE_LINE) else 0
-    for statement in ast.parse(definition.source, file).body:
+    for statement in parse(definition.source, file).body:
         bound = set(_bound_by(statement))
         if bound and bound <= winners.keys():
             names.update({name: winners[name] for name in bound})

@@ -14,6 +14,7 @@ from typing import Any
 from . import source
 from .definitions import Definition, Missing, bound_by
 from .gathering import gather
+from .parsing import parse
 
 _FUTURE = "from __future__ import annotations"
 
@@ -46,7 +47,7 @@ def merged(stored: Definition, cells: Mapping[str, Any]) -> tuple[Definition, di
 def _statements(definition: Definition) -> list[tuple[set[str], str]]:
     """The statements of a definition, in order, with the names that they give."""
     found = []
-    for statement in ast.parse(definition.source).body:
+    for statement in parse(definition.source).body:
         text = ast.get_source_segment(definition.source, statement) or ast.unparse(statement)
         decorators = getattr(statement, "decorator_list", [])
         if decorators:  # a definition's own segment begins after them

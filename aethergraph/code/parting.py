@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .parsing import parse
+
 ABOUT, IMPORTS, PLAIN, DEFINITION = "about", "imports", "plain", "definition"
 _LEFT_OUT = frozenset({"__all__", "__version__", "__author__"})  # say something of a module, and nothing in a notebook
 
@@ -33,7 +35,7 @@ def parts(source: str) -> list[Part]:
         SyntaxError: it is no Python.
     """
     source = source.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
-    body = ast.parse(source).body
+    body = parse(source).body
     lines = source.split("\n")
     found: list[Part] = []
     if body and _is_docstring(body[0]):
@@ -108,7 +110,7 @@ def _asks_for_main(test: ast.expr) -> bool:
 
 
 def _is_agent(text: str) -> bool:
-    last = ast.parse(text).body[-1]
+    last = parse(text).body[-1]
     for decorator in getattr(last, "decorator_list", []):
         made = decorator.func if isinstance(decorator, ast.Call) else decorator
         if (made.attr if isinstance(made, ast.Attribute) else getattr(made, "id", "")) in ("graph_fn", "graphify"):

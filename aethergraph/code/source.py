@@ -22,6 +22,7 @@ from typing import Any
 
 from ..record.scopes import Definable, free, needed_now
 from ..values.annotations import annotations_of
+from .parsing import parse
 
 _LAMBDA = "<lambda>"
 
@@ -170,7 +171,7 @@ def text_of(file: str, names: dict[str, Any] | None = None) -> str | None:
 @functools.lru_cache(maxsize=512)
 def _parsed(text: str) -> ast.Module | None:
     try:
-        return ast.parse(text)
+        return parse(text)
     except (SyntaxError, ValueError):
         return None
 
