@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from . import services
 from .channels.bus import Bus
 from .clock import Clock, SystemClock
 from .engine import Desk
@@ -32,38 +33,14 @@ T = TypeVar("T")
 Factory = Callable[..., Any]  # (scope, *arguments of the accessor) -> the service, bound to that scope
 
 
-def _channel(scope: Scope, *args: Any) -> Any:  # these are loaded by the first call: no agent uses all of them
-    from .services.channel import Channel
-
-    return Channel(scope, *args)
-
-
-def _artifacts(scope: Scope, *args: Any) -> Any:
-    from .services.artifacts import Artifacts
-
-    return Artifacts(scope, *args)
-
-
-def _memory(scope: Scope, *args: Any) -> Any:
-    from .services.memory import Memory
-
-    return Memory(scope, *args)
-
-
-def _kv(scope: Scope, *args: Any) -> Any:
-    from .services.kv import KV
-
-    return KV(scope, *args)
-
-
-def _viz(scope: Scope, *args: Any) -> Any:
-    from .services.viz import Viz
-
-    return Viz(scope, *args)
+def _first_used(name: str) -> Factory:
+    """The service of this name, which is loaded by the first call: no agent uses all of them."""
+    return lambda scope, *args: getattr(services, name)(scope, *args)
 
 
 SERVICES: dict[str, Factory] = {
-    "channel": _channel, "artifacts": _artifacts, "memory": _memory, "kv": _kv, "viz": _viz, "clock": RunClock,
+    "channel": _first_used("Channel"), "artifacts": _first_used("Artifacts"), "memory": _first_used("Memory"),
+    "kv": _first_used("KV"), "viz": _first_used("Viz"), "clock": RunClock,
 }  # fmt: skip
 """Accessors by name: `context.<name>(...)`. A service that is added here needs no change elsewhere."""
 

@@ -35,13 +35,17 @@ def _end(holder: subprocess.Popen[str]) -> None:
     holder.communicate()
 
 
-def test_one_that_is_held_is_not_given_again(tmp_path: Path) -> None:
-    one, other = LockFile(tmp_path / "lock"), LockFile(tmp_path / "lock")
+def _one_at_a_time(path: Path) -> None:
+    one, other = LockFile(path), LockFile(path)
     assert one.acquire()
     assert not other.acquire()
     one.release()
     assert other.acquire()
     other.release()
+
+
+def test_one_that_is_held_is_not_given_again(tmp_path: Path) -> None:
+    _one_at_a_time(tmp_path / "lock")
 
 
 def test_it_dies_with_its_process(tmp_path: Path) -> None:
@@ -97,9 +101,4 @@ def test_where_there_is_no_flock_filelock_is_asked(tmp_path: Path, monkeypatch: 
         raise OSError(errno.ENOSYS, "Function not implemented")
 
     monkeypatch.setattr(fcntl, "flock", missing)
-    one, other = LockFile(tmp_path / "lock"), LockFile(tmp_path / "lock")
-    assert one.acquire()
-    assert not other.acquire()
-    one.release()
-    assert other.acquire()
-    other.release()
+    _one_at_a_time(tmp_path / "lock")

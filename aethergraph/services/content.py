@@ -21,7 +21,8 @@ from ..record.uploads import FileRef
 from ..storage.codec import canonical
 from . import showing
 from .artifact import SCHEME, Artifact
-from .scope import clean, is_a_text
+from .expecting import is_a_text
+from .scope import clean
 from .showing import HEAD
 
 _drawing = threading.Lock()  # matplotlib renders one figure at a time: its font and text caches are not thread-safe

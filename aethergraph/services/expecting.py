@@ -24,6 +24,13 @@ def text(desk: Desk, method: str, name: str, value: Any) -> str:
     return value
 
 
+def is_a_text(value: Any, what: str) -> str:
+    """`value`, which is a text, where nobody knows for which call. Raises TypeError otherwise."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} is a text, got {value!r:.80} ({type(value).__name__})")
+    return value
+
+
 def number(desk: Desk, method: str, name: str, value: Any, what: str = "a number") -> int | float:
     """`value` as an int or a float. Raises TypeError where it is no number."""
     plain = as_number(value)

@@ -19,6 +19,7 @@ from ..clock import Clock
 from ..engine import Desk
 from ..errors import GraphBuildError
 from ..storage.codec import Codec
+from . import expecting
 
 _stable = msgspec.msgpack.Encoder(order="deterministic").encode
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -103,20 +104,13 @@ class Calls:
         )
 
 
-def is_a_text(value: Any, what: str) -> str:
-    """`value`, which is a text. Raises TypeError otherwise."""
-    if not isinstance(value, str):
-        raise TypeError(f"{what} is a text, got {value!r:.80} ({type(value).__name__})")
-    return value
-
-
 def clean(text: str) -> str:
     """`text`, with what has no form in UTF-8 (half of a surrogate pair) replaced, so that it can be written.
 
     Raises:
         TypeError: it is no text.
     """
-    is_a_text(text, "what is written here")
+    expecting.is_a_text(text, "what is written here")
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -50,20 +50,20 @@ def _waiting(lab: Lab) -> Run:
     return run
 
 
-def _cancelled(lab: Lab) -> Run:
+def _stopped(lab: Lab, stop: Callable[[Run], object], told: type[Exception]) -> Run:
     run = _waiting(lab)
-    run.cancel()
-    with pytest.raises(RunCancelled):
+    stop(run)
+    with pytest.raises(told):
         run.result(LIMIT_S)
     return run
+
+
+def _cancelled(lab: Lab) -> Run:
+    return _stopped(lab, Run.cancel, RunCancelled)
 
 
 def _paused(lab: Lab) -> Run:
-    run = _waiting(lab)
-    run.pause()
-    with pytest.raises(RunPaused):
-        run.result(LIMIT_S)
-    return run
+    return _stopped(lab, Run.pause, RunPaused)
 
 
 CASES: list[tuple[Callable[[Lab], Run], str, str, type[f.AnyFact] | None]] = [
