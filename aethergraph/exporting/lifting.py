@@ -15,9 +15,10 @@ from . import aliases, branching, picking, small
 from .bindings import Binding, Known, Mapped, Outs, Row, Service, Unliftable, Value, field, passed, placed
 from .draft import Draft
 from .expressions import awaited, awaited_inside, bind, gathered, known_items, listed_inside, node, refer, step
+from .loops import emptied
 from .reading import augmented, changes, loads, own, reads_first, surely, writes
 from .recognising import STEPS, callee, is_gather, is_node, question, refuse_engine
-from .rounds import SHORT, emptied, rounds
+from .rounds import SHORT, rounds
 from .words import Words
 
 Function = ast.AsyncFunctionDef | ast.FunctionDef
