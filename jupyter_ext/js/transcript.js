@@ -9,8 +9,16 @@ export function createTranscript({ store, pictures }) {
   const element = html("div", { class: "talk", role: "log", "aria-label": "Transcript", tabindex: 0 });
   const lines = new Map(); // id -> parts
   let atEnd = true;
-  const toEnd = () => (element.scrollTop = element.scrollHeight);
-  element.addEventListener("scroll", () => (atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < HIGH));
+  let led = 0; // where it was scrolled to from here
+  const toEnd = () => {
+    element.scrollTop = element.scrollHeight;
+    led = element.scrollTop;
+  };
+  element.addEventListener("scroll", () => {
+    const { scrollHeight, scrollTop, clientHeight } = element;
+    // Our own scroll is told a frame later: what has come below meanwhile does not mean that somebody left the end.
+    atEnd = scrollHeight - scrollTop - clientHeight < HIGH || (atEnd && scrollTop === led);
+  });
   element.addEventListener("load", () => atEnd && toEnd(), true); // a picture comes after its line
 
   function draw(whole) {

@@ -175,6 +175,37 @@ def test_a_tag_that_is_not_known_is_no_element(page: Page) -> None:
     assert made == "<span>hit<span>z</span></span>"
 
 
+def test_what_comes_below_before_a_scroll_is_told_does_not_leave_the_end(page: Page) -> None:
+    story = Story()
+    for n in range(40):
+        story.say(f"line {n}")
+    view = View(page, story)
+    story.say("the last line")
+    page.evaluate(
+        """() => {
+        const talk = document.querySelector(".talk");
+        const grow = new MutationObserver(() => {  // after our scroll, before the browser tells of it
+            grow.disconnect();
+            const tall = document.createElement("div");
+            tall.style.height = "400px";
+            talk.lastElementChild.append(tall);
+        });
+        grow.observe(talk, { childList: true }); }"""
+    )
+    view.play()
+    left = page.evaluate(
+        """async () => {
+        const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+        const talk = document.querySelector(".talk");
+        await frame();
+        const before = talk.scrollHeight - talk.scrollTop - talk.clientHeight;
+        talk.lastElementChild.dispatchEvent(new Event("load"));  // as a picture does
+        await frame();
+        return [before, talk.scrollHeight - talk.scrollTop - talk.clientHeight]; }"""
+    )
+    assert left[0] > 300 and left[1] < 2
+
+
 def test_the_end_stays_in_sight_when_a_picture_comes(page: Page) -> None:
     story = Story()
     for n in range(40):
