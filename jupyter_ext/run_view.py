@@ -223,9 +223,14 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         with self._of.lock:
             self._of.fold()
             changes = self._of.picture.changes()
+            if over := self._of.picture.state is not RunStatus.RUNNING:
+                self._refresh(
+                    started
+                )  # first: who sees that it is done and saves has a copy that says so
             if not self._shut:
                 self._tell(self._teller.patch(changes, _now(), live=self._of.live))
-            self._refresh(started)
+            if not over:
+                self._refresh(started)
         self._pace(started, time.thread_time() - cost)
 
     def _pace(self, started: float, cost: float) -> None:

@@ -47,9 +47,7 @@ class Bells:
                 self._rung[name] = self._journal.follow(run_id, functools.partial(self._ring, name))
 
     def _ring(self, name: str, facts: list[f.AnyFact]) -> None:
-        there = (self._folder / name).is_dir()
-        if there:
-            doorbell.ring(self._folder / name)
+        there = doorbell.ring(self._folder / name, hung=True)
         if not there or isinstance(facts[-1], journal.ENDS):
             self._rung.pop(name, lambda: None)()
 

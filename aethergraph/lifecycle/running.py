@@ -13,19 +13,26 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from .. import hooks
 from ..engine import here
 from ..errors import RunCancelled, RunFailed, RunIsLive, RunPaused, UnknownWait, WouldBlock
 from ..record import facts as f
 from ..record.failures import rebuild
 from ..record.flow import Flow, Node
-from ..record.status import RunStatus
+from ..record.status import NodeStatus, RunStatus
 from ..services import artifact
 from ..services.artifact import Artifact
 from ..storage import codec, journal, owner, roster
 from ..values.outputs import Outputs
 
 _making = threading.Lock()  # of an object that few runs need, so one lock serves all
+_LEFT = {  # what nodes that ran are, after such an end
+    RunStatus.DONE: NodeStatus.CANCELLED,
+    RunStatus.FAILED: NodeStatus.CANCELLED,
+    RunStatus.PAUSED: NodeStatus.READY,
+}
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -247,8 +254,12 @@ class Run:
 
     @property
     def nodes(self) -> list[Node]:
-        """Its nodes, in the order in which they came up."""
-        return list(self.flow().nodes)
+        """Its nodes, in the order in which they came up. Those that the end of the run cut off do not run any more."""
+        flow = self.flow()
+        left = _LEFT.get(flow.status)
+        if left is None:
+            return list(flow.nodes)
+        return [structs.replace(n, status=left) if n.status is NodeStatus.RUNNING else n for n in flow.nodes]
 
     @property
     def graph(self) -> list[Node]:

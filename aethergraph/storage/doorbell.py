@@ -26,10 +26,13 @@ def file(folder: Path) -> Path:
     return folder / "doorbell"
 
 
-def ring(folder: Path) -> None:
-    """Tell all processes that run the store's runs to look at their inbox. Call it after the commit, never before."""
+def ring(folder: Path, *, hung: bool = False) -> bool:
+    """Tell all processes that run the store's runs to look at their inbox. Call it after the commit, never before.
+
+    With `hung` the bell is somebody's who may take it down at any time, and is never put up again; False: it is gone.
+    """
     try:
-        handle = os.open(file(folder), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        handle = os.open(file(folder), os.O_WRONLY | os.O_APPEND | (0 if hung else os.O_CREAT), 0o600)
         try:
             if os.fstat(handle).st_size > FULL:
                 os.ftruncate(handle, 0)
@@ -37,8 +40,11 @@ def ring(folder: Path) -> None:
         finally:
             os.close(handle)
     except OSError as error:
+        if hung and isinstance(error, FileNotFoundError):
+            return False
         # The answer is committed: failing here would make the answerer believe that it is not.
         _log.warning("an answer is stored, but %s could not be rung: %s", file(folder), error)
+    return True
 
 
 class _Watch(Protocol):

@@ -12,7 +12,7 @@ import pytest
 from aethergraph import NodeContext, Run, Runtime, graph_fn, tool
 from aethergraph.lifecycle import bells
 from aethergraph.record import facts as f
-from aethergraph.storage import journal
+from aethergraph.storage import doorbell, journal
 from aethergraph.storage.disk import DiskStore
 
 from .lab import LIMIT_S
@@ -125,3 +125,24 @@ def test_events_of_a_run_that_nobody_runs_end_after_what_is_there(two: tuple[Run
 
 def _on_disk(run: Run) -> list[f.AnyFact]:
     return [fact for batch in journal.read(run.runtime.store, run.run_id) for fact in batch]
+
+
+def test_a_bell_that_is_being_taken_down_is_not_put_up_again(two: tuple[Runtime, Runtime]) -> None:
+    first, _ = two
+    run = first.start(patient, {})
+    place = first.store.folder / bells.FOLDER / f"{run.run_id}.1"
+    place.mkdir(parents=True)
+    doorbell.file(place).touch()
+
+    async def answer() -> None:
+        events = run.events()
+        token = await _until_asked(events, [])
+        others = bells.Bells(first.store, first.journal)
+        others.look(lambda run_id: run_id == run.run_id)
+        doorbell.file(place).unlink()  # its folder follows in a moment
+        first.answer(token, "a")
+        await _until_asked(events, [])
+
+    asyncio.run(asyncio.wait_for(answer(), LIMIT_S))
+    assert list(place.iterdir()) == []
+    run.pause()

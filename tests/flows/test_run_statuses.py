@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from aethergraph import Run, RunStatus
+from aethergraph import NodeStatus, Run, RunStatus
 from aethergraph.errors import RunCancelled, RunPaused
 from aethergraph.record import facts as f
 
@@ -126,3 +127,67 @@ def test_who_stopped_listening_to_a_run_is_not_called_at_its_end(lab: Lab, caplo
         assert run.result(LIMIT_S) == {"name": "Ada"} and run.status is RunStatus.DONE
         lab.runtime.close()  # every callback of its end has run
     assert not caplog.records
+
+
+CUT_OFF = """
+@tool
+async def long():
+    os.environ["LONG_RUNS"] = "1"
+    await asyncio.Event().wait()
+
+@tool
+async def other(fails):
+    while not flag("LONG_RUNS"):
+        await asyncio.sleep(0)
+    if fails:
+        raise ValueError("no good")
+
+@graph_fn
+async def deepest():
+    await long()
+
+@graph_fn
+async def deeper():
+    await deepest()
+
+@graph_fn
+async def deep():
+    await deeper()
+
+@graph_fn
+async def race(fails):
+    both = [asyncio.ensure_future(call) for call in (deep(), other(fails))]
+    done, late = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    for call in late:
+        call.cancel()
+    return [call.result() for call in done]
+"""
+INNER = ["deep", "deeper", "deepest", "long"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_node_runs_once_its_run_has_ended(lab: Lab, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    """A cancellation goes down a level with each turn of the loop, and the body may have ended by then."""
+    monkeypatch.setenv("LONG_RUNS", "")
+    monkeypatch.delenv("LONG_RUNS")
+    lab.cell(CUT_OFF)
+    run = lab.start("race", fails=fails)
+    with pytest.raises(ValueError, match="no good") if fails else contextlib.nullcontext():
+        run.result(LIMIT_S)
+    assert {node.node_id: node.status for node in run.nodes} == {
+        **dict.fromkeys(INNER, NodeStatus.CANCELLED),
+        "other": NodeStatus.FAILED if fails else NodeStatus.DONE,
+    }
+    assert {span.node_id: span.status for span in run.timeline()} == {n.node_id: n.status for n in run.nodes}
+
+
+def test_nodes_of_a_paused_run_are_to_be_done_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONG_RUNS", "")
+    lab.cell(CUT_OFF)
+    run = lab.start("deep")
+    lab.until(run, lambda facts: len([fact for fact in facts if isinstance(fact, f.NodeStarted)]) == 3)
+    run.pause()
+    with pytest.raises(RunPaused):
+        run.result(LIMIT_S)
+    assert {node.node_id: node.status for node in run.nodes} == dict.fromkeys(INNER[1:], NodeStatus.READY)
+    assert {span.status for span in run.timeline()} == {NodeStatus.READY}

@@ -80,6 +80,11 @@ def facts_of(runtime: Runtime, run_id: str) -> list[AnyFact]:
 
 def state(value: Any) -> Any:
     """All that a flow knows, as plain data: a list of a live fact is a tuple once it was read again."""
+    if isinstance(value, Flow) and value.named:  # ids of pure calls that the end cut off before they were on record
+        known = Flow()
+        for node in value.nodes:
+            known._count(node.callee, node.node_id)
+        value = dataclasses.replace(value, counts=known.counts, named=set())
     if dataclasses.is_dataclass(value):
         return {field.name: state(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, msgspec.Struct):

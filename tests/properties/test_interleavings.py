@@ -60,6 +60,13 @@ def test_some_orders_of_more_calls(on: Stage, calls: int) -> None:
             raise
 
 
+def test_a_run_ends_before_a_cancellation_has_gone_all_the_way_down(on: Stage) -> None:
+    """A pure call, which is on record with its end, is given its id and never heard of again."""
+    low = ["nested", ["race", [["async", 2], ["nested", ["group", [["fatal", 3], ["pure", 4], ["async", 5]]]]]]]
+    step = ["race", [["ask", 0], ["nested", ["group", [["sync", 1], low]]]]]
+    _check_orders(on, step, [order for order in orders(step) if order.ends == (0,)], late=False)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("part", range(PARTS))
