@@ -32,6 +32,9 @@ class LeftOpen(Exception):
     """Raised by an asker that has no answer: whoever answers in the store answers it."""
 
 
+ANSWERED = "it was answered elsewhere"  # what the cancellation of an asker says; without a word: it is asked no more
+
+
 class Runs(Protocol):
     """Other runs, as one scope starts and awaits them. A run that was started is found again after a kill."""
 

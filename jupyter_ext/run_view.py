@@ -224,9 +224,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
             self._of.fold()
             changes = self._of.picture.changes()
             if over := self._of.picture.state is not RunStatus.RUNNING:
-                self._refresh(
-                    started
-                )  # first: who sees that it is done and saves has a copy that says so
+                self._refresh(started)  # first: who sees that it is done and saves has a copy that says so
             if not self._shut:
                 self._tell(self._teller.patch(changes, _now(), live=self._of.live))
             if not over:

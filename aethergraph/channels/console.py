@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from ..engine import Asker
+from ..engine import ANSWERED, Asker
 from ..record import uploads
 from ..record.schema import FORM, Question
 from . import typed
@@ -85,19 +85,23 @@ class Console:
             threading.Thread(target=self._serve, name="aether-console", daemon=True).start()
         elif self._queue[0] is turn:  # the thread still reads for a question that is settled: this one takes over
             self._show(turn)
+        said = ""
         try:
             return understand(question, await turn.answer)
+        except asyncio.CancelledError as error:
+            said = "(answered elsewhere)" if ANSWERED in error.args else ""
+            raise
         finally:
-            self._leave(turn)
+            self._leave(turn, said)
 
-    def _leave(self, turn: _Turn) -> None:
+    def _leave(self, turn: _Turn, said: str) -> None:
         with self._turns:
             first = bool(self._queue) and self._queue[0] is turn
             if turn in self._queue:
                 self._queue.remove(turn)
             following = self._queue[0] if first and self._queue and self._reading else None
         if first and turn.answer.cancelled():
-            print("(answered elsewhere)", file=self._out or sys.stdout, flush=True)
+            print(said, file=self._out or sys.stdout, flush=True)
             if following is not None:
                 self._show(following)
 

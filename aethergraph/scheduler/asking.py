@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .. import ids
-from ..engine import HERE, Asker, LeftOpen
+from ..engine import ANSWERED, HERE, Asker, LeftOpen
 from ..errors import AlreadyAnswered, BadAnswer, NoOneToAsk, WaitTimeout
 from ..ids import Key, Token
 from ..perobject import PerObject
@@ -337,7 +337,7 @@ class Asking:
     def _finish(self, token: Token, one: _Open, row: waiting.WaitRow, value: Any, error: Exception | None) -> None:
         if self.open.pop(token, None) is None:
             return
-        self._stop(one)
+        self._stop(one, ANSWERED if row.state == "answered" else None)
         self._run.events.take(token, row)
         handle = one.handle
         if handle.future.done() or self._run.closed:
@@ -417,11 +417,11 @@ class Asking:
     def _withdraw_node(self, no: int, token: str, why: str) -> None:
         self._run.fact(f.WaitWithdrawn(no, self._run.clock(), why), [waiting.withdraw_op(token)])
 
-    def _stop(self, one: _Open) -> None:
+    def _stop(self, one: _Open, why: str | None = None) -> None:
         if one.alarm is not None:
             self._run.alarms.cancel(one.alarm)
         if one.asking is not None and one.asking is not asyncio.current_task():
-            one.asking.cancel()
+            one.asking.cancel(why)
 
     def is_asked(self, token: str) -> bool:
         """Whether somebody here is being asked this moment: a person, or a script that takes its time. Any thread."""

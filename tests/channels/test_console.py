@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from aethergraph import NodeContext, Runtime, graph_fn
 from aethergraph.channels.adapter import Message, Progress
 from aethergraph.channels.console import Console, bar, prompt, understand
+from aethergraph.engine import ANSWERED
+from aethergraph.errors import RunPaused
 from aethergraph.record.forms import Field
 from aethergraph.record.schema import Question, make
 
@@ -20,6 +23,11 @@ TEXT = Question("text", "Name?")
 PICK = Question("choice", "Which?", options=["svm", "forest", "2"])
 MANY = Question("choice", "Which?", options=["a", "b", "c"], multiple=True)
 GO = Question("approval", "Go?", options=["Approve", "Reject"])
+
+
+@graph_fn
+async def asking(*, context: NodeContext) -> str:
+    return await context.channel("desk").ask_text("Name?")
 
 
 class Terminal(io.StringIO):
@@ -206,7 +214,7 @@ def test_a_prompt_whose_question_was_answered_elsewhere_hands_its_line_on() -> N
         console = Console(keyboard.read, out=out)
         first = asyncio.ensure_future(console._ask(TEXT, "t1", ""))
         await asyncio.to_thread(keyboard.prompts.get, timeout=20)
-        first.cancel()
+        first.cancel(ANSWERED)
         await asyncio.gather(first, return_exceptions=True)
         second = asyncio.ensure_future(console._ask(PICK, "t2", ""))
         await asyncio.sleep(0)
@@ -215,6 +223,26 @@ def test_a_prompt_whose_question_was_answered_elsewhere_hands_its_line_on() -> N
 
     assert asyncio.run(story()) == "forest"
     assert out.getvalue() == "(answered elsewhere)\n" + prompt(PICK)
+
+
+@pytest.mark.parametrize(("end", "said"), [("answer", "(answered elsewhere)\n"), ("pause", "\n")])
+def test_a_prompt_that_stands_when_its_question_is_over_says_why(tmp_path: Path, end: str, said: str) -> None:
+    """A run that is paused by Ctrl-C leaves its question open: nobody answered it."""
+    keyboard, out = Keyboard(), io.StringIO()
+    runtime = Runtime(tmp_path / "store")
+    runtime.bus.register("desk", Console(keyboard.read, out=out))
+    run = runtime.start(asking, {})
+    keyboard.prompts.get(timeout=20)
+    if end == "answer":
+        runtime.answer(run.waits[0].token, "Ada")
+        assert dict(run.result(20)) == {"result": "Ada"}
+    else:
+        run.pause()
+        with pytest.raises(RunPaused):
+            run.result(20)
+    runtime.close()
+    assert out.getvalue() == said
+    keyboard.lines.put("too late")
 
 
 def test_a_line_for_nobody_is_dropped_and_the_console_still_works() -> None:

@@ -26,11 +26,10 @@ from aethergraph.scheduler.execution import Execution
 from aethergraph.storage import waiting
 from aethergraph.storage.journal import Journal
 
-from .history import Ended, History, history
+from .history import LIMIT_S, Ended, History, history
 from .interleaving import GATES, Order
 
 CAP = 32  # attempts at once: a cancelled thread holds its slot until its gate opens
-LIMIT_S = 20
 
 
 @dataclass

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +21,13 @@ from aethergraph.ids import Key
 from aethergraph.lifecycle.running import Run
 from aethergraph.record.facts import AnyFact, RunDone, RunFailed, WaitWithdrawn, encode
 from aethergraph.record.flow import Flow
+from aethergraph.scheduler.execution import Execution
 from aethergraph.storage import journal, roster, waiting
 from aethergraph.storage.blobs import DiskBlobs
 from aethergraph.storage.store import MemoryStore
 
 RAN = "tests.ran"
+LIMIT_S = 60.0
 
 
 class Executions(logging.Handler):
@@ -110,11 +114,11 @@ class History:
         self.store = MemoryStore(folder, DiskBlobs(folder / "blobs"))
         self.runtime = Runtime(self.store)
 
-    def start(self, agent: Agent, limit_s: float = 20, **inputs: Any) -> Ended:
+    def start(self, agent: Agent, limit_s: float = LIMIT_S, **inputs: Any) -> Ended:
         """Run it to its end."""
         return self.end(self.runtime.start(agent, inputs), limit_s)
 
-    def resume(self, run_id: str, agent: Agent, facts: Sequence[AnyFact], limit_s: float = 20) -> Ended:
+    def resume(self, run_id: str, agent: Agent, facts: Sequence[AnyFact], limit_s: float = LIMIT_S) -> Ended:
         """Put the run back to where only `facts` had happened, as after a kill, and go on."""
         self.put_back(run_id, facts)
         return self.end(self.runtime.resume(run_id, agent=agent), limit_s)
@@ -150,13 +154,22 @@ class History:
         assert run.execution is not None, "the run had ended before"
         try:
             outcome: Any = dict(run.result(limit_s))
-        except TimeoutError:
+        except TimeoutError as error:
             if not run.future.done():  # else its body raised it
+                error.add_note(_where(run.execution))
                 raise
             outcome = repr(run.future.exception())
         except Exception as error:
             outcome = repr(error)
         return Ended(run, outcome, facts_of(self.runtime, run.run_id), run.execution.flow)
+
+
+def _where(stuck: Execution) -> str:
+    """Where a run is that does not end."""
+    nodes = [f"{n.no} {n.node_id} {n.status} in {n.scope}{n.path}" for n in stuck.flow.nodes if n.outcome is None]
+    box = {name: value for name, value in vars(stuck.mailbox).items() if isinstance(value, (dict, deque, set, bool))}
+    stacks = [repr(task.get_stack(limit=3)) for task in asyncio.all_tasks(stuck.loop)]
+    return "\n".join([f"closed: {stuck.closed}", *nodes, f"mailbox: {box}", f"open: {stuck.asking.open}", *stacks])
 
 
 @contextmanager
