@@ -204,3 +204,28 @@ def test_who_is_given_up_while_away_does_not_come_back() -> None:
         return seat.held, process.used
 
     assert asyncio.run(scene()) == (False, 0)
+
+
+def test_who_was_cancelled_while_away_and_ends_in_line_waits_no_more() -> None:
+    """A thread that asked is let go at once; what asked for it on the loop stands in line by then."""
+
+    async def scene() -> tuple[bool, int]:
+        process = Limit(1)
+        first, second = (Seat(FakeRun(), FakeCall(name), (process,)) for name in ("first", "second"))
+        enter(first, [])
+
+        async def waits() -> None:
+            async with first.away():
+                enter(second, [])
+                await asyncio.get_running_loop().create_future()
+
+        asked = asyncio.ensure_future(waits())
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.sleep(0)
+        first.leave()
+        await asyncio.wait([asked], timeout=20)
+        second.leave()
+        return asked.cancelled(), process.used
+
+    assert asyncio.run(scene()) == (True, 0)

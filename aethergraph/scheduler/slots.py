@@ -271,6 +271,8 @@ class Seat:
                 if self.tool is not None:
                     self.tool.holders.remove(self)
                 release(limits if had == len(limits) else limits[:had])
+            if self._coming is not None:  # cancelled while it was away, and in line since: it will never be its turn
+                self._there(self)
 
     def left(self, _: object) -> None:
         """`leave`, as a callback of what outlives its run."""
