@@ -409,8 +409,8 @@ class Dispatch:
             run.attempts.forget(handle)
             self._gate = deque(entry for entry in self._gate if entry[1] is not handle)
             run.delivery.failed(handle, error)
-        else:
-            handle.task.cancel(str(error))
+        elif not run.cancel_task(handle, str(error)):
+            run.delivery.failed(handle, error)
 
     def cancelled(self, handle: CallHandle) -> None:
         """The body cancelled a call itself: on replay it stays pending until the body cancels it again."""
@@ -420,7 +420,7 @@ class Dispatch:
         if run.closed:
             return
         if handle.task is not None:
-            handle.task.cancel()
+            run.cancel_task(handle)
         if handle.staging is not None:
             handle.staging.cancel()
         else:

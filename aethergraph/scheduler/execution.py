@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import hooks
@@ -447,6 +447,21 @@ class Execution:
             self.broken = error
             self._cancel_tasks()
 
+    def cancel_task(self, handle: CallHandle, why: str | None = None) -> bool:
+        """Cancel what runs `handle`; whether it had begun. Else none of its code will run, not even its `finally`."""
+        task = handle.task
+        if task is None:
+            return False
+        begun = inspect.getcoroutinestate(cast(Coroutine[Any, Any, Any], task.get_coro())) != inspect.CORO_CREATED
+        task.cancel(why)
+        if not begun:
+            self.live.discard(handle)
+            if handle.target.kind == f.GRAPH:
+                self.bodies.pop(handle.no, None)
+            if handle.seat is not None:
+                handle.seat.leave()
+        return begun
+
     def _cancel_tasks(self) -> None:
         self.mailbox.closed = True
         if self.task is not None and self._begun:  # a task that is cancelled before its first step tells nobody
@@ -461,8 +476,8 @@ class Execution:
         if self.broken is None and not self.parking:
             await self.children.ended(self.flow.status, self.closed)
         tasks = [handle.task for handle in self.live if handle.task is not None]
-        for task in tasks:
-            task.cancel()
+        for handle in list(self.live):
+            self.cancel_task(handle)
         if self.parking and tasks:  # of nested bodies, which end at once
             await asyncio.wait(tasks)
         if self.broken is None:

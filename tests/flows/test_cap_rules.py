@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import threading
 from collections import Counter
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aethergraph import NodeContext, Runtime, graph_fn, graphify, tool
+from aethergraph import NodeContext, NodeStatus, Runtime, graph_fn, graphify, tool
 from aethergraph.record import facts as f
 from aethergraph.storage.blobs import DiskBlobs
 from aethergraph.storage.store import MemoryStore
@@ -342,6 +343,72 @@ async def agent():
     lab.answer(run, "question 3", "c")
     assert dict(run.result(LIMIT_S)) == {"result": ["a", "c"]}
     assert lab.took() == ["held 1", "held 3"]
+
+
+CANCELLED_EARLY = """
+@tool
+async def work(n):
+    return n
+
+@graph_fn
+async def inner():
+    return (await work(0)).result
+
+@graph_fn
+async def agent(turns, fails):
+    calls = [asyncio.ensure_future(call) for call in (work(1), inner(), work(2))]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if fails:
+        raise ValueError("no good")
+    for call in calls:
+        call.cancel()
+    return (await work(3)).result
+"""
+TURNS = range(8)  # of the loop, until calls that were just made have begun, and ended
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("turns", TURNS)
+def test_29_calls_that_end_before_they_have_begun_give_their_slots_back(lab: Lab, turns: int, fails: bool) -> None:
+    """asyncio runs no line of a task that is cancelled before its first step."""
+    lab.cell(CANCELLED_EARLY)
+    run = lab.start("agent", cap=2, turns=turns, fails=fails)
+    with pytest.raises(ValueError, match="no good") if fails else contextlib.nullcontext():
+        assert dict(run.result(LIMIT_S)) == {"result": 3}
+    after = lab.start("agent", turns=0, fails=False)  # its end comes after what was left of the other
+    after.result(LIMIT_S)
+    assert lab.runtime.slots.process.used == 0
+
+
+@pytest.mark.parametrize("node", ["work", "inner"])
+@pytest.mark.parametrize("turns", TURNS)
+def test_a_node_that_is_cancelled_before_it_has_begun_has_failed(lab: Lab, turns: int, node: str) -> None:
+    lab.cell("""
+from aethergraph.engine import HERE
+
+@tool
+async def work():
+    await asyncio.Event().wait()
+
+@graph_fn
+async def inner():
+    await work()
+
+@graph_fn
+async def agent(turns, node):
+    call = asyncio.ensure_future(work() if node == "work" else inner())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    HERE.get().run.dispatch.cancel_node(node)  # as `run.cancel_node` does it, but now
+    try:
+        await call
+    except asyncio.CancelledError as error:
+        return str(error)
+""")
+    run = lab.start("agent", turns=turns, node=node)
+    assert dict(run.result(LIMIT_S)) == {"result": f"node {node} of run {run.run_id} was cancelled"}
+    assert [n.status for n in run.nodes if n.node_id == node] == [NodeStatus.FAILED]
 
 
 def test_29_reading_in_place_respects_the_cap_of_the_tool(lab: Lab) -> None:
