@@ -48,7 +48,7 @@ def test_two_sessions_from_run_all_to_the_last_cell(lab: Lab, tmp_path: Path) ->
                 view.root.get_by_role("tab", name="Plots").click()
                 expect(view.root).to_contain_text("loss")
                 notebook.screenshot("services-plots", of=view.root)
-        notebook.wait_text(number["best"], "the first glass is from")
+        notebook.wait_text(number["best"], "take the first bottle for")
         for name in ("plot", "kept", "best", "runs"):
             notebook.cell(number[name]).scroll_into_view_if_needed()
             notebook.screenshot(f"services-{name}")
