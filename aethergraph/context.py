@@ -132,8 +132,7 @@ class NodeContext(_OfRuns):
         there = ", ".join(sorted([*self._services, *SERVICES]))
         raise ServiceUnavailable(
             name,
-            f"no service of this name is registered; there are: {there}. One of your own: "
-            f"`aethergraph.runtime.register_context_service({name!r}, ...)`",
+            f"no service of this name is registered; there are: {there}. {self._registered(name)}",
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -156,9 +155,16 @@ class NodeContext(_OfRuns):
         meant = f"did you mean `context.{near[0]}`? " if near else ""
         raise NoSuchService(
             name,
-            f"{meant}a context has no {name!r}; its services are: {', '.join(there)}. "
-            f"One of your own: `aethergraph.runtime.register_context_service({name!r}, ...)`",
+            f"{meant}a context has no {name!r}; its services are: {', '.join(there)}. {self._registered(name)}",
         )
+
+    def _registered(self, name: str) -> str:
+        """What to do about a service that is not there: a new kernel has none of those that cells have registered."""
+        call = f"aethergraph.runtime.register_context_service({name!r}, ...)"
+        return f"If it is one of your own, run the cell that registers it (`{call}`), then {self._again()}"
+
+    def _again(self) -> str:
+        return f"go on with `%aether resume {self.run_id}` or `aethergraph.resume({self.run_id!r})`"
 
     def _accessor(self, name: str, *args: Any, **kwargs: Any) -> Any:
         shown = ", ".join(repr(arg) for arg in args if arg is not None)

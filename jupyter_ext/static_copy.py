@@ -1,12 +1,11 @@
 """The picture of a run that stays in the notebook: no script, no widget, nothing that an untrusted notebook strips.
 
-Front ends strip inline SVG from a notebook that they do not trust; an `<img>` with the SVG inside survives. It cannot
-follow the theme, so it stands on a light card of its own. Nothing in it changes by itself: saved twice, it is the same.
+Front ends strip inline SVG from a notebook that they do not trust; an `<img>` with the SVG inside survives. Text has
+the colours of the page that it is shown in. Nothing in it changes by itself: saved twice, it is the same.
 """
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterator
 from html import escape
@@ -27,30 +26,28 @@ from .details import detail
 from .patches import said
 from .static_artifacts import saved
 from .static_frames import pictures
+from .static_images import SVG, tag
 from .static_plots import plots
+from .theming import CARD, CODE, PRE, RULE, SMALL, WAITS, WRONG
 
 LIMIT = 200_000  # characters of html
 BOXES = 300  # beyond that the graph is folded further, and the list of boxes is cut
 _UNFINISHED = frozenset({RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.FAILED})
-_CARD = (
-    "font:13px/1.45 system-ui,sans-serif;background:#ffffff;color:#1f2328;"
-    "border:1px solid #dfe3e8;border-radius:8px;padding:8px 10px;overflow:auto"
-)
-_SMALL = "color:#667078"
-_CODE = "background:none;padding:0;color:#1f2328"  # the front end's own colours may be those of a dark theme
 _PLAIN = re.compile(r"[\w.-]+")
-_PRE = "margin:2px 0 6px 14px;padding:0;background:#ffffff;color:#1f2328;white-space:pre-wrap;font-size:12px"
 
 
 def bundle(picture: Picture, *, live: bool = True, small: bool = False, blobs: Blobs | None = None) -> dict[str, str]:
     """MIME bundle of the run as it is now. `live`: some process runs it. `small`: the graph and the last messages.
 
-    blobs: where the pictures are that were sent or plotted; without it they are named.
+    blobs: where the pictures are that were sent, plotted or saved; without it they are named.
     """
     status = _status(picture, live)
-    plotted = [] if small else [image(svg, wide, name) for name, svg, wide in plots(picture.tracks)]
+    plotted = (
+        [] if small else [tag(SVG, svg.encode(), name, wide, drawn=True) for name, svg, wide in plots(picture.tracks)]
+    )
     plotted += [] if small else pictures(picture.frames, blobs)
-    html = _html(picture, status, plotted, small=small)
+    kept = saved(picture, None if small else blobs)
+    html = _html(picture, status, plotted, kept, small=small)
     if blobs is not None and not small:
         html = static_messages.with_pictures(html, picture.transcript, blobs)
     return {"text/plain": _text(picture, status), "text/html": html}
@@ -82,16 +79,16 @@ def _goes_on(picture: Picture, status: RunStatus) -> bool:
     return status in _UNFINISHED and not picture.is_session
 
 
-def _html(picture: Picture, status: RunStatus, plotted: list[str], *, small: bool) -> str:
-    """As much as fits: the list of nodes is shortened, then the transcript; then plots go, the last first; then all."""
+def _html(picture: Picture, status: RunStatus, plotted: list[str], kept: list[str], *, small: bool) -> str:
+    """As much as fits: nodes go first, then the transcript, plots (the last first), what was saved, and the graph."""
     placed = scene(picture, BOXES)
     graph = _graph(picture, placed)
     if len(graph) > LIMIT:
         graph = ""
     nodes = 0 if small else BOXES
-    lines, drawn = 10 if small else 200, bool(graph)
+    lines, drawn, named = 10 if small else 200, bool(graph), saved(picture)
     while True:
-        text = _page(picture, status, placed, graph if drawn else "", plotted, nodes=nodes, lines=lines)
+        text = _page(picture, status, placed, graph if drawn else "", plotted, kept, nodes=nodes, lines=lines)
         if len(text) <= LIMIT:
             return text
         if nodes > 10:
@@ -100,42 +97,44 @@ def _html(picture: Picture, status: RunStatus, plotted: list[str], *, small: boo
             lines = lines // 3
         elif plotted and (drawn or len(plotted) > 1):
             plotted = plotted[: len(plotted) // 2]
+        elif len(kept) > len(named):
+            kept = named
         elif drawn:
             drawn = False
         else:
-            return _page(picture, status, placed, "", [], nodes=0, lines=0)
+            return _page(picture, status, placed, "", [], named, nodes=0, lines=0)
 
 
 def _graph(picture: Picture, placed: Scene) -> str:
     """The picture of the graph, drawn once however often the page around it is shortened; "" where there is nothing."""
     if not picture.nodes:
         return ""
-    return image(to_svg(picture, codec.about_outputs, placed=placed), placed.width, f"graph of {picture.name}")
+    svg = to_svg(picture, codec.about_outputs, placed=placed)
+    return tag(SVG, svg.encode(), f"graph of {picture.name}", placed.width, drawn=True)
 
 
 def _page(
-    picture: Picture, status: RunStatus, placed: Scene, graph: str, plotted: list[str], *, nodes: int, lines: int
+    picture: Picture, status: RunStatus, placed: Scene, graph: str, *more: list[str], nodes: int, lines: int
 ) -> str:
     parts = [_head(picture, status)]
     if graph:
         parts.append(graph)
     elif picture.nodes:
         text = f"The graph of {len(placed.boxes)} boxes is too large for a saved copy: %aether show {picture.run_id}"
-        parts.append(f'<div style="{_SMALL}">{escape(clean(text))}</div>')
+        parts.append(f'<div style="{SMALL}">{escape(clean(text))}</div>')
     parts += _asks(picture)
     parts += _transcript(picture, lines)
-    parts += plotted
-    parts += saved(picture)
+    for one in more:
+        parts += one
     if picture.error is not None:
         text = f"{clean(error_text(picture.error))[:2000]}\n{clean(picture.error.traceback)[:4000]}"
-        parts.append(f'<pre style="{_PRE};color:#b3261e">{escape(text.rstrip())}</pre>')
+        parts.append(f'<pre style="{PRE};{WRONG}">{escape(text.rstrip())}</pre>')
     if nodes:
         parts += _nodes(picture, placed, nodes)
     run = escape(clean(picture.run_id))
     return (
-        f'<div class="tex2jax_ignore mathjax_ignore" data-run-id="{run}">{_instead(run)}<div style="{_CARD}">'
-        + "".join(parts)
-        + "</div></div>"
+        f'<div class="tex2jax_ignore mathjax_ignore" data-run-id="{run}">'
+        f'<style>{RULE}{_instead(run)}</style><div style="{CARD}">' + "".join(parts) + "</div></div>"
     )
 
 
@@ -149,28 +148,20 @@ def _instead(run: str) -> str:
         return ""
     child = ".jp-OutputArea-child"
     dead = f"{child}:not(:has(>.jp-OutputArea-output *))"  # a `:has` inside a `:has` makes the whole rule void
-    return f'<style>{dead}:has(+{child} [data-run-id="{run}"]){{display:none!important}}</style>'
+    return f'{dead}:has(+{child} [data-run-id="{run}"]){{display:none!important}}'
 
 
 def _head(picture: Picture, status: RunStatus) -> str:
     run = escape(clean(picture.run_id))
     over = status in (RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED)
     took = f", {duration(picture.elapsed(0.0))}" if over else ""
-    more = f'. Go on with <code style="{_CODE}">%aether resume {run}</code>' if _goes_on(picture, status) else ""
+    more = f'. Go on with <code style="{CODE}">%aether resume {run}</code>' if _goes_on(picture, status) else ""
     when = "" if over else f" (a copy taken at {picture.done} of {len(picture.nodes)} nodes)"
     chain = f"generation {picture.generation}, " if picture.continues else ""
     return (
-        f'<div style="margin-bottom:6px"><b>{escape(line(picture.title))}</b> <code style="{_CODE}">{run}</code> '
-        f'<span style="{_SMALL}">{chain}{status.value}, {_count(picture)}{took}{when}{more}</span></div>'
+        f'<div style="margin-bottom:6px"><b>{escape(line(picture.title))}</b> <code style="{CODE}">{run}</code> '
+        f'<span style="{SMALL}">{chain}{status.value}, {_count(picture)}{took}{when}{more}</span></div>'
     )
-
-
-def image(svg: str, wide: int, alt: str) -> str:
-    """`svg` as an `<img>` that holds all of it."""
-    data = base64.b64encode(svg.encode("utf-8")).decode("ascii")
-    fit = "100%" if wide < 1600 else "none"
-    style = f"width:{wide}px;max-width:{fit};height:auto;background:#ffffff"
-    return f'<div><img alt="{escape(line(alt))}" src="data:image/svg+xml;base64,{data}" style="{style}"></div>'
 
 
 def _asks(picture: Picture) -> list[str]:
@@ -179,19 +170,19 @@ def _asks(picture: Picture) -> list[str]:
         options = ", ".join(line(option)[:80] for option in ask.question.options[:20])
         if ask.question.kind == FILES:
             options = line(limits(ask.question))
-        tail = f' <span style="{_SMALL}">({escape(options)})</span>' if options else ""
+        tail = f' <span style="{SMALL}">({escape(options)})</span>' if options else ""
         prompt = escape(clean(ask.question.prompt)[:1000])
-        parts.append(f'<div style="margin:4px 0;color:#a65f00">&#9670; {prompt}{tail}</div>')
+        parts.append(f'<div style="margin:4px 0;{WAITS}">&#9670; {prompt}{tail}</div>')
     for awaited in picture.awaited.values():
         what = escape(clean(awaited.question.prompt)[:1000])
-        parts.append(f'<div style="margin:4px 0;{_SMALL}">&#9671; waits for: {what}</div>')
+        parts.append(f'<div style="margin:4px 0;{SMALL}">&#9671; waits for: {what}</div>')
     return parts
 
 
 def _transcript(picture: Picture, limit: int) -> list[str]:
     entries = [entry for entry in picture.transcript if entry.kind not in ("figure", "show") and not entry.open]
     lost = len(entries) - limit
-    parts = [f'<div style="{_SMALL}">{lost} earlier lines are left out</div>'] if lost > 0 else []
+    parts = [f'<div style="{SMALL}">{lost} earlier lines are left out</div>'] if lost > 0 else []
     return parts + [_line(picture, entry) for entry in (entries[-limit:] if limit else [])]
 
 
@@ -199,10 +190,10 @@ def _line(picture: Picture, entry: Entry) -> str:
     text = escape(clean(said(entry))[-1000:])
     if entry.kind in ("out", "err", "log"):
         by = escape(clean(picture.owner(entry.scope)))
-        text = f'<span style="{_SMALL}">{by}</span> <code style="{_CODE};white-space:pre-wrap">{text}</code>'
+        text = f'<span style="{SMALL}">{by}</span> <code style="{CODE};white-space:pre-wrap">{text}</code>'
     answer = f" &rarr; <b>{escape(clean(entry.more)[:500])}</b>" if entry.more else ""
     under = static_messages.under(entry)
-    return f'<div><code style="{_CODE};{_SMALL}">{clock(entry.t)}</code> {text}{answer}{under}</div>'
+    return f'<div><code style="{CODE};{SMALL}">{clock(entry.t)}</code> {text}{answer}{under}</div>'
 
 
 def _nodes(picture: Picture, placed: Scene, limit: int) -> Iterator[str]:
@@ -216,11 +207,11 @@ def _nodes(picture: Picture, placed: Scene, limit: int) -> Iterator[str]:
         wrong = [picture.nodes[no] for no in members if picture.nodes[no].status is NodeStatus.FAILED]
         inside = _facts(picture, picture.nodes[box.key]) if box.group is None else "".join(map(_failure, wrong[:5]))
         label = (
-            f'{escape(box.label)} <span style="{_SMALL}">{escape(f"{look.status.value}, {cut(look.sub, 300)}")}</span>'
+            f'{escape(box.label)} <span style="{SMALL}">{escape(f"{look.status.value}, {cut(look.sub, 300)}")}</span>'
         )
-        yield f'<details><summary>{label}</summary><pre style="{_PRE}">{inside}</pre></details>'
+        yield f'<details><summary>{label}</summary><pre style="{PRE}">{inside}</pre></details>'
     if len(boxes) > len(chosen):
-        yield f'<div style="{_SMALL}">and {len(boxes) - len(chosen)} more boxes</div>'
+        yield f'<div style="{SMALL}">and {len(boxes) - len(chosen)} more boxes</div>'
 
 
 def _facts(picture: Picture, node: Node) -> str:

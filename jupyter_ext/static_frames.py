@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,7 +16,9 @@ from aethergraph.views.labels import clean, line
 from aethergraph.views.plots import thin
 
 from .plot_wire import column
+from .static_images import SVG, small, tag
 from .static_plots import chart
+from .theming import CELL, SMALL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,15 +31,12 @@ ROOM = 80_000  # characters of all pictures of a copy together
 TRACKS = 12
 _CELLS = 96  # rows and columns of a heat map
 _WIDE = 360  # pixels
-_WHOLE = 24 << 10  # bytes of an image that is taken as it is
 _ROWS, _COLUMNS = 10, 8  # of a table
 # As in heatmap.js: dark to light and blue to yellow, told apart without red and green, and in grey.
 _RAMP = (
     (0, 32, 81), (18, 53, 112), (60, 77, 110), (98, 100, 112), (127, 124, 117), (154, 148, 120), (189, 175, 110),
     (226, 203, 92), (253, 234, 69),
 )  # fmt: skip
-_SMALL = "color:#667078"
-_CELL = "padding:1px 8px;text-align:left;border:0;background:#ffffff;color:#1f2328"
 
 
 def pictures(tracks: dict[str, Frames], blobs: Blobs | None) -> Iterator[str]:
@@ -52,26 +49,20 @@ def pictures(tracks: dict[str, Frames], blobs: Blobs | None) -> Iterator[str]:
         try:
             text = _DRAW[frame.kind](one.name, frame, blob) if frame.kind in _DRAW else ""
         except (AetherGraphError, OSError, ValueError) as error:
-            text = f'<div style="{_SMALL}">{escape(clean(str(error))[:300])}</div>'
+            text = f'<div style="{SMALL}">{escape(clean(str(error))[:300])}</div>'
         if len(text) > room:
             continue
         room -= len(text)
         shown += 1
         count = f", the last of {len(one.frames)}" if len(one.frames) > 1 else ""
-        title = f'<b>{escape(line(one.name)[:100])}</b> <span style="{_SMALL}">step {frame.step:g}{count}</span>'
+        title = f'<b>{escape(line(one.name)[:100])}</b> <span style="{SMALL}">step {frame.step:g}{count}</span>'
         yield f'<div style="margin:6px 0">{title}{text}</div>'
     if len(there) > shown:
-        yield f'<div style="{_SMALL}">{len(there) - shown} more pictures are left out: run.plot() draws all</div>'
+        yield f'<div style="{SMALL}">{len(there) - shown} more pictures are left out: run.plot() draws all</div>'
 
 
 def _nowhere(digest: str) -> bytes:
     raise FileNotFoundError("it lies in the store")
-
-
-def _image_tag(mime: str, data: bytes, wide: int, alt: str) -> str:
-    text = base64.b64encode(data).decode("ascii")
-    style = f"width:{wide}px;max-width:100%;height:auto;background:#ffffff"
-    return f'<div><img alt="{escape(line(alt))}" src="data:{mime};base64,{text}" style="{style}"></div>'
 
 
 def _matrix(name: str, frame: Frame, blob: Blob) -> str:
@@ -87,8 +78,8 @@ def _matrix(name: str, frame: Frame, blob: Blob) -> str:
     by = max(1, _WIDE // max(cells.shape))  # cells as squares of pixels: what scales them up would blur them
     data = png(np.repeat(np.repeat(index, by, axis=0), by, axis=1))
     scale = f"from {low:.4g} (dark) to {high:.4g} (light), {matrix.shape[0]} x {matrix.shape[1]}"
-    told = f'<div style="{_SMALL}">{scale}</div>'
-    return _image_tag("image/png", data, min(_WIDE, cells.shape[1] * by), f"heat map of {name}") + told
+    told = f'<div style="{SMALL}">{scale}</div>'
+    return tag("image/png", data, f"heat map of {name}", min(_WIDE, cells.shape[1] * by)) + told
 
 
 def png(index: Array) -> bytes:
@@ -120,38 +111,14 @@ def _vector(name: str, frame: Frame, blob: Blob) -> str:
     steps, values = thin(column(np.arange(float(len(values)))), column(values), 300)
     points = [(x, y) for x, y in zip(steps.tolist(), values.tolist(), strict=True) if np.isfinite(y)]
     if not points:
-        return f'<div style="{_SMALL}">no values</div>'
+        return f'<div style="{SMALL}">no values</div>'
     svg, wide = chart("", [(f"step {frame.step:g}", points)])
-    return _image_tag("image/svg+xml", svg.encode(), wide, f"plot of {name}")
+    return tag(SVG, svg.encode(), f"plot of {name}", wide, drawn=True)
 
 
 def _image(name: str, frame: Frame, blob: Blob) -> str:
-    data, alt = frame.content(blob), f"{name} at step {frame.step:g}"
-    mime = frames.image_type(data)
-    if len(data) <= _WHOLE and mime:
-        return _image_tag(mime, data, _width(data), alt)
-    from PIL import Image  # matplotlib needs it, so it is there
-
-    with Image.open(io.BytesIO(data)) as image:
-        image.thumbnail((_WIDE, _WIDE))
-        small = {"image/png": _saved(image.convert("RGBA").quantize(128), "PNG")}
-        small["image/jpeg"] = _saved(image.convert("RGB"), "JPEG")
-        wide = image.width
-    mime = min(small, key=lambda one: len(small[one]))
-    return _image_tag(mime, small[mime], wide, alt)
-
-
-def _width(data: bytes) -> int:
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
-        return int(min(image.width, _WIDE))
-
-
-def _saved(image: Any, kind: str) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, optimize=True)
-    return file.getvalue()
+    mime, data, wide = small(frame.content(blob), _WIDE)
+    return tag(mime, data, f"{name} at step {frame.step:g}", wide)
 
 
 def _table(name: str, frame: Frame, blob: Blob) -> str:
@@ -159,10 +126,10 @@ def _table(name: str, frame: Frame, blob: Blob) -> str:
 
     def row(cells: list[Any], tag: str) -> str:
         texts = (escape(_cell(cell)) for cell in cells[:_COLUMNS])
-        return "<tr>" + "".join(f'<{tag} style="{_CELL}">{text}</{tag}>' for text in texts) + "</tr>"
+        return "<tr>" + "".join(f'<{tag} style="padding:1px 8px;{CELL}">{text}</{tag}>' for text in texts) + "</tr>"
 
     body = "".join(row(cells, "td") for cells in rows[:_ROWS])
-    more = f'<div style="{_SMALL}">the first {min(len(rows), _ROWS)} of {total:,} rows</div>' if total > _ROWS else ""
+    more = f'<div style="{SMALL}">the first {min(len(rows), _ROWS)} of {total:,} rows</div>' if total > _ROWS else ""
     return f'<table style="margin:2px 0;font-size:12px">{row([*columns], "th")}{body}</table>{more}'
 
 

@@ -14,19 +14,22 @@ from aethergraph.views import messages
 from aethergraph.views.markdown import TAGS, Part
 from aethergraph.views.transcript import Entry
 
+from .theming import CODE, LINE, SHADE, SMALL, WHITE, WRONG
+
 ONE, ALL = 400_000, 800_000  # bytes of the largest picture that is saved with the notebook, and of all of them
 TEXT = 20_000  # characters of the longest rich text that is
-_PRE = "margin:2px 0;padding:2px 6px;background:#f6f7f9;color:#1f2328;white-space:pre-wrap;font-size:12px"
-_BUTTON = "border:1px solid #dfe3e8;border-radius:6px;padding:0 8px;margin-right:6px;color:#1f2328"
+_PRE = f"margin:2px 0;padding:2px 6px;background:{SHADE};color:inherit;white-space:pre-wrap;font-size:12px"
+_BUTTON = f"border:1px solid {LINE};border-radius:6px;padding:0 8px;margin-right:6px"
+_CELL = f"border:1px solid {LINE};padding:1px 8px;text-align:left;background:none;color:inherit"
 _STYLES = {
     "pre": _PRE,
-    "table": "border-collapse:collapse;margin:4px 0;background:#ffffff;color:#1f2328",
-    "th": "border:1px solid #dfe3e8;padding:1px 8px;text-align:left;color:#1f2328",
-    "td": "border:1px solid #dfe3e8;padding:1px 8px;text-align:left;color:#1f2328",
-    "blockquote": "margin:4px 0;padding:0 10px;border-left:3px solid #dfe3e8;color:#667078",
-    "code": "background:none;padding:0;color:#1f2328",
+    "table": "border-collapse:collapse;margin:4px 0;background:none;color:inherit",
+    "th": _CELL,
+    "td": _CELL,
+    "blockquote": f"margin:4px 0;padding:0 10px;border-left:3px solid {LINE};color:inherit;{SMALL}",
+    "code": CODE,
     "p": "margin:4px 0",
-    **dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6"), "margin:6px 0 2px;font-size:14px;color:#1f2328"),
+    **dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6"), "margin:6px 0 2px;font-size:14px;color:inherit"),
 }
 
 
@@ -45,7 +48,7 @@ def under(entry: Entry) -> str:
         return f'<div style="margin:2px 0 4px 14px">{html}</div>'
     size = f", {files.amount(about['size'])}" if about["size"] else ""
     name = _link(about["url"], about["filename"]) or escape(about["filename"])
-    return f'<div>{name} <span style="color:#667078">({entry.kind}{size})</span>{_mark(entry)}</div>'
+    return f'<div>{name} <span style="{SMALL}">({entry.kind}{size})</span>{_mark(entry)}</div>'
 
 
 def with_pictures(html: str, entries: Iterable[Entry], blobs: Blobs) -> str:
@@ -73,9 +76,9 @@ def _picture(about: dict[str, Any], blobs: Blobs) -> str:
     try:
         data = base64.b64encode(blobs.get(about["sha256"])).decode("ascii")
     except (AetherGraphError, OSError) as error:
-        return f'<div style="color:#b3261e">{escape(str(error))}</div>'
+        return f'<div style="{WRONG}">{escape(str(error))}</div>'
     alt, source = escape(about["alt"]), f"data:{escape(about['mime'])};base64,{data}"
-    style = "max-width:min(100%,420px);max-height:320px;background:#ffffff"
+    style = f"max-width:min(100%,420px);max-height:320px;{WHITE}"
     return f'<div><img alt="{alt}" src="{source}" style="{style}"></div>'
 
 

@@ -1,4 +1,4 @@
-"""Tables of `%aether`: runs and open questions, as text and as HTML, each row with the command that goes on."""
+"""Tables of `%aether`: runs and open questions, as text and as HTML, each row with the command to type for it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from aethergraph.record.status import RunStatus
 from aethergraph.views.labels import age, cut, line
 from aethergraph.views.marks import MARKS
 
+from .theming import toned
+
 COLOURS = {
-    RunStatus.RUNNING: "#0072b2",
-    RunStatus.WAITING: "#b07800",
-    RunStatus.PAUSED: "#8a5a99",
-    RunStatus.DONE: "#00795a",
-    RunStatus.FAILED: "#c24e00",
-    RunStatus.CANCELLED: "#6b6b6b",
-}  # Okabe-Ito, darkened where light and dark pages both have to be readable
+    RunStatus.RUNNING: toned(0, 114, 178),
+    RunStatus.WAITING: toned(176, 120, 0),
+    RunStatus.PAUSED: toned(138, 90, 153),
+    RunStatus.DONE: toned(0, 121, 90),
+    RunStatus.FAILED: toned(194, 78, 0),
+    RunStatus.CANCELLED: toned(107, 107, 107),
+}  # Okabe-Ito
 WHOLE = 40  # characters of a name that stays on one line
 _LEFT = "text-align:left"
 DIGITS = 4  # of a token that are shown at least: one that is opened later should differ
@@ -28,10 +30,10 @@ PLANNED = 30  # rows of a plan that are shown
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of a table; `colour` for a status, `code` for what can be typed."""
+    """One cell of a table; `style` for a status, `code` for what can be typed."""
 
     text: str
-    colour: str = ""
+    style: str = ""
     code: bool = False
 
 
@@ -71,8 +73,8 @@ def _cell(cell: Cell) -> str:
     text = html.escape(cell.text)
     if cell.code:
         text = f"<code>{text}</code>"
-    elif cell.colour:
-        text = f'<span style="color:{cell.colour}">{text}</span>'
+    elif cell.style:
+        text = f'<span style="{cell.style}">{text}</span>'
     return f'<td style="{_LEFT}{";white-space:nowrap" if whole else ""}">{text}</td>'
 
 
@@ -83,7 +85,7 @@ def run_table(infos: Iterable[Any], now: float, title: str = "") -> Table:
     return Table(title or (_counted(len(rows), "run") if rows else empty), HEAD, rows)
 
 
-HEAD = ("run", "agent", "status", "nodes", "waits for", "age", "to go on")
+HEAD = ("run", "agent", "status", "nodes", "waits for", "age", "command")
 
 
 def _run(info: Any, now: float) -> list[Cell]:
@@ -96,7 +98,7 @@ def _run(info: Any, now: float) -> list[Cell]:
     return [
         Cell(line(info.run_id)),
         Cell(cut(info.name, 180)),
-        Cell(says, colour=COLOURS[status]),
+        Cell(says, style=COLOURS[status]),
         Cell(f"{info.nodes_done}/{info.nodes}"),
         Cell(_counted(info.waiting, "answer") if info.waiting else ""),
         Cell(age(now - info.created_at)),

@@ -57,6 +57,25 @@ def test_a_chart_for_each_group_and_a_picture_for_each_track(story: Story) -> No
     figure.savefig(io.BytesIO(), format="png")
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 3), (5, 40)])
+def test_a_heat_map_counts_whole_rows_and_columns_in_the_colours_of_the_run_view(shape: tuple[int, int]) -> None:
+    story = Story()
+    story.frame(0, "read as", 0, frames.MATRIX, frames.write_array(np.arange(float(math.prod(shape))).reshape(shape)))
+    figure = plotting.figure([plotted(story)])
+    figure.canvas.draw()
+    heat = figure.axes[0]
+    rows, columns = shape
+    for axis, count in ((heat.yaxis, rows), (heat.xaxis, columns)):
+        seen = [tick for tick in axis.get_majorticklocs() if -0.5 <= tick <= count - 0.5]
+        assert seen and all(tick == int(tick) for tick in seen)
+    assert heat.images[0].get_cmap().name == "cividis"
+
+
+def test_curves_name_their_axis(story: Story) -> None:
+    figure = plotting.figure([plotted(story)])
+    assert [axis.get_xlabel() for axis in figure.axes[:2]] == ["step", "step"]
+
+
 def test_one_track_and_one_step(story: Story) -> None:
     assert titles(plotting.figure([plotted(story)], "loss/mlp")) == ["loss"]
     (figure,) = [plotting.figure([plotted(story)], "attention", 1.4)]

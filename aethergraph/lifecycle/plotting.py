@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WIDE = 6.4  # inches
 LINE, FRAME = 2.6, 3.2  # inches of height of a chart, and of a picture
 ROWS = 12  # of a table that is drawn
+COLOURS = "cividis"  # of heat maps, as in the run view: told apart by those who see no red or green
 STYLES = ("-", "--", "-.", ":")
 
 Blob = Callable[[str], bytes]
@@ -144,6 +145,7 @@ def _chart(axis: Axes, runs: Sequence[Plotted], group: str, track: str | None) -
             marker = "o" if len(points) == 1 else None
             axis.plot([x for x, _ in points], [y for _, y in points], style, label=label, marker=marker, **how)
     axis.set_title(group, loc="left", fontsize=10)
+    axis.set_xlabel("step", fontsize=9)
     axis.legend(frameon=False, fontsize=8 if len(axis.lines) > 6 else None, ncols=1 + len(axis.lines) // 12)
 
 
@@ -152,7 +154,12 @@ def _vector(axis: Axes, frame: Frame, blob: Blob) -> None:
 
 
 def _matrix(axis: Axes, frame: Frame, blob: Blob) -> None:
-    shown = axis.imshow(frames.read_array(frame.content(blob)), aspect="auto", interpolation="nearest")
+    from matplotlib.ticker import MaxNLocator
+
+    matrix = frames.read_array(frame.content(blob))
+    shown = axis.imshow(matrix, cmap=COLOURS, aspect="auto", interpolation="nearest")
+    for side in (axis.xaxis, axis.yaxis):  # rows and columns are counted: there is none between two
+        side.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axis.figure.colorbar(shown, ax=axis)
 
 

@@ -190,6 +190,9 @@ class SessionContext(NodeContext):
     def _fit(self, service: Any, name: str) -> Any:
         return Crossed(service, name, self._scope.calls, self._bridge)
 
+    def _again(self) -> str:
+        return "run this block again"
+
     def random(self, name: str = "") -> random.Random:
         """A generator of random numbers, seeded by the session and `name`."""
         return cast(random.Random, self._bridge.inside(super().random, name))

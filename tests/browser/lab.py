@@ -172,14 +172,20 @@ class Lab:
 
     @contextmanager
     def open(self, cells: Sequence[str], *, kernel: str) -> Iterator[NotebookPage]:
-        """A notebook of these cells (`md:` begins a Markdown cell) in a page, folder and store of its own.
+        """A notebook of these cells (`md:` begins a Markdown cell) in a page, folder and store of its own."""
+        with self.show(as_notebook(cells, kernel), kernel=kernel) as notebook:
+            yield notebook
+
+    @contextmanager
+    def show(self, content: Mapping[str, Any], *, kernel: str) -> Iterator[NotebookPage]:
+        """A notebook of this content. JupyterLab trusts what it has saved itself, and no other outputs.
 
         Jupyter gives the session of a path to whoever opens that path, so each notebook has a new name.
         """
         folder = self.notebooks / f"n{next(self._count)}"
         folder.mkdir()
         path = folder / f"{folder.name}-{kernel}.ipynb"
-        path.write_text(json.dumps(as_notebook(cells, kernel)))
+        path.write_text(json.dumps(content))
         context = self.chromium.new_context(viewport={"width": 1300, "height": 950})
         notebook = NotebookPage(self, context.new_page(), path, next(self._count))
         try:

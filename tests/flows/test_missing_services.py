@@ -36,8 +36,11 @@ class Scales:
 def test_16_a_missing_service_fails_its_node_and_the_run_goes_on_once_it_is_there(lab: Lab) -> None:
     lab.cell(AGENT)
     run = lab.start("agent")
-    with pytest.raises(ServiceUnavailable, match=r"register_context_service\('scales'"):
+    with pytest.raises(ServiceUnavailable) as told:
         run.result(LIMIT_S)
+    call = "`aethergraph.runtime.register_context_service('scales', ...)`"
+    again = f"then go on with `%aether resume {run.run_id}` or `aethergraph.resume('{run.run_id}')`"
+    assert f"run the cell that registers it ({call}), {again}" in str(told.value)
     assert {str(node.node_id): str(node.status) for node in run.nodes} == {"before": "done", "weigh": "failed"}
     lab.kill()
     lab.took()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from aethergraph import Runtime, Service, graph_fn, load_run, open_session, resume, runs, runtime, tool, waits
-from aethergraph.errors import GraphBuildError, NotResumable, RunSuspended
+from aethergraph.errors import GraphBuildError, NotResumable, RunSuspended, ServiceUnavailable
 from aethergraph.record.status import RunStatus
 from aethergraph.storage.roster import RunInfo
 from aethergraph.testing import ScriptedChannel
@@ -87,6 +87,20 @@ def test_28_it_starts_runs_by_object_and_by_name_and_they_are_its_children(lab: 
     run_id, first, *rest = go(cell())
     assert dict(first) == {"y": 8} and rest == [0, 2, 4]
     assert [info.name for info in load_run(run_id).children] == ["double"] * 4
+
+
+def test_a_service_that_is_not_there_is_registered_before_the_block_is_run_again(lab: Lab) -> None:
+    async def cell() -> None:
+        async with open_session() as context:
+            for asked in (lambda: context.cellar(), lambda: context.svc("cellar")):
+                with pytest.raises(ServiceUnavailable) as told:
+                    asked()
+                assert str(told.value).endswith(
+                    "run the cell that registers it (`aethergraph.runtime.register_context_service('cellar', ...)`), "
+                    "then run this block again"
+                )
+
+    go(cell())
 
 
 def test_a_question_of_it_is_answered_from_elsewhere(lab: Lab) -> None:

@@ -95,6 +95,11 @@ def test_without_a_run_that_of_this_notebook_is_meant(
         ("plot fit-1 --step soon", "--step takes a number, got 'soon'"),
         ("plot fit-1 --log", "`%aether plot` has no option --log"),
         ("plot gone-1", "gone-1"),
+        ("plot loss", "'loss' is no run but a track: type `%aether plot fit-2 --track loss`"),
+        ("plot weights --step 2", "type `%aether plot fit-2 --track weights`"),
+        ("plot fit-1 loss/train", "'loss/train' is no run but a track: type `%aether plot fit-1 --track loss/train`"),
+        ("plot loss --track loss", "no run 'loss'"),
+        ("plot plain-1 loss", "no run 'loss'"),
     ],
 )
 def test_what_cannot_be_drawn_is_said(
@@ -104,6 +109,17 @@ def test_what_cannot_be_drawn_is_said(
         shell.run_line_magic("aether", line)
     assert why in str(told.value)
     assert not shown
+
+
+def test_a_track_is_looked_for_in_the_runs_of_this_notebook_first(
+    shell: InteractiveShell, shown: list[dict[str, Any]], runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebook, "session", lambda: "here.ipynb")
+    runtime.start(fit, {}, run_id="ours-1", session_id="here.ipynb").result()
+    runtime.start(fit, {}, run_id="theirs-1").result()
+    runtime.journal.flush()
+    with pytest.raises(UsageError, match="type `%aether plot ours-1 --track weights`"):
+        shell.run_line_magic("aether", "plot weights")
 
 
 def test_scripts_compare_runs_by_object_or_id(runtime: Runtime) -> None:

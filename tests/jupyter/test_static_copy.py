@@ -11,8 +11,10 @@ import pytest
 
 from aethergraph.record import facts as f
 from aethergraph.storage.blobs import DiskBlobs
+from aethergraph.views import frames
 from jupyter_ext import static_copy, static_messages
 from jupyter_ext.static_copy import LIMIT, bundle
+from jupyter_ext.theming import RULE, SHADE, WAITS, WRONG
 from tests.story import PROBE, Story
 
 TAGS = {"div", "b", "code", "span", "img", "details", "summary", "pre", "style"}
@@ -152,8 +154,11 @@ def test_markup_shows_as_text_everywhere() -> None:
 
 @pytest.mark.parametrize("run_id", ["x\\", 'x"]{}*{display:none}', "</style><script>", "a b"])
 def test_an_id_that_could_mean_something_in_a_style_sheet_gets_no_rule(run_id: str) -> None:
-    assert "<style" in bundle(Story(run_id="study-7f3ka").picture())["text/html"]
-    assert "<style" not in bundle(Story(run_id=run_id).picture())["text/html"]
+    def rules(name: str) -> str:
+        return bundle(Story(run_id=name).picture())["text/html"].partition("<style>")[2].partition("</style>")[0]
+
+    assert rules(run_id) == RULE
+    assert rules("study-7f3ka") == f"{RULE}{static_copy._instead('study-7f3ka')}" != RULE
 
 
 def test_the_same_facts_give_the_same_copy() -> None:
@@ -203,13 +208,13 @@ def test_silent_answers_are_not_in_the_copy() -> None:
     assert "hunter2" not in text
 
 
-def test_every_text_has_its_own_colours_whatever_the_theme() -> None:
+def test_no_code_keeps_the_ground_that_a_front_end_gives_it() -> None:
     story = Story()
     story.printed(story.tool("load"), "3 rows\n")
     story.say("hello")
     html = bundle(story.picture())["text/html"]
     codes = re.findall(r"<code[^>]*>", html)
-    assert len(codes) > 3 and all("background:none" in code and "color:#" in code for code in codes)
+    assert len(codes) > 3 and all("background:none" in code and "color:inherit" in code for code in codes)
 
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(40))
@@ -249,6 +254,28 @@ def test_what_was_sent_is_shown_as_what_it_is_and_cannot_act(tmp_path: Path) -> 
     for text in ("12.3 kB", "and 7 more rows", "far.png", '{"a": "<b>"}', "Docs"):
         assert text in seen.text, text
     assert "<!--picture" not in html
+
+
+def test_all_text_has_the_colours_of_the_page(tmp_path: Path) -> None:
+    blobs = DiskBlobs(tmp_path)
+    story = talk(blobs)
+    load = story.tool("load", x=1)
+    story.fail(story.node("fit", load), "no")
+    story.send("image", title="", alt="", filename="gone.png", mime="image/png", sha256="ab" * 32, size=9)
+    text = "# a\n\n> b\n\n`c`\n\n```\nd\n```\n\n|e|\n|-|\n|f|\n"
+    story.send("rich", text="", rich={"kind": "markdown", "text": text})
+    story.save(load, "t.csv", mime="text/csv", preview="name,n\nsvm,1\n")
+    story.save(load, "t.md", mime="text/markdown", preview="# A title")
+    story.frame(load, "scores", 0, frames.TABLE, frames.write_table(["a"], [[1]], 1))
+    story.ask("Which one?", "choice", options=["a"])
+    story.put(f.RunFailed(f.Error("x", "KeyError", "no", traceback="Traceback"), [], story.t))
+    html = bundle(story.picture(), blobs=blobs)["text/html"]
+    styles = re.findall(r'<(\w+)[^>]* style="([^"]*)"', html)
+    rules = {rule for tag, style in styles if tag != "img" for rule in style.split(";")}
+    colours = {rule for rule in rules if rule.startswith(("color", "background"))}
+    for rule in colours:
+        assert rule in ("color:inherit", "background:none", f"background:{SHADE}") or "currentColor" in rule, rule
+    assert {"color:inherit", "background:none", f"background:{SHADE}", WRONG, WAITS} <= colours
 
 
 def test_pictures_are_saved_up_to_a_size_the_last_ones_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def test_runs_as_text() -> None:
     table = run_table([info("waiting", waiting=1), info("done", run_id="old-22222", nodes_done=7)], now=1300.0)
     assert str(table).splitlines() == [
         "2 runs",
-        "run          agent  status     nodes  waits for  age    to go on",
+        "run          agent  status     nodes  waits for  age    command",
         "study-7f3ka  study  ◆ waiting  3/7    1 answer   5 min  %aether resume study-7f3ka",
         "old-22222    study  ✓ done     7/7               5 min  %aether show old-22222",
     ]
