@@ -1,6 +1,6 @@
 // What the run saved: pictures, heads of tables and of texts in place; a click on the name downloads the file.
 
-import { bytes, download, html } from "./dom.js";
+import { bytes, download, html, set } from "./dom.js";
 
 const THUMB = 2e6; // bytes of a picture that is shown without being asked for
 
@@ -19,22 +19,26 @@ export function createArtifacts({ store, pictures, open }) {
 
   function row(saved) {
     const place = html("div", { class: "shown" }, preview(saved));
-    const name = html("button", { class: "link", type: "button", title: saved.uri }, saved.name || saved.uri);
+    const trouble = html("span", { class: "bad", role: "status" });
+    const name = html("button", { class: "link", title: saved.uri }, saved.name || saved.uri);
     name.addEventListener("click", () => {
       if (isPicture(saved)) {
         place.classList.toggle("whole");
         return pictures.show(place, saved.sha256, saved.name);
       }
-      return pictures.get(saved.sha256, (url, why) => (url ? download(url, saved.name) : place.replaceChildren(html("span", { class: "bad" }, why))));
+      return pictures.get(saved.sha256, (url, why) => {
+        set(trouble, "text", why ?? "");
+        if (url) download(url, saved.name);
+      });
     });
-    const by = html("button", { class: "link by", type: "button" }, saved.by);
+    const by = html("button", { class: "link by" }, saved.by);
     by.addEventListener("click", () => open(saved.no));
     if (isPicture(saved) && saved.size <= THUMB) {
       place.fill = () => pictures.show(place, saved.sha256, saved.name);
       seen.observe(place);
     }
     return html("div", { class: "saved" }, name, html("span", { class: "num" }, facts(saved)), ...saved.tags.map((tag) => html("span", { class: "tag" }, tag)),
-      saved.by ? by : null, place);
+      saved.by ? by : null, trouble, place);
   }
 
   return {

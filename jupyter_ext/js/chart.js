@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 
 import { html, set } from "./dom.js";
-import { aligned, nearest, number, spliced, summary } from "./series.js";
+import { aligned, exact, named, nearest, number, spliced, summary } from "./series.js";
 
 const HIGH = 200;
 const COLOURS = 7;
@@ -15,11 +15,12 @@ const DENSE = 4000;
 export function createChart({ name, what = "step", detail = () => {} }) {
   const place = html("div", { class: "chart", role: "img", tabindex: 0 });
   const legend = html("div", { class: "legend" });
-  const log = html("button", { class: "link", type: "button", "aria-pressed": "false", title: "Logarithmic y-axis" }, "log");
-  const whole = html("button", { class: "link", type: "button", hidden: true, title: "The whole range (0)" }, "whole range");
+  const log = html("button", { class: "link", "aria-pressed": "false", title: "Logarithmic y-axis" }, "log");
+  const whole = html("button", { class: "link", hidden: true, title: "The whole range (0)" }, "whole range");
   const said = html("span", { class: "aloud", role: "status" });
   const note = html("span", { class: "num" });
-  const caption = html("figcaption", {}, name ? html("span", {}, name) : null, whole, log, note);
+  const read = html("span", { class: "num read" });
+  const caption = html("figcaption", {}, name ? html("span", {}, name) : null, whole, log, note, read);
   const element = html("figure", { class: "lines" }, caption, place, legend, said);
   const off = new Set(); // names of lines that are not shown
   let lines = [];
@@ -77,8 +78,8 @@ export function createChart({ name, what = "step", detail = () => {} }) {
         y: pressed ? { distr: 3, log: 10 } : {},
       },
       axes: [
-        { ...axis, size: 24, gap: 4, values: (_, ticks) => ticks.map(number) },
-        { ...axis, size: 54, gap: 4, values: (_, ticks) => ticks.map((tick) => (pressed && !power(tick) ? "" : number(tick))) },
+        { ...axis, size: 24, gap: 4, values: (_, ticks) => ticks.map(exact) },
+        { ...axis, size: 54, gap: 4, filter: (_, ticks) => ticks, values: (_, ticks) => (pressed ? named(ticks) : ticks.map(number)) },
       ],
       series: [{}, ...lines.map((line, i) => ({
         show: !off.has(line.name), label: "", width: thin ? 1 / devicePixelRatio : 1.5, dash: DASHES[dashes(i, thin)],
@@ -141,12 +142,14 @@ export function createChart({ name, what = "step", detail = () => {} }) {
       set(entry, "aria-pressed", String(!off.has(line.name)));
       return `${line.name} ${number(line.ys[point]) || "gap"}`;
     });
-    set(legend, "data-step", at == null ? null : at);
-    if (aloud && at != null) set(said, "text", `${what} ${number(at)}: ${values.filter((_, i) => !off.has(now[i].name)).slice(0, 8).join(", ")}`);
+    const xs = drawn.data[0];
+    const where = at == null || !xs.length ? "" : `${what} ${exact(xs[nearest(xs, at)])}`;
+    set(read, "text", where);
+    if (aloud && where) set(said, "text", `${where}: ${values.filter((_, i) => !off.has(now[i].name)).slice(0, 8).join(", ")}`);
   }
 
   function item(i) {
-    const button = html("button", { type: "button", title: "Show or hide this line" }, html("i"), html("span"), html("b"));
+    const button = html("button", { title: "Show or hide this line" }, html("i"), html("span"), html("b"));
     button.addEventListener("click", () => {
       const line = lines[i].name;
       if (!off.delete(line)) off.add(line);
@@ -220,8 +223,4 @@ export function createChart({ name, what = "step", detail = () => {} }) {
       drawn?.destroy();
     },
   };
-}
-
-function power(tick) {
-  return Math.abs(Math.log10(tick) - Math.round(Math.log10(tick))) < 1e-9;
 }

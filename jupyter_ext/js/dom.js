@@ -4,6 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 
 export function html(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
+  if (tag === "button") element.type = tag; // in a form it would send
   for (const [name, value] of Object.entries(attributes)) set(element, name, value);
   element.append(...children.filter((child) => child != null));
   return element;
@@ -43,16 +44,12 @@ export function span(seconds) {
   return seconds < 9.95 ? `${Math.max(seconds, 0).toFixed(1)} s` : seconds < 60 ? `${Math.round(seconds)} s` : clock(seconds);
 }
 
+// As `amount` in Python says it.
 export function bytes(size) {
-  if (size < 1000) return `${size} B`;
-  const units = ["KB", "MB", "GB", "TB"];
-  let value = size / 1000;
-  let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let [value, unit] = [size, 0];
+  for (; value >= 1000 && unit < 4; unit += 1) value /= 1000;
+  return `${unit ? (value % 1 === 0.25 ? value - 0.01 : value).toFixed(1) : value} ${units[unit]}`; // Python rounds halves to even
 }
 
 // The link is gone at once: opened in a tab of its own, a file could act as this page.

@@ -3,7 +3,7 @@
 import { createChart } from "./chart.js";
 import { html, set } from "./dom.js";
 import { heatmap } from "./heatmap.js";
-import { number } from "./series.js";
+import { exact, number } from "./series.js";
 
 const HELD = 30; // contents of one track that the view keeps
 const PACE = 500; // ms between two that come by themselves
@@ -12,7 +12,7 @@ export function createFrames({ name, store }) {
   const place = html("div", { class: "frame" });
   const slider = html("input", { type: "range", min: 0, step: 1, "aria-label": `step of ${name}` });
   const step = html("span", { class: "num" });
-  const latest = html("button", { class: "link", type: "button", title: "Follow the run" }, "latest");
+  const latest = html("button", { class: "link", title: "Follow the run" }, "latest");
   const steps = html("div", { class: "steps" }, slider, step, latest);
   const element = html("figure", { class: "picture-of" }, html("figcaption", {}, name), place, steps);
   const held = new Map(); // id -> content
@@ -38,7 +38,7 @@ export function createFrames({ name, store }) {
 
   function move(index) {
     slider.value = index;
-    const text = `step ${number(list[index][1]) || 0}`;
+    const text = `step ${exact(list[index][1])}`;
     set(step, "text", `${text} (${index + 1} of ${list.length})`);
     set(slider, "aria-valuetext", text);
   }
@@ -112,7 +112,7 @@ const DRAW = {
 
   vector(name, { step, buffers }) {
     const chart = createChart({ name: "", what: "index" });
-    const line = { track: name, name: `step ${number(step) || 0}`, xs: doubles(buffers[0]), ys: doubles(buffers[1]) };
+    const line = { track: name, name: `step ${exact(step)}`, xs: doubles(buffers[0]), ys: doubles(buffers[1]) };
     const stop = () => chart.stop();
     stop.themed = () => chart.themed();
     return { element: chart.element, begin: () => chart.draw([line]), stop };
@@ -120,7 +120,7 @@ const DRAW = {
 
   image(name, { step, mime, buffers }) {
     const url = URL.createObjectURL(new Blob([buffers[0]], { type: mime }));
-    const image = html("img", { src: url, alt: `${name} at step ${number(step) || 0}` });
+    const image = html("img", { src: url, alt: `${name} at step ${exact(step)}` });
     return { element: html("div", { class: "shown" }, image), stop: () => URL.revokeObjectURL(url) };
   },
 

@@ -13,7 +13,7 @@ export function createGraph({ store, open }) {
   const nodes = svg("g");
   const picture = svg("svg", { class: "picture", role: "group" }, frames, lines, nodes);
   const pane = html("div", { class: "pane" }, picture);
-  const fit = html("button", { class: "fit", type: "button", hidden: true }, "Fit");
+  const fit = html("button", { class: "fit", hidden: true }, "Fit");
   const element = html("div", { class: "graph" }, pane, fit);
   const boxes = new Map(); // key -> parts
   const paths = new Map();

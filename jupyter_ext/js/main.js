@@ -8,12 +8,12 @@ import { createPanel } from "./panel.js";
 import { createPictures } from "./pictures.js";
 import { createPlots } from "./plots.js";
 import { createQuestions } from "./questions.js";
-import { elapsed, storeOf, WORDS } from "./store.js";
+import { elapsed, GONE, storeOf, WORDS } from "./store.js";
 import { createTimeline } from "./timeline.js";
 import { createTranscript } from "./transcript.js";
 
 const SURE = 4000; // ms in which a second press on Stop counts
-const LOST = { silent: "The kernel does not answer: it is busy, or gone. If it is gone, go on in a new one with", gone: "The kernel is gone. Go on in a new one with" };
+const LOST = { silent: "The kernel does not answer: it is busy, or gone. If it is gone, go on in a new one with", gone: `${GONE} Go on in a new one with` };
 
 function initialize({ model }) {
   storeOf(model, createOutbox);
@@ -36,7 +36,8 @@ function render({ model, el }) {
 // `before`: the run that was shown here before; its static copy stays hidden until that of the next takes its place.
 function show(store, el, tab, before, focused, again) {
   const run = store.state.head.id;
-  const root = html("div", { class: "aether tex2jax_ignore mathjax_ignore", tabindex: -1, "data-run": store.state.head.id });
+  const id = `aether-${Math.random().toString(36).slice(2)}`; // a run may be shown twice on a page
+  const root = html("div", { class: "aether tex2jax_ignore mathjax_ignore", tabindex: -1, id, "data-run": run });
   // Notebooks listen for keys further up: `x` on a focused radio would cut the cell with the live run.
   root.addEventListener("keydown", (event) => {
     if (!event.ctrlKey && !event.metaKey) event.stopPropagation();
@@ -63,13 +64,15 @@ function show(store, el, tab, before, focused, again) {
   const artifacts = createArtifacts({ store, pictures, open });
   const questions = createQuestions({ store, root });
   const transcript = createTranscript({ store, pictures });
-  const tabs = createTabs({ Graph: graph, Timeline: timeline, Plots: plots, Artifacts: artifacts }, () => drawTab());
+  const tabs = createTabs(id, { Graph: graph, Timeline: timeline, Plots: plots, Artifacts: artifacts }, () => drawTab());
   const bar = createBar(store, tabs.element);
   const views = html("div", { class: "views" }, graph.element, timeline.element, plots.element, artifacts.element);
   const body = html("div", { class: "body" }, views, panel.element);
-  // A live view hides the static copy of its run; the copy is there again when the view is not.
-  const copies = [run, before].filter(Boolean).map((id) => `[data-run-id="${CSS.escape(id)}"]`);
-  const hide = html("style", {}, `:is(.jp-OutputArea-child,.output_area):has(${copies.join(",")}){display:none!important}`);
+  // A live view hides its own static copy, the first one below it in the output of its cell; other copies of the run are
+  // there because somebody wants to see them. It is shown again when the view is not there.
+  const child = ":is(.jp-OutputArea-child,.output_area):has";
+  const copy = `~${child}(${[run, before].filter(Boolean).map((one) => `[data-run-id="${CSS.escape(one)}"]`)})`;
+  const hide = html("style", {}, `${child}(#${id})${copy}:not(${child}(#${id})${copy}${copy}){display:none!important}`);
   root.append(hide, bar.element, body, questions.element, transcript.element);
 
   function select(name) {
@@ -108,7 +111,13 @@ function show(store, el, tab, before, focused, again) {
     plotting: plots.plotting,
     range: plots.range,
     upload: questions.uploaded,
-    found: () => bar.draw(),
+    pulsed() {
+      bar.draw();
+      questions.pulsed();
+      pictures.pulsed();
+      transcript.asked();
+      drawTab();
+    },
     told(message) {
       bar.told(message);
       panel.told(message);
@@ -126,8 +135,7 @@ function show(store, el, tab, before, focused, again) {
   view.draw({ ...store.state, boxes: null, faces: null });
   if (store.closed) view.closed();
   const ticking = setInterval(() => {
-    const disconnected = Boolean(root.closest(".jupyter-widgets-disconnected"));
-    if (store.pulse.beat(store.state.head.ticking, disconnected)) bar.draw();
+    if (store.state.head.ticking) store.pulse.beat(root.closest(".jupyter-widgets-disconnected"));
     bar.tick();
     graph.tick();
     if (tabs.chosen() === "Timeline" && store.state.head.ticking) timeline.draw();
@@ -149,13 +157,12 @@ function show(store, el, tab, before, focused, again) {
   return stop;
 }
 
-function createTabs(parts, changed) {
+function createTabs(id, parts, changed) {
   const buttons = {};
   const element = html("div", { class: "tabs", role: "tablist" });
   let chosen = "";
-  const id = `aether-${Math.random().toString(36).slice(2)}`; // a run may be shown twice on a page
   for (const name of Object.keys(parts)) {
-    const button = html("button", { type: "button", role: "tab", id: `${id}-${name}`, "aria-controls": `${id}-${name}-panel` }, name);
+    const button = html("button", { role: "tab", id: `${id}-${name}`, "aria-controls": `${id}-${name}-panel` }, name);
     for (const [what, value] of Object.entries({ role: "tabpanel", id: `${id}-${name}-panel`, "aria-labelledby": `${id}-${name}` })) set(parts[name].element, what, value);
     button.addEventListener("click", () => select(name));
     buttons[name] = button;
@@ -201,33 +208,32 @@ function createBar(store, tabs) {
   const track = html("span", { class: "track", "aria-hidden": "true" }, fill);
   const count = html("span", { class: "num" });
   const time = html("span", { class: "num time" });
-  const stop = html("button", { class: "stop", type: "button" }, "Stop");
+  const stop = html("button", { class: "stop" }, "Stop");
   const note = html("div", { class: "note" });
-  const line = html("div", { class: "bar" }, name, id, generation, pill, track, count, time, html("span", { class: "grow" }), tabs, stop);
-  const go = html("button", { type: "button" }, "Resume");
+  const line = html("div", { class: "bar" }, name, id, generation, pill, track, count, time, html("span", { class: "grow" }), stop, tabs);
+  const go = html("button", {}, "Resume");
   const said = html("span", { role: "status" });
   let status = "";
   let advised = "";
   let armed = 0;
+  let stopping = false;
 
   stop.addEventListener("click", () => {
     if (!armed) {
       armed = setTimeout(disarm, SURE);
-      set(stop, "text", "Stop for good?");
       stop.classList.add("armed");
-      return;
+    } else {
+      stopping = store.send({ kind: "stop" });
+      disarm();
     }
-    disarm();
-    set(stop, "text", "stopping…");
-    stop.disabled = true;
-    store.send({ kind: "stop" });
+    draw();
   });
 
   function disarm() {
     clearTimeout(armed);
     armed = 0;
-    set(stop, "text", "Stop");
     stop.classList.remove("armed");
+    draw();
   }
 
   function tick() {
@@ -236,13 +242,13 @@ function createBar(store, tabs) {
 
   function draw() {
     const { head, icons } = store.state;
-    const lost = head.ticking ? store.pulse.lost() : "";
+    const lost = store.closed ? "" : store.pulse.lost();
     set(name, "text", head.name);
     set(id, "text", head.id);
     generation.hidden = !head.continues;
     set(generation, "text", head.continues ? `generation ${head.generation}` : "");
     set(generation, "title", head.continues ? `It goes on from ${head.continues}` : null);
-    const shown = lost === "gone" ? "gone" : head.status;
+    const shown = lost === "gone" && head.ticking ? "gone" : head.status;
     if (status !== shown) {
       status = shown;
       const shape = { paused: "ready", gone: "ready" }[status] ?? status;
@@ -252,14 +258,18 @@ function createBar(store, tabs) {
     fill.style.transform = `scaleX(${head.bar?.[2] ?? (head.total ? head.done / head.total : 0)})`;
     const counted = ["reused", "skipped", "failed"].filter((word) => head[word]).map((word) => `${head[word]} ${word}`);
     set(count, "text", [`${head.done} of ${head.total}`, ...counted].join(" · "));
-    stop.hidden = !head.ticking || Boolean(lost);
+    if (lost === "gone") stopping = false;
+    set(stop, "text", stopping ? "stopping…" : armed ? "Stop for good?" : "Stop");
+    stop.disabled = stopping || Boolean(lost);
+    stop.style.visibility = head.ticking ? "" : "hidden"; // it keeps its room: the tabs stay where they are
     advise(head, lost);
     tick();
   }
 
   // What to type, where somebody has to act; a press on the button does the same while the kernel lives.
   function advise(head, lost) {
-    const why = head.session ? "" : LOST[lost] ?? { paused: `Paused${head.why ? `: ${head.why}` : ""}. Go on with`, failed: "Change what is wrong, then go on with" }[head.status];
+    const over = head.session || ["done", "cancelled"].includes(head.status);
+    const why = over ? lost === "gone" && `${GONE} See it in a new one with` : LOST[lost] ?? { paused: `Paused${head.why ? `: ${head.why}` : ""}. Go on with`, failed: "Change what is wrong, then go on with" }[head.status];
     note.hidden = !why;
     const key = `${why}${lost}${head.status}`;
     if (key === advised) return;
@@ -267,13 +277,13 @@ function createBar(store, tabs) {
     set(said, "text", "");
     go.disabled = false;
     set(go, "text", head.status === "failed" ? "Retry" : "Resume");
-    const commands = [...(lost ? ["%load_ext aethergraph"] : []), `%aether resume ${head.id}`].map((text) => html("code", {}, text));
+    const commands = [...(lost ? ["%load_ext aethergraph"] : []), `%aether ${over ? "show" : "resume"} ${head.id}`].map((text) => html("code", {}, text));
     note.replaceChildren(...(why ? [html("span", {}, why), ...commands, ...(lost ? [] : [go]), said] : []));
   }
 
   go.addEventListener("click", () => {
     go.disabled = true;
-    set(said, "text", store.send({ kind: "resume" }) ? "resuming…" : "the kernel is gone");
+    set(said, "text", store.send({ kind: "resume" }) ? "resuming…" : GONE);
     said.classList.remove("bad");
   });
 

@@ -1,6 +1,7 @@
 // What is more than a text: pictures, files, buttons, and trees of rich text, which Python made of what was sent.
 
 import { bytes, download, html, outward, set } from "./dom.js";
+import { GONE } from "./store.js";
 
 export const INLINE = 8_000_000; // bytes of a picture that is shown without being asked for
 const TAGS = new Set("blockquote br code del em h1 h2 h3 h4 h5 h6 hr li ol p pre strong table tbody td th thead tr ul".split(" "));
@@ -40,7 +41,7 @@ function image(about, pictures) {
     ? () => place.replaceChildren(outward(about.url, html("img", { src: about.url, alt: about.alt, referrerpolicy: "no-referrer" })))
     : () => pictures.show(place, about.sha256, about.alt);
   if (about.url || about.size > INLINE) {
-    const press = html("button", { class: "link", type: "button" }, `show ${name}`);
+    const press = html("button", { class: "link" }, `show ${name}`);
     press.addEventListener("click", show);
     place.append(press, ...(about.url ? [html("span", { class: "num" }, ` ${about.url}`)] : []));
   } else show();
@@ -50,7 +51,7 @@ function image(about, pictures) {
 function file(about, pictures) {
   if (about.url) return { element: html("div", { class: "file" }, outward(about.url, about.filename || about.url)) };
   const why = html("span", { class: "bad" });
-  const name = html("button", { class: "link", type: "button", title: "Download" }, about.filename);
+  const name = html("button", { class: "link", title: "Download" }, about.filename);
   name.addEventListener("click", () => pictures.get(about.sha256, (url, trouble) => (url ? download(url, about.filename) : set(why, "text", trouble))));
   return { element: html("div", { class: "file" }, name, html("span", { class: "num" }, bytes(about.size)), why) };
 }
@@ -58,7 +59,7 @@ function file(about, pictures) {
 function buttons(about, store) {
   const drawn = about.buttons.map((one) => {
     if (one.url) return outward(one.url, one.label);
-    const button = html("button", { type: "button", class: { primary: "go", danger: "armed" }[one.style] ?? null }, one.label);
+    const button = html("button", { class: { primary: "go", danger: "armed" }[one.style] ?? null }, one.label);
     button.addEventListener("click", () => {
       const found = taker(store.state.asks, one);
       if (found) store.outbox.send(found.token, found.value);
@@ -69,8 +70,9 @@ function buttons(about, store) {
   function update() {
     drawn.forEach((button, i) => {
       if (button.tagName !== "BUTTON") return;
-      button.disabled = !taker(store.state.asks, about.buttons[i]);
-      set(button, "title", button.disabled ? "No open question takes this" : null);
+      const gone = store.gone();
+      button.disabled = gone || !taker(store.state.asks, about.buttons[i]);
+      set(button, "title", gone ? GONE : button.disabled ? "No open question takes this" : null);
     });
   }
   update();

@@ -2,7 +2,7 @@
 
 import { facts, preview } from "./artifacts.js";
 import { html, icon, set, span } from "./dom.js";
-import { WORDS } from "./store.js";
+import { GONE, WORDS } from "./store.js";
 
 const PATIENCE = 1500; // ms until a kernel that says nothing is called busy
 
@@ -27,7 +27,7 @@ export function createPanel({ store, pictures, label, closed, open, widen }) {
         draw();
       }
     }, PATIENCE);
-    store.send({ kind: "detail", key: shown.key, no: shown.no });
+    if (!store.send({ kind: "detail", key: shown.key, no: shown.no })) shown.late = true;
   }
 
   function detail(message) {
@@ -56,11 +56,11 @@ export function createPanel({ store, pictures, label, closed, open, widen }) {
     const many = box && box[6] > 1 && !shown.no;
     const parts = many ? manyParts(face, known) : oneParts(face, known);
     const title = html("h4", {}, known?.label || label(key));
-    const shut = html("button", { class: "shut", type: "button", "aria-label": "Close details", title: "Close (Esc)" }, "×");
+    const shut = html("button", { class: "shut", "aria-label": "Close details", title: "Close (Esc)" }, "×");
     shut.addEventListener("click", hide);
-    const back = shown.no && box?.[6] > 1 ? html("button", { class: "link", type: "button" }, `‹ ${label(key)}`) : null;
+    const back = shown.no && box?.[6] > 1 ? html("button", { class: "link" }, `‹ ${label(key)}`) : null;
     back?.addEventListener("click", () => show(key));
-    const late = shown.late && !known ? html("p", { class: "num" }, "The kernel is busy or gone: this is what the view knows.") : null;
+    const late = shown.late && !known ? html("p", { class: "num" }, `The kernel is ${store.gone() ? "" : "busy or "}gone: this is what the view knows.`) : null;
     element.replaceChildren(...[shut, back, title, ...parts, late].filter(Boolean));
     return undefined;
   }
@@ -68,7 +68,7 @@ export function createPanel({ store, pictures, label, closed, open, widen }) {
   function manyParts(face, known) {
     const grid = html("div", { class: "members" });
     for (const [no, name, status] of known?.members ?? []) {
-      const one = html("button", { class: status, type: "button", title: `${name}: ${WORDS[status]}`, "aria-label": `${name}: ${WORDS[status]}` }, icon(store.state.icons, status));
+      const one = html("button", { class: status, title: `${name}: ${WORDS[status]}`, "aria-label": `${name}: ${WORDS[status]}` }, icon(store.state.icons, status));
       one.addEventListener("click", () => show(shown.key, no));
       grid.append(one);
     }
@@ -114,7 +114,7 @@ export function createPanel({ store, pictures, label, closed, open, widen }) {
       return place;
     }), ...known.shows.map((show) => (show.png ? html("img", { src: `data:image/png;base64,${show.png}`, alt: "picture" }) : html("pre", {}, show.text))));
     if (known.inner) {
-      const go = html("button", { class: "link", type: "button" }, "");
+      const go = html("button", { class: "link" }, "");
       set(go, "text", known.inner);
       figures.prepend(go);
       go.addEventListener("click", () => open(known.no));
@@ -129,7 +129,7 @@ export function createPanel({ store, pictures, label, closed, open, widen }) {
       widen(Boolean(shown.section));
     };
     for (const name of names) {
-      const button = html("button", { type: "button", "aria-pressed": "false" }, name);
+      const button = html("button", { "aria-pressed": "false" }, name);
       button.addEventListener("click", () => choose(name));
       row.append(button);
     }
@@ -144,11 +144,11 @@ export function createPanel({ store, pictures, label, closed, open, widen }) {
 
   function forker(no) {
     const title = "A new run that shares what this one has done up to here, and does this node again";
-    const button = html("button", { type: "button", title }, "Fork here");
+    const button = html("button", { title }, "Fork here");
     button.addEventListener("click", () => {
       button.disabled = true;
       shown.forks = store.send({ kind: "fork", no });
-      told({ about: "fork", said: shown.forks ? "forking…" : "the kernel is gone", bad: !shown.forks });
+      told({ about: "fork", said: shown.forks ? "forking…" : GONE, bad: !shown.forks });
     });
     return button;
   }

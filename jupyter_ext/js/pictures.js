@@ -1,6 +1,7 @@
 // Figures and files of a run: asked for once, by content, and kept as long as the view lives.
 
 import { html } from "./dom.js";
+import { GONE } from "./store.js";
 
 export function createPictures(store) {
   const urls = new Map(); // digest -> object URL
@@ -15,8 +16,15 @@ export function createPictures(store) {
       return undefined;
     }
     waiting.set(digest, [then]);
-    store.send({ kind: "bytes", digest });
+    if (!store.send({ kind: "bytes", digest })) lose();
     return undefined;
+  }
+
+  // Nothing comes any more: whoever waits is told, and may ask again.
+  function lose() {
+    const told = [...waiting.values()].flat();
+    waiting.clear();
+    told.forEach((then) => then("", store.closed ? "This view is closed." : GONE));
   }
 
   return {
@@ -30,6 +38,7 @@ export function createPictures(store) {
       for (const then of waiting.get(digest) ?? []) then(url, why);
       waiting.delete(digest);
     },
+    pulsed: () => store.gone() && lose(),
     close: () => urls.forEach((url) => URL.revokeObjectURL(url)),
   };
 }

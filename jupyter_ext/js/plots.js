@@ -3,6 +3,7 @@
 
 import { html, set } from "./dom.js";
 import { charts } from "./series.js";
+import { GONE } from "./store.js";
 
 const SHARED = Symbol.for("aethergraph.plotting");
 
@@ -23,7 +24,7 @@ export function createPlots({ store }) {
 
   function draw() {
     prepare();
-    set(note, "text", inner ? "" : count() ? "The kernel has not sent yet what draws the plots." : "No points yet.");
+    set(note, "text", inner ? "" : !count() ? "No points yet." : asked ? "The kernel has not sent yet what draws the plots." : GONE);
     note.hidden = Boolean(inner);
     inner?.draw();
   }

@@ -3,12 +3,24 @@
 const QUIET = 10; // seconds of silence after which it asks
 const PATIENCE = 8; // seconds that a busy kernel has to answer
 
-// `lost` is "": it was heard of lately, "silent": it does not answer, busy or gone, "gone": the front end says so.
-export function createPulse(send, now = () => performance.now() / 1000) {
+// `lost` is "": it was heard of lately, "silent": it does not answer, busy or gone, "gone": the front end says so, until
+// it is heard again. `changed` is called when that has changed.
+export function createPulse(send, changed, now = () => performance.now() / 1000) {
   let heard = now();
   let asked = 0;
   let lost = "";
-  let doubted = false;
+
+  function put(what) {
+    if (lost === what) return;
+    lost = what;
+    changed();
+  }
+
+  // Whoever sends says where that could not be done.
+  function ask() {
+    asked = now();
+    send({ kind: "ping" });
+  }
 
   return {
     lost: () => lost,
@@ -16,22 +28,15 @@ export function createPulse(send, now = () => performance.now() / 1000) {
     heard() {
       heard = now();
       asked = 0;
-      lost = "";
-      doubted = false;
+      put("");
     },
-    // Something has happened to the kernel: ask now.
-    doubt: () => (doubted = true),
-    // Called about once a second; says whether `lost` has changed.
-    beat(ticking, disconnected) {
-      const before = lost;
-      if (disconnected) lost = "gone";
-      else if (!ticking) lost = lost === "silent" ? "" : lost;
-      else if (asked) lost = now() - asked > PATIENCE ? "silent" : lost;
-      else if (doubted || now() - heard > QUIET) {
-        asked = now();
-        if (!send({ kind: "ping" })) lost = "gone";
-      }
-      return lost !== before;
+    ask,
+    gone: () => put("gone"),
+    // Called about once a second while something is to be heard.
+    beat(disconnected) {
+      if (disconnected) put("gone");
+      else if (!asked && now() - heard > QUIET) ask();
+      else if (asked && !lost && now() - asked > PATIENCE) put("silent");
     },
   };
 }

@@ -3,6 +3,7 @@
 import { html, set } from "./dom.js";
 import { drafts } from "./drafts.js";
 import { formField } from "./forms.js";
+import { GONE } from "./store.js";
 import { filesField } from "./uploads.js";
 
 const LONG = 280; // characters of a prompt that is read like a text, not like a title
@@ -57,7 +58,7 @@ export function createQuestions({ store, root }) {
     forms.forEach((form) => form.stop());
   }
   const uploaded = (message) => forms.get(message.token)?.uploaded(message);
-  return { element, draw, stop, uploaded, focus: focusFirst };
+  return { element, draw, stop, uploaded, focus: focusFirst, pulsed: () => forms.forEach((form) => form.pulsed()) };
 }
 
 // Nobody's typing elsewhere is interrupted: only a focus that is nowhere, or here but in no field, may move.
@@ -76,8 +77,11 @@ export function createForm(ask, store) {
   const element = html("form", { class: "ask", "aria-labelledby": `q-${ask.token}`, novalidate: true }, legend, row);
   const buttons = () => element.querySelectorAll("button");
   let round = ask.round;
+  let off = false; // the kernel is gone
   let below = false; // asked in the input line below the cell: an answer from here cannot arrive
-  const rest = () => field.hint;
+  const { head } = store.state;
+  const lost = [GONE, ask.silent ? "" : "What is typed here is kept.", head.session ? "" : `To answer, run %aether resume ${head.id}`].filter(Boolean).join(" ");
+  const rest = () => say(off ? lost : field.hint, off);
 
   function say(text, bad = false) {
     set(message, "text", text);
@@ -115,23 +119,27 @@ export function createForm(ask, store) {
 
   function changed() {
     if (!ask.silent) drafts.set(ask.token, field.value());
-    say(rest());
+    rest();
   }
 
   const draft = drafts.get(ask.token);
   if (draft != null) field.restore(draft);
-  if (ask.refused) blame(ask.refused);
-  else say(rest());
 
   function askBelow(on) {
     if (below === on) return;
     below = on;
     for (const control of element.querySelectorAll("button, input, select, textarea")) control.disabled = on;
     element.classList.toggle("below", on);
-    const under = store.outbox.state(ask.token);
-    if (on) say(BELOW);
-    else if (under) form.told(under);
-    else say(rest());
+    settle();
+  }
+
+  // As it is when nothing has just happened to it. What is typed is never touched.
+  function settle() {
+    off = store.gone();
+    if (below) return say(BELOW);
+    for (const button of buttons()) button.disabled = off;
+    const under = store.outbox.state(ask.token); // a second view of the run: an answer may be on its way already
+    return under && !off ? form.told(under) : rest();
   }
 
   const form = {
@@ -139,6 +147,7 @@ export function createForm(ask, store) {
     focus: () => field.focus(),
     stop: () => field.stop?.(),
     uploaded: (message) => field.uploaded?.(message),
+    pulsed: () => store.gone() !== off && settle(),
     update(next) {
       askBelow(next.below);
       if (next.round === round) return;
@@ -146,7 +155,7 @@ export function createForm(ask, store) {
       blame(next.refused);
     },
     told(state, why) {
-      if (below) return;
+      if (below || off) return;
       for (const button of buttons()) button.disabled = state === "sending";
       element.classList.toggle("sent", state === "saved");
       if (state === "sending") say("sending…");
@@ -156,8 +165,8 @@ export function createForm(ask, store) {
       else say(store.state.head.ticking ? "thank you" : `Saved. Go on with %aether resume ${store.state.head.id}`);
     },
   };
-  const under = store.outbox.state(ask.token); // a second view of the run: an answer may be on its way already
-  if (under) form.told(under);
+  settle();
+  if (ask.refused && !off && !store.outbox.state(ask.token)) blame(ask.refused);
   askBelow(Boolean(ask.below));
   return form;
 }
@@ -217,7 +226,7 @@ const FIELDS = {
 
   approval(ask) {
     const buttons = ask.options.map((_, i) =>
-      html("button", { type: "button", class: i ? "" : "go", "data-choice": i }, (ask.shown ?? ask.options)[i]));
+      html("button", { class: i ? "" : "go", "data-choice": i }, (ask.shown ?? ask.options)[i]));
     return { elements: buttons, hint: "", value: () => null, check: (value) => (value == null ? "press one of the buttons" : ""), restore() {}, focus: () => buttons[0]?.focus({ preventScroll: true }) };
   },
 };

@@ -124,6 +124,19 @@ export function number(value) {
   return String(Number(value.toPrecision(4)));
 }
 
+// A step or a tick: two of them must not look the same, however large they are.
+export function exact(value) {
+  return String(Number(value.toPrecision(12)));
+}
+
+// What of a logarithmic axis is named: powers of ten, and steps between them where there are few of those.
+export function named(ticks) {
+  const real = ticks.filter((tick) => tick > 0);
+  const decades = Math.log10(real.at(-1) / real[0]);
+  const first = (tick) => Math.round(tick / 10 ** Math.floor(Math.log10(tick) + 1e-9));
+  return ticks.map((tick) => (tick > 0 && (decades < 0.7 || (decades < 3.1 ? [1, 2, 5] : [1]).includes(first(tick))) ? number(tick) : ""));
+}
+
 // What a chart shows, for those who do not see it.
 export function summary(name, lines) {
   const many = lines.length === 1 ? "1 line" : `${lines.length} lines`;
@@ -131,7 +144,7 @@ export function summary(name, lines) {
     const real = Array.from(line.ys).filter(Number.isFinite);
     if (!real.length) return `${line.name}: no values`;
     const [low, high] = real.reduce(([a, b], y) => [Math.min(a, y), Math.max(b, y)], [Infinity, -Infinity]);
-    return `${line.name} from ${number(low)} to ${number(high)}, last ${number(real.at(-1))} at step ${number(line.xs.at(-1))}`;
+    return `${line.name} from ${number(low)} to ${number(high)}, last ${number(real.at(-1))} at step ${exact(line.xs.at(-1))}`;
   });
   const more = lines.length > 8 ? [`and ${lines.length - 8} more`] : [];
   return `plot of ${name}: ${many}. ${[...told, ...more].join("; ")}`;

@@ -8,6 +8,7 @@ export const WORDS = {
   skipped: "skipped", cancelled: "cancelled", reused: "reused", paused: "paused", gone: "kernel gone",
 };
 
+export const GONE = "The kernel is gone.";
 const TALK = 300;
 
 // Returns "old" (seen already), "gap" (one was missed: ask for a snapshot) or "" (taken in).
@@ -67,14 +68,18 @@ export function storeOf(model, outboxOf) {
       model.send(message, undefined, buffers);
       return true;
     } catch {
-      return false; // the kernel is gone; the outbox says so in a while
+      // That a view greets does not mean that somebody asks.
+      if (!store.closed && (message.kind !== "ready" || store.state.head.ticking)) store.pulse.gone();
+      return false;
     }
   };
-  store.pulse = createPulse(store.send);
-  store.outbox = outboxOf(store);
   const each = (name, ...rest) => [...store.views].forEach((view) => view[name]?.(...rest));
+  store.pulse = createPulse(store.send, () => each("pulsed"));
+  store.gone = () => store.pulse.lost() === "gone";
+  store.outbox = outboxOf(store);
   model.on("msg:custom", (message, buffers) => receive(store, message, buffers, each));
-  model.on("comm_live_update", () => store.pulse.doubt()); // JupyterLab, when the kernel restarts
+  // JupyterLab, when the kernel restarts: nobody needs to know before something is asked of a run that is over.
+  model.on("comm_live_update", () => store.state.head.ticking && store.pulse.ask());
   STORES.set(uid, store);
   return store;
 }
@@ -82,10 +87,7 @@ export function storeOf(model, outboxOf) {
 function receive(store, message, buffers, each) {
   const lost = store.pulse.lost();
   store.pulse.heard();
-  if (lost) {
-    store.outbox.hurry();
-    each("found");
-  }
+  if (lost) store.outbox.hurry();
   switch (message.kind) {
     case "patch": {
       const trouble = merge(store.state, message);

@@ -49,7 +49,7 @@ export function createTimeline({ store, open }) {
     const label = html("span", { class: "what" });
     const bar = html("i");
     const took = html("span", { class: "num" });
-    const row = html("button", { class: "row", type: "button" }, label, html("span", { class: "lane" }, bar, took));
+    const row = html("button", { class: "row" }, label, html("span", { class: "lane" }, bar, took));
     row.addEventListener("click", () => open(key));
     return {
       element: row,

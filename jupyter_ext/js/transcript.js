@@ -42,12 +42,14 @@ export function createTranscript({ store, pictures }) {
     if (atEnd || whole) toEnd();
   }
 
+  const asked = () => lines.forEach((line) => line.asked());
   return {
     element,
     draw(patch) {
       if (patch.talk || patch.gone) draw(Boolean(patch.icons));
-      if (patch.asks) lines.forEach((line) => line.asked());
+      if (patch.asks) asked();
     },
+    asked,
   };
 }
 

@@ -173,7 +173,7 @@ export function filesField(ask, store, changed) {
 function createRow(item, remove) {
   const track = html("progress", { max: Math.max(item.size, 1), "aria-label": `${item.name}, sent` });
   const state = html("span", { class: "state", role: "status" });
-  const button = html("button", { type: "button", "aria-label": `Remove ${item.name}` }, "Remove");
+  const button = html("button", { "aria-label": `Remove ${item.name}` }, "Remove");
   const element = html("li", {}, html("span", { class: "name" }, item.name), html("span", { class: "num" }, bytes(item.size)), track, state, button);
   button.addEventListener("click", remove);
 

@@ -107,6 +107,13 @@ async def titled(*, context):
     return f"{title}: {rows}"
 """
 
+SAVED = """
+@graph_fn
+async def saved(*, context):
+    await load()
+    await context.artifacts().save_text("# Rows", name="notes.md")
+"""
+
 
 def lines(folder: Path) -> list[str]:
     """Which tools ran, in order."""

@@ -8,9 +8,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from .agents import BUSY, CHAIN, GATE, LOAD, SURVEY, TITLE, lines
+from .agents import BUSY, CHAIN, GATE, LOAD, SAVED, SURVEY, TITLE, lines
 from .lab import Lab
-from .view import RunView, static_copy
+from .view import STATIC, RunView, static_copy
 
 
 def test_boxes_change_as_the_run_goes_on(lab: Lab) -> None:
@@ -248,12 +248,38 @@ def test_a_view_whose_kernel_is_gone_says_what_to_type(lab: Lab) -> None:
         notebook.do(0, 1)
         notebook.run(2)
         view = RunView(notebook, 2)
+        view.expect_node("load", "done")
+        view.node("load").click()
+        expect(view.panel().get_by_role("button", name="Code")).to_be_visible()  # nothing more comes
+        edges = "(list) => [list, list.querySelector('dd')].map((one) => one.getBoundingClientRect().right)"
+        whole, value = view.panel().locator("dl").evaluate(edges)
+        assert abs(whole - value) < 1
         view.type("What is the title?", "to nobody")
         notebook.kill_kernel()
+        view.expect_status("kernel gone")
         form = view.question("What is the title?")
-        form.get_by_role("textbox").press("Enter")
+        expect(form).to_contain_text("The kernel is gone. What is typed here is kept.")
         expect(form).to_contain_text("run %aether resume titled-")
         expect(form.get_by_role("textbox")).to_have_value("to nobody")
+        expect(form.get_by_role("button", name="Send")).to_be_disabled()
+        expect(view.root.get_by_role("button", name="Stop")).to_be_disabled()
+
+
+def test_a_run_that_is_over_shows_beside_its_view_and_says_when_its_kernel_is_gone(lab: Lab) -> None:
+    with lab.open([LOAD, SURVEY + SAVED, "await saved()\nsaved.last_run", "saved.last_run"], kernel="new") as notebook:
+        notebook.do(0, 1, 2, 3)
+        view = RunView(notebook, 2)
+        view.expect_status("done")
+        expect(notebook.cell(2).locator(STATIC)).to_have_count(2)
+        expect(notebook.cell(2).locator(STATIC).first).to_be_hidden()  # the copy that stands in for the view
+        expect(notebook.cell(2).locator(STATIC).last).to_be_visible()  # the result of the cell
+        expect(static_copy(notebook, 3)).to_be_visible()
+        notebook.kill_kernel()
+        view = RunView(notebook, 2)
+        view.root.get_by_role("tab", name="Artifacts").click()
+        view.root.get_by_role("button", name="notes.md").click()
+        expect(view.root.locator(".artifacts")).to_contain_text("The kernel is gone.")
+        expect(view.root.locator(".note")).to_contain_text("%aether show saved-")
 
 
 def test_after_an_edit_only_what_it_touches_runs_again_and_the_plan_says_so(lab: Lab) -> None:

@@ -64,7 +64,7 @@ def test_a_file_is_a_download_with_its_size(page: Page) -> None:
     story.send("file", **{**IMAGE, "title": "Results", "filename": "r.csv"}, size=12_345)
     story.send("file", title="", filename="far.pdf", mime="", url="https://example.org/far.pdf")
     view = View(page, story)
-    expect(page.get_by_role("log")).to_contain_text("12 KB")
+    expect(page.get_by_role("log")).to_contain_text("12.3 kB")
     with page.expect_download() as download:
         page.get_by_role("button", name="r.csv").click()
         deliver(view, "ab" * 32)

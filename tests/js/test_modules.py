@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
+from aethergraph.record.files import amount
 from jupyter_ext.plot_wire import written
 
 
@@ -130,7 +131,13 @@ def test_numbers_are_short(page: Page, value: float | None, text: str) -> None:
 def test_times_and_sizes(page: Page) -> None:
     assert [call(page, "dom", "clock", t) for t in (-1, 65.9, 3661)] == ["0:00", "1:05", "1:01:01"]
     assert [call(page, "dom", "span", t) for t in (0.04, 41, 61)] == ["0.0 s", "41 s", "1:01"]
-    assert [call(page, "dom", "bytes", n) for n in (999, 4_100_000, 999_600)] == ["999 B", "4.1 MB", "1.0 MB"]
+
+
+@pytest.mark.parametrize(
+    "size", [0, 999, 1000, 1250, 1350, 1750, 14_900, 999_600, 999_999, 2_250_000, 4_100_000, 10**13]
+)
+def test_sizes_are_said_as_python_says_them(page: Page, size: int) -> None:
+    assert call(page, "dom", "bytes", size) == amount(size)
 
 
 def test_transcript_entries_are_merged_by_id_in_order(page: Page) -> None:

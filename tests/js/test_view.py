@@ -23,6 +23,13 @@ def ack(view: View, why: str = "") -> None:
     view.tell({"kind": "ack", "token": last["token"], "answer_id": last["answer_id"], "why": why})
 
 
+def die(page: Page) -> None:
+    """The kernel is gone, as sending shows, once the views have greeted it."""
+    views = page.locator(".aether").count()
+    page.wait_for_function("(n) => window.sent.filter((one) => one.kind === 'ready').length === n", arg=3 * views)
+    page.evaluate("window.dead = true")
+
+
 def test_boxes_say_name_status_and_result(page: Page) -> None:
     story = Story()
     load = story.tool("load", rows=3)
@@ -185,7 +192,7 @@ def test_an_answer_that_could_not_be_sent_goes_out_at_once_when_the_kernel_is_he
     story = Story()
     story.ask("Under which name?")
     view = View(page, story)
-    page.evaluate("window.dead = true")
+    die(page)
     field = page.get_by_role("textbox", name="Under which name?")
     field.fill("digits")
     field.press("Enter")
@@ -440,6 +447,26 @@ def test_code_traceback_and_log_open_in_the_panel(page: Page) -> None:
     expect(page.locator(".side pre").first).to_be_hidden()
 
 
+def test_the_details_have_their_width_within_the_styles_of_a_notebook(page: Page) -> None:
+    from aethergraph.views.scene import scene
+    from jupyter_ext.details import detail
+
+    page.add_style_tag(
+        content="""
+        .jp-OutputArea-output dt { font-weight: bold; float: left; width: 20%; }
+        .jp-OutputArea-output dd { float: left; width: 80%; }"""
+    )  # JupyterLab's
+    story = Story()
+    load = story.tool("load", rows=3)
+    view = View(page, story)
+    page.get_by_role("button", name="load: done").click()
+    picture = view.teller.picture
+    view.tell(detail(picture, scene(picture).boxes[load].group, load, 0, ""))
+    sizes = "(list) => [list, list.querySelector('dt'), list.querySelector('dd')].map((e) => e.getBoundingClientRect())"
+    whole, term, value = page.locator(".side dl").evaluate(sizes)
+    assert term["width"] == 58 and abs(value["right"] - whole["right"]) < 1
+
+
 def test_a_folded_box_opens_as_a_grid_of_its_members(page: Page) -> None:
     from aethergraph.views.scene import scene
     from jupyter_ext.details import detail
@@ -514,14 +541,131 @@ def test_a_kernel_that_the_front_end_calls_gone_is_gone(page: Page) -> None:
     page.clock.run_for(1_500)
     expect(page.locator(".pill")).to_have_text("kernel gone")
     expect(page.locator(".note")).to_contain_text("The kernel is gone. Go on in a new one with")
-    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    expect(page.get_by_role("button", name="Stop")).to_be_disabled()
+
+
+def test_what_is_asked_of_a_kernel_that_is_gone_says_so_at_once_and_keeps_what_is_typed(page: Page) -> None:
+    page.clock.install()
+    story = Story()
+    load = story.tool("load")
+    story.ask("Under which name?")
+    story.ask("Go on?", "approval", options=["yes", "no"])
+    view = View(page, story)
+    page.evaluate("() => void window.show()")
+    die(page)
+    forms, name = page.locator("form.ask"), page.get_by_role("textbox", name="Under which name?").first
+    name.fill("digits")
+    name.press("Enter")
+    for pill in page.locator(".pill").all():  # of both views
+        expect(pill).to_have_text("kernel gone")
+    for form in forms.all():
+        expect(form).to_contain_text("The kernel is gone. What is typed here is kept.")
+        expect(form).to_contain_text(f"To answer, run %aether resume {story.run_id}")
+        for button in form.get_by_role("button").all():
+            expect(button).to_be_disabled()
+    for stop in page.get_by_role("button", name="Stop").all():
+        expect(stop).to_be_disabled()
+    name.press_sequentially(" of mine")
+    expect(name).to_have_value("digits of mine")
+    expect(forms.first).to_contain_text("The kernel is gone.")
+    page.get_by_role("button", name=re.compile("^load: done")).first.click()
+    expect(page.get_by_role("complementary", name="Details").first).to_contain_text("The kernel is gone: this is what")
+    page.clock.run_for(60_000)
+    expect(page.locator(".pill").first).to_have_text("kernel gone")  # and no less sure of it later
+    page.evaluate("window.dead = false")
+    view.tell({"kind": "heard", "seq": 0})
+    expect(page.locator(".pill").first).to_have_text("waiting for you")
+    expect(page.get_by_role("button", name="Stop").first).to_be_enabled()
+    expect(forms.nth(1).get_by_role("button", name="yes")).to_be_enabled()
+    assert answers(view) == ["digits"] and load
+
+
+def test_an_answer_that_is_never_shown_is_not_called_kept(page: Page) -> None:
+    story = Story()
+    story.ask("Key?", silent=True)
+    View(page, story)
+    die(page)
+    field = page.get_by_role("textbox", name="Key?")
+    field.fill("secret")
+    field.press("Enter")
+    said = f"The kernel is gone. To answer, run %aether resume {story.run_id}"
+    expect(page.locator("form.ask .message")).to_have_text(said)
+
+
+def test_a_stop_that_cannot_be_sent_says_why(page: Page) -> None:
+    View(page, Story())
+    die(page)
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop for good?").click()
+    expect(page.locator(".note")).to_contain_text("The kernel is gone.")
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_disabled()  # and not "stopping…"
+
+
+@pytest.mark.parametrize(
+    ("kind", "failed", "does"), [("", False, "show"), ("", True, "resume"), (f.SESSION, True, "show")]
+)
+def test_a_run_that_is_over_tells_of_its_kernel_when_something_is_asked_of_it(
+    page: Page, kind: str, failed: bool, does: str
+) -> None:
+    page.clock.install()
+    story = Story()
+    story.facts[0] = msgspec.structs.replace(story.facts[0], kind=kind)
+    load = story.tool("load")
+    story.save(load, "curve.png", digest="cd" * 32)
+    story.save(load, "scores.csv", digest="ef" * 32, mime="text/csv", preview="name,loss\na,1\n")
+    if failed:
+        story.put(f.RunFailed(f.Error("builtins", "KeyError", "no such key"), [], story.t))
+    else:
+        story.end()
+    view = View(page, story)
+    die(page)
+    page.evaluate("window.others.comm_live_update.forEach((call) => call())")
+    page.clock.run_for(60_000)
+    note, tab = page.locator(".note"), page.locator(".artifacts")
+    expect(note.get_by_text("The kernel is gone.")).to_have_count(0)
+    page.get_by_role("tab", name="Artifacts 2").click()
+    expect(tab.locator(".saved").first).to_contain_text("The kernel is gone.")
+    tab.get_by_role("button", name="scores.csv").click()
+    expect(tab.locator(".saved").last).to_contain_text("The kernel is gone.")
+    expect(tab.get_by_role("cell", name="a", exact=True)).to_be_visible()  # the head of the table stays
+    expect(note).to_contain_text("The kernel is gone.")
+    expect(note).to_contain_text(f"%load_ext aethergraph%aether {does} {story.run_id}")
+    expect(page.locator(".pill")).to_have_text("failed" if failed else "done")
+    page.evaluate("window.dead = false")
+    tab.get_by_role("button", name="curve.png").click()
+    assert view.sent("bytes") == [{"kind": "bytes", "digest": "cd" * 32}]  # it is asked for again
+
+
+def test_a_picture_on_its_way_from_a_kernel_that_dies_is_given_up(page: Page) -> None:
+    page.clock.install()
+    story = Story()
+    story.note(story.node("plot"), "figure", png="cd" * 32)
+    view = View(page, story)
+    assert len(view.sent("bytes")) == 1
+    die(page)
+    page.evaluate("window.others.comm_live_update.forEach((call) => call())")
+    expect(page.get_by_role("log")).to_contain_text("The kernel is gone.")
+
+
+def test_the_tabs_stay_where_they_are_when_the_run_ends(page: Page) -> None:
+    story = Story()
+    story.tool("load")
+    view = View(page, story)
+    tab, stop = page.get_by_role("tab", name="Timeline"), page.get_by_role("button", name="Stop")
+    before = tab.bounding_box()
+    stop.click()
+    assert tab.bounding_box() == before  # what the button says is longer now
+    story.end()
+    view.play()
+    expect(page.locator(".pill")).to_have_text("done")
+    expect(stop).to_be_hidden()
+    assert tab.bounding_box() == before
 
 
 def test_a_restart_is_asked_about_at_once(page: Page) -> None:
     page.clock.install()
     view = View(page, Story())
     page.evaluate("window.others.comm_live_update.forEach((call) => call())")
-    page.clock.run_for(1_500)
     assert len(view.sent("ping")) == 1
 
 
@@ -658,17 +802,26 @@ def test_the_view_greets_the_kernel_three_times(page: Page) -> None:
     assert len(view.sent("ready")) == 3
 
 
-def test_a_live_view_hides_the_static_copy_and_a_closed_one_shows_it(page: Page) -> None:
+def test_a_live_view_hides_its_own_static_copy_and_no_other_and_a_closed_one_shows_it(page: Page) -> None:
     story = Story()
     view = View(page, story)
     page.evaluate(
-        """(id) => { const o = document.createElement("div"); o.className = "jp-OutputArea-child";
-        o.innerHTML = `<div data-run-id="${id}">the copy</div>`; document.body.append(o); }""",
+        """(id) => {
+          const copy = (text) => Object.assign(document.createElement("div"),
+            { className: "jp-OutputArea-child", innerHTML: `<div data-run-id="${id}">${text}</div>` });
+          document.body.prepend(copy("one above"));
+          document.body.append("a print", copy("its own"), copy("the result of the cell"));
+          const other = document.createElement("div");
+          other.append(copy("one of another cell"));
+          document.body.append(other);
+        }""",
         story.run_id,
     )
-    expect(page.get_by_text("the copy")).to_be_hidden()
+    expect(page.get_by_text("its own")).to_be_hidden()
+    for text in ("one above", "the result of the cell", "one of another cell"):
+        expect(page.get_by_text(text)).to_be_visible()
     view.tell({"kind": "closed"})
-    expect(page.get_by_text("the copy")).to_be_visible()
+    expect(page.get_by_text("its own")).to_be_visible()
 
 
 def test_plots_draw_a_line_for_each_track_and_a_timeline_a_bar_for_each_box(page: Page) -> None:
@@ -903,7 +1056,7 @@ def test_what_was_saved_shows_its_head_in_the_tab_and_in_the_panel(page: Page) -
     expect(tab.get_by_role("row")).to_have_count(6)
     expect(tab.get_by_role("columnheader", name="loss")).to_be_visible()
     expect(tab.get_by_role("cell", name="model 4")).to_be_visible()
-    expect(tab).to_contain_text("figure \u00b7 4.1 KB \u00b7 loss 0.125")
+    expect(tab).to_contain_text("figure \u00b7 4.1 kB \u00b7 loss 0.125")
     expect(tab.locator(".tag")).to_have_text(["final"])
     expect(tab.locator("pre")).to_have_text("# A title\nand more")
     page.wait_for_function("() => window.sent.some((message) => message.kind === 'bytes')")

@@ -34,6 +34,7 @@ _OPEN = """async ([uid, snap, css]) => {
   view.initialize({ model: window.newModel() });
   window.show = () => {
     const el = document.createElement("div");
+    el.className = "jp-OutputArea-child jp-OutputArea-output";
     document.body.append(el);
     return view.render({ model: window.newModel(), el });
   };
