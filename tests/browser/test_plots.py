@@ -101,7 +101,7 @@ def test_plots_are_live_in_both_themes_and_saved(lab: Lab) -> None:
         command = [sys.executable, "-m", "nbconvert", "--to", "html", "--stdout", str(notebook.path)]
         page = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         for alt in ("plot of accuracy", "plot of rate", "heat map of attention", "residuals at step 250"):
-            assert re.search(rf'<img alt="{alt}" src="data:image/[\w+]+;base64,', page), alt
+            assert re.search(rf'<img alt="{alt}" (?:class="[\w-]+" )?src="data:image/[\w+]+;base64,', page), alt
         saved = json.dumps(json.loads(notebook.path.read_text())["cells"][2]["outputs"])
         assert len(saved) < 400_000
 
