@@ -93,7 +93,9 @@ def seen(folder: Path, server: Receiver, name: str) -> dict[str, Any]:
             "told": len(set(told)),
             "effects": Counter(fact.name for fact in effects),
             "artifacts": files,
-            "memory": sorted((row.kind, row.name, row.text if row.kind != "summary" else "") for row in events),
+            "memory": sorted(
+                (row.kind, row.name, "" if row.kind.startswith("summary") else row.text) for row in events
+            ),
             "kv": {at: load(one.payload) for at, one in rows if one is not None},
             "points": Counter(zip(columns["track"], columns["step"], strict=True)),
             "logs": Counter(line for line in run.transcript() if "logged" in line),
