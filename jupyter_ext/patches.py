@@ -206,7 +206,7 @@ def artifacts(picture: Picture) -> list[Json]:
     """What the run saved, oldest first; with the heads of the last ones, since all are sent again after each save."""
     told = [artifact(picture, saved.scope, saved.record) for saved in picture.artifacts.values()]
     for one in told[:-_HEADS]:
-        one["head"], one["rows"] = "", []
+        one |= {"head": "", "rows": [], "numeric": [], "more": ""}
     return told
 
 
@@ -214,15 +214,18 @@ def artifact(picture: Picture, scope: int, record: dict[str, Any]) -> Json:
     """One saved thing: where it came from and what is known of it."""
     text = {key: line(str(record.get(key) or ""))[:_PREVIEW] for key in ("name", "kind", "mime", "uri", "sha256")}
     size = record.get("size")
+    size = size if isinstance(size, int) else 0
     head = str(record.get("preview") or "")
     rows = [[line(cell) for cell in row] for row in showing.table(head, text["mime"])]
     metrics = dict(record.get("metrics") or {})
     return text | {
-        "size": size if isinstance(size, int) else 0,
+        "size": size,
         "by": clean(picture.owner(scope)),
         "no": scope,
         "head": "" if rows else clean(head)[:_HEAD],
         "rows": rows,
+        "numeric": showing.numeric(rows),
+        "more": showing.left_out(head, text["mime"], size, record.get("rows")),
         "metrics": [f"{line(str(name))[:60]} {_amount(value)}" for name, value in metrics.items()][:6]
         if metrics
         else [],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from html import escape
+from itertools import zip_longest
 
 from aethergraph.errors import AetherGraphError
 from aethergraph.storage.store import Blobs
@@ -54,17 +55,22 @@ def _label(one: Json) -> str:
 
 
 def _head(one: Json) -> str:
-    inside = _table(one["rows"]) if one["rows"] else f'<pre style="{PRE}">{escape(one["head"])}</pre>'
+    inside = _table(one) if one["rows"] else f'<pre style="{PRE}">{escape(one["head"])}</pre>'
     return f"<details><summary>{_label(one)}</summary>{inside}</details>"
 
 
-def _table(rows: list[list[str]]) -> str:
-    body = "".join(f"<tr>{_cells(row, 'td' if number else 'th')}</tr>" for number, row in enumerate(rows))
-    return f'<table style="margin:2px 0 6px 14px;font-size:12px">{body}</table>'
+def _table(one: Json) -> str:
+    styles = [f"padding:0 10px 0 0;{CELL}{';text-align:right' if number else ''}" for number in one["numeric"]]
+    body = "".join(
+        f"<tr>{_cells(row, 'td' if number else 'th', styles)}</tr>" for number, row in enumerate(one["rows"])
+    )
+    more = f'<div style="margin:0 0 6px 14px;{SMALL}">{escape(one["more"])}</div>' if one["more"] else ""
+    return f'<table style="margin:2px 0 6px 14px;font-size:12px">{body}</table>{more}'
 
 
-def _cells(row: list[str], cell: str) -> str:
-    return "".join(f'<{cell} style="padding:0 10px 0 0;{CELL}">{escape(text)}</{cell}>' for text in row)
+def _cells(row: list[str], cell: str, styles: list[str]) -> str:
+    placed = zip_longest(row, styles[: len(row)], fillvalue=f"padding:0 10px 0 0;{CELL}")
+    return "".join(f'<{cell} style="{style}">{escape(text)}</{cell}>' for text, style in placed)
 
 
 def _is_picture(one: Json) -> bool:

@@ -25,7 +25,8 @@ SHOWN = 8 << 20  # bytes of the largest picture that is shown inline
 class Artifact:
     """What was saved, by whom and where it lies. The content is named by its sha256 and never changes.
 
-    size is in bytes, created_at in seconds since the epoch (UTC).
+    size is in bytes, created_at in seconds since the epoch (UTC). rows are those of a table without its names, None
+    where it is none or they were not counted.
     """
 
     artifact_id: str
@@ -45,6 +46,7 @@ class Artifact:
     pinned: bool = False
     preview: str = ""
     session_id: str = ""
+    rows: int | None = None
 
     def __str__(self) -> str:
         return f"{self.name} ({self.kind}, {amount(self.size)}) {self.uri}"
@@ -55,7 +57,8 @@ class Artifact:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """A picture as a picture, the head of a table as a table, all else as text; nothing in it is ever markup."""
-        shown: dict[str, Any] = {"text/plain": f"{self}\n{self.preview}".rstrip()}
+        told = [str(self), self.preview.rstrip(), self._left_out()]
+        shown: dict[str, Any] = {"text/plain": "\n".join(filter(None, told))}
         blobs: Blobs | None = self.__dict__.get("_blobs")
         if blobs is not None and self.mime in PICTURES and self.size <= SHOWN:
             try:
@@ -73,7 +76,10 @@ class Artifact:
     def _told(self) -> str:
         """Name, kind and size, over the head of a table or text."""
         facts = [self.kind, amount(self.size), *(f"{name} {value:.6g}" for name, value in self.metrics.items())]
-        return showing.html(self.name, facts, self.mime, self.preview)
+        return showing.html(self.name, facts, self.mime, self.preview, self._left_out())
+
+    def _left_out(self) -> str:
+        return showing.left_out(self.preview, self.mime, self.size, self.rows)
 
 
 _FIELDS = tuple(one.name for one in dataclasses.fields(Artifact))

@@ -25,6 +25,7 @@ from .expecting import is_a_text
 from .scope import clean
 from .showing import HEAD
 
+COUNTED = 16 << 20  # bytes of the largest table whose rows are counted
 _drawing = threading.Lock()  # matplotlib renders one figure at a time: its font and text caches are not thread-safe
 
 
@@ -86,6 +87,14 @@ def file_head(path: Path, mime: str) -> str:
         return ""
     with path.open("rb") as file:
         return head(decoded(file.read(4 * HEAD), mime), mime)
+
+
+def rows(path: Path, size: int, mime: str) -> int | None:
+    """How many rows the table in this file of `size` bytes has below its names; None where they are not counted."""
+    if mime not in showing.SEPARATED or size > COUNTED:
+        return None
+    with path.open(encoding="utf-8", errors="replace", newline="") as lines:
+        return showing.count(lines, mime)
 
 
 def png(figure: Any, dpi: float | None) -> bytes:

@@ -23,12 +23,13 @@ LARGE = 256 << 10  # bytes; from here on content is read and written in a worker
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A content that is stored, its size in bytes, and rows that belong to it."""
+    """A content that is stored, its size in bytes, what is to be written with it, and the rows of a table."""
 
     digest: str
     size: int
     preview: str = ""
     ops: tuple[Op, ...] = ()
+    rows: int | None = None
 
 
 Content = Callable[[], Awaitable[Kept]]  # stores it
@@ -196,6 +197,7 @@ class Saving:
                 "created_at": scope.clock.now(),
                 "pinned": bool(pin),
                 "preview": kept.preview,
+                "rows": await self._rows(kept, mime),
             }
 
             def index(transaction: Transaction) -> None:
@@ -208,6 +210,12 @@ class Saving:
         # A body goes on before its rows are on disk, and must see what it has saved.
         scope.written[catalogue.key(desk.run_id, saved["artifact_id"])] = catalogue.encode(saved)
         return records.from_record(saved, self._blobs)
+
+    async def _rows(self, kept: Kept, mime: str) -> int | None:
+        if kept.rows is not None:
+            return kept.rows
+        what = self._blobs.path(kept.digest), kept.size, mime
+        return contents.rows(*what) if kept.size < LARGE else await asyncio.to_thread(contents.rows, *what)
 
     @property
     def _blobs(self) -> Blobs:

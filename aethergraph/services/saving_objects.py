@@ -67,7 +67,7 @@ class SavingObjects(Saving):
             with self._blobs.draft(PurePath(title).suffix) as draft:
                 await asyncio.to_thread(tables.write, df, draft.path)
                 digest, size = await asyncio.to_thread(draft.keep)
-            return Kept(digest, size, tables.head(df))
+            return Kept(digest, size, tables.head(df), rows=tables.rows(df))
 
         mime = contents.mime(title)
         return await self._save(content, kind, title, mime, labels, metrics, tags, pin, value=df)

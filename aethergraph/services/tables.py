@@ -61,6 +61,13 @@ def head(df: Any) -> str:
     return showing.head_of_table(names, first.iter_rows()) if hasattr(first, "iter_rows") else ""
 
 
+def rows(df: Any) -> int | None:
+    """How many rows it has, where it knows without computing them."""
+    shape = getattr(df, "shape", None)
+    known = shape[0] if isinstance(shape, tuple) and shape else None
+    return known if isinstance(known, int) else None  # of dask it is to be computed
+
+
 def _writer(df: Any, ending: str) -> Any:
     if isinstance(df, type):
         return None

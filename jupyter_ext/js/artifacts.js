@@ -21,7 +21,7 @@ export function createArtifacts({ store, pictures, open }) {
     const place = html("div", { class: "shown" }, preview(saved));
     const trouble = html("span", { class: "bad", role: "status" });
     const name = html("button", { class: "link", title: saved.uri }, saved.name || saved.uri);
-    name.addEventListener("click", () => {
+    name.onclick = () => {
       if (isPicture(saved)) {
         place.classList.toggle("whole");
         return pictures.show(place, saved.sha256, saved.name);
@@ -30,9 +30,9 @@ export function createArtifacts({ store, pictures, open }) {
         set(trouble, "text", why ?? "");
         if (url) download(url, saved.name);
       });
-    });
+    };
     const by = html("button", { class: "link by" }, saved.by);
-    by.addEventListener("click", () => open(saved.no));
+    by.onclick = () => open(saved.no);
     if (isPicture(saved) && saved.size <= THUMB) {
       place.fill = () => pictures.show(place, saved.sha256, saved.name);
       seen.observe(place);
@@ -66,8 +66,10 @@ export function facts(saved) {
 export function preview(saved) {
   if (saved.rows.length) {
     const [names, ...rest] = saved.rows;
-    return html("table", {}, html("thead", {}, html("tr", {}, ...names.map((cell) => html("th", { scope: "col" }, cell)))),
-      html("tbody", {}, ...rest.map((cells) => html("tr", {}, ...cells.map((cell) => html("td", {}, cell))))));
+    const side = (i) => (saved.numeric[i] ? "n" : null);
+    const table = html("table", {}, html("thead", {}, html("tr", {}, ...names.map((cell, i) => html("th", { scope: "col", class: side(i) }, cell)))),
+      html("tbody", {}, ...rest.map((cells) => html("tr", {}, ...cells.map((cell, i) => html("td", { class: side(i) }, cell))))));
+    return html("div", {}, table, html("div", { class: "num" }, saved.more));
   }
   return saved.head ? html("pre", {}, saved.head) : null;
 }

@@ -181,12 +181,12 @@ export function createGraph({ store, open }) {
   pane.addEventListener("scroll", () => {
     follows = Math.abs(pane.scrollLeft - led[0]) <= NEAR && Math.abs(pane.scrollTop - led[1]) <= NEAR;
   });
-  fit.addEventListener("click", () => {
+  fit.onclick = () => {
     fitted = !fitted;
     follows = true;
     zoom();
     reveal();
-  });
+  };
 
   // Measuring makes the browser lay the page out: once a frame, after all that is drawn in it.
   let settling = 0;
@@ -202,10 +202,10 @@ export function createGraph({ store, open }) {
   resized.observe(pane);
 
   const keyOf = (event) => Number(event.target.closest?.(".node")?.dataset.key ?? 0);
-  picture.addEventListener("click", (event) => {
+  picture.onclick = (event) => {
     const key = keyOf(event);
     if (key) open(key);
-  });
+  };
   picture.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" && event.key !== " ") return;
     const key = keyOf(event);

@@ -164,7 +164,7 @@ function createTabs(id, parts, changed) {
   for (const name of Object.keys(parts)) {
     const button = html("button", { role: "tab", id: `${id}-${name}`, "aria-controls": `${id}-${name}-panel` }, name);
     for (const [what, value] of Object.entries({ role: "tabpanel", id: `${id}-${name}-panel`, "aria-labelledby": `${id}-${name}` })) set(parts[name].element, what, value);
-    button.addEventListener("click", () => select(name));
+    button.onclick = () => select(name);
     buttons[name] = button;
     element.append(button);
   }
@@ -218,7 +218,7 @@ function createBar(store, tabs) {
   let armed = 0;
   let stopping = false;
 
-  stop.addEventListener("click", () => {
+  stop.onclick = () => {
     if (!armed) {
       armed = setTimeout(disarm, SURE);
       stop.classList.add("armed");
@@ -227,7 +227,7 @@ function createBar(store, tabs) {
       disarm();
     }
     draw();
-  });
+  };
 
   function disarm() {
     clearTimeout(armed);
@@ -281,11 +281,11 @@ function createBar(store, tabs) {
     note.replaceChildren(...(why ? [html("span", {}, why), ...commands, ...(lost ? [] : [go]), said] : []));
   }
 
-  go.addEventListener("click", () => {
+  go.onclick = () => {
     go.disabled = true;
     set(said, "text", store.send({ kind: "resume" }) ? "resuming…" : GONE);
     said.classList.remove("bad");
-  });
+  };
 
   function told(message) {
     if (message.about !== "resume") return;

@@ -42,7 +42,7 @@ function image(about, pictures) {
     : () => pictures.show(place, about.sha256, about.alt);
   if (about.url || about.size > INLINE) {
     const press = html("button", { class: "link" }, `show ${name}`);
-    press.addEventListener("click", show);
+    press.onclick = show;
     place.append(press, ...(about.url ? [html("span", { class: "num" }, ` ${about.url}`)] : []));
   } else show();
   return { element: place };
@@ -52,7 +52,7 @@ function file(about, pictures) {
   if (about.url) return { element: html("div", { class: "file" }, outward(about.url, about.filename || about.url)) };
   const why = html("span", { class: "bad" });
   const name = html("button", { class: "link", title: "Download" }, about.filename);
-  name.addEventListener("click", () => pictures.get(about.sha256, (url, trouble) => (url ? download(url, about.filename) : set(why, "text", trouble))));
+  name.onclick = () => pictures.get(about.sha256, (url, trouble) => (url ? download(url, about.filename) : set(why, "text", trouble)));
   return { element: html("div", { class: "file" }, name, html("span", { class: "num" }, bytes(about.size)), why) };
 }
 
@@ -60,10 +60,10 @@ function buttons(about, store) {
   const drawn = about.buttons.map((one) => {
     if (one.url) return outward(one.url, one.label);
     const button = html("button", { class: { primary: "go", danger: "armed" }[one.style] ?? null }, one.label);
-    button.addEventListener("click", () => {
+    button.onclick = () => {
       const found = taker(store.state.asks, one);
       if (found) store.outbox.send(found.token, found.value);
-    });
+    };
     return button;
   });
   // A button that nothing waits for says so, instead of doing nothing.

@@ -57,7 +57,7 @@ export function createPanel({ store, pictures, label, closed, open, widen }) {
     const parts = many ? manyParts(face, known) : oneParts(face, known);
     const title = html("h4", {}, known?.label || label(key));
     const shut = html("button", { class: "shut", "aria-label": "Close details", title: "Close (Esc)" }, "×");
-    shut.addEventListener("click", hide);
+    shut.onclick = hide;
     const back = shown.no && box?.[6] > 1 ? html("button", { class: "link" }, `‹ ${label(key)}`) : null;
     back?.addEventListener("click", () => show(key));
     const late = shown.late && !known ? html("p", { class: "num" }, `The kernel is ${store.gone() ? "" : "busy or "}gone: this is what the view knows.`) : null;
@@ -69,7 +69,7 @@ export function createPanel({ store, pictures, label, closed, open, widen }) {
     const grid = html("div", { class: "members" });
     for (const [no, name, status] of known?.members ?? []) {
       const one = html("button", { class: status, title: `${name}: ${WORDS[status]}`, "aria-label": `${name}: ${WORDS[status]}` }, icon(store.state.icons, status));
-      one.addEventListener("click", () => show(shown.key, no));
+      one.onclick = () => show(shown.key, no);
       grid.append(one);
     }
     const more = known?.more ? html("p", { class: "num" }, `and ${known.more} more`) : null;
@@ -117,7 +117,7 @@ export function createPanel({ store, pictures, label, closed, open, widen }) {
       const go = html("button", { class: "link" }, "");
       set(go, "text", known.inner);
       figures.prepend(go);
-      go.addEventListener("click", () => open(known.no));
+      go.onclick = () => open(known.no);
     }
     const text = html("pre", { tabindex: 0 });
     const row = html("div", { class: "buttons" });
@@ -130,7 +130,7 @@ export function createPanel({ store, pictures, label, closed, open, widen }) {
     };
     for (const name of names) {
       const button = html("button", { "aria-pressed": "false" }, name);
-      button.addEventListener("click", () => choose(name));
+      button.onclick = () => choose(name);
       row.append(button);
     }
     row.append(forker(known.no));
@@ -145,11 +145,11 @@ export function createPanel({ store, pictures, label, closed, open, widen }) {
   function forker(no) {
     const title = "A new run that shares what this one has done up to here, and does this node again";
     const button = html("button", { title }, "Fork here");
-    button.addEventListener("click", () => {
+    button.onclick = () => {
       button.disabled = true;
       shown.forks = store.send({ kind: "fork", no });
       told({ about: "fork", said: shown.forks ? "forking…" : GONE, bad: !shown.forks });
-    });
+    };
     return button;
   }
 

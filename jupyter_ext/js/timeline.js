@@ -50,7 +50,7 @@ export function createTimeline({ store, open }) {
     const bar = html("i");
     const took = html("span", { class: "num" });
     const row = html("button", { class: "row" }, label, html("span", { class: "lane" }, bar, took));
-    row.addEventListener("click", () => open(key));
+    row.onclick = () => open(key);
     return {
       element: row,
       draw(data) {

@@ -175,7 +175,7 @@ function createRow(item, remove) {
   const state = html("span", { class: "state", role: "status" });
   const button = html("button", { "aria-label": `Remove ${item.name}` }, "Remove");
   const element = html("li", {}, html("span", { class: "name" }, item.name), html("span", { class: "num" }, bytes(item.size)), track, state, button);
-  button.addEventListener("click", remove);
+  button.onclick = remove;
 
   function draw() {
     set(track, "value", item.have);

@@ -1046,7 +1046,7 @@ def test_what_was_saved_shows_its_head_in_the_tab_and_in_the_panel(page: Page) -
     story = Story()
     load = story.tool("load")
     table = "name,loss\n" + "".join(f"model {n},{n / 8}\n" for n in range(9))
-    story.save(load, "scores.csv", mime="text/csv", preview=table, metrics={"loss": 0.125}, tags=["final"])
+    story.save(load, "scores.csv", mime="text/csv", preview=table, rows=9, metrics={"loss": 0.125}, tags=["final"])
     story.save(load, "notes.md", mime="text/markdown", preview="# A title\nand more")
     story.save(load, "curve.png", digest="cd" * 32)
     view = View(page, story)
@@ -1056,6 +1056,9 @@ def test_what_was_saved_shows_its_head_in_the_tab_and_in_the_panel(page: Page) -
     expect(tab.get_by_role("row")).to_have_count(6)
     expect(tab.get_by_role("columnheader", name="loss")).to_be_visible()
     expect(tab.get_by_role("cell", name="model 4")).to_be_visible()
+    expect(tab.get_by_text("4 more rows")).to_be_visible()
+    sides = "(cells) => cells.map((cell) => getComputedStyle(cell).textAlign)"
+    assert tab.locator("tr").nth(1).locator("td").evaluate_all(sides) == ["left", "right"]
     expect(tab).to_contain_text("figure \u00b7 4.1 kB \u00b7 loss 0.125")
     expect(tab.locator(".tag")).to_have_text(["final"])
     expect(tab.locator("pre")).to_have_text("# A title\nand more")

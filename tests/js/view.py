@@ -14,7 +14,8 @@ from tests.story import Story
 
 _OPEN = """async ([uid, snap, css]) => {
   const { default: view } = await import("/run_view.js");
-  document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/run_view.css" }));
+  await new Promise((onload) => document.head.append(
+    Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/run_view.css", onload })));
   window.sent = [];
   window.listeners = [];
   window.others = {};

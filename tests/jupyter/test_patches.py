@@ -122,12 +122,16 @@ def test_what_was_saved_is_told_with_its_head_and_markup_is_text() -> None:
     story = Story()
     load = story.tool("load")
     table = "name,<b>n</b>\n" + "".join(f"row {n},{n}\n" for n in range(9))
-    story.save(load, "t.csv", mime="text/csv", preview=table, metrics={"loss": 0.25, "bad": "x"}, tags=["final"])
+    story.save(
+        load, "t.csv", mime="text/csv", preview=table, rows=9, metrics={"loss": 0.25, "bad": "x"}, tags=["final"]
+    )
     story.save(load, "notes.md", mime="text/markdown", preview="# title\n\x1b[31mred\u202e\n" + "x" * 900)
     story.save(load, "old.bin", mime="application/octet-stream")
     teller, _ = told(story)
     first, second, third = teller.snapshot(story.t, live=True)["artifacts"]
     assert first["rows"][0] == ["name", "<b>n</b>"] and len(first["rows"]) == 6 and first["head"] == ""
+    assert (first["numeric"], first["more"]) == ([False, True], "4 more rows")
+    assert (second["numeric"], second["more"]) == ([], "")
     assert (first["metrics"], first["tags"]) == (["loss 0.25", "bad "], ["final"])
     assert second["rows"] == [] and second["head"].startswith("# title\n") and len(second["head"]) <= 400
     assert "\x1b" not in second["head"] and "\u202e" not in second["head"]

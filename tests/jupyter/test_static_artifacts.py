@@ -22,10 +22,12 @@ def test_names_are_told_with_the_heads_of_tables_and_texts() -> None:
     story = Story()
     load = story.tool("load")
     story.save(load, "curve.png")
-    story.save(load, "t.csv", mime="text/csv", preview="name,n\nsvm,1\nmlp,2\n", metrics={"loss": 0.5}, tags=["final"])
+    about = {"metrics": {"loss": 0.5}, "tags": ["final"], "rows": 9}
+    story.save(load, "t.csv", mime="text/csv", preview="name,n\nsvm,1\nmlp,2\n", **about)
     story.save(load, "notes.md", mime="text/markdown", preview="# A title")
     names, table, text = saved(story.picture())
     assert "curve.png, t.csv, notes.md" in names
+    assert table.endswith(">7 more rows</div></details>") and table.count("text-align:right") == 3
     assert table.count("<tr>") == 3 and ">svm</td>" in table and ">n</th>" in table
     assert "figure \u00b7 loss 0.5 \u00b7 final" in table
     assert "# A title</pre>" in text and table in bundle(story.picture())["text/html"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aethergraph.services import content, showing
 from aethergraph.services.artifact import Artifact, find
 from tests.services.fake_desk import Room, room
 
@@ -50,7 +51,10 @@ def test_a_table_is_saved_as_its_name_says_and_shows_its_head(place: Room) -> No
     assert place.store.blobs.get(one.sha256).count(b"\n") == 101
     assert one.preview == "n,<b>name</b>\n" + "".join(f"{n},row {n}\n" for n in range(5))
     assert "<td style='text-align:left'>row 4</td>" in one._repr_html_() and "<b>name" not in one._repr_html_()
+    assert "<td style='text-align:right'>4</td>" in one._repr_html_() and ">95 more rows</div>" in one._repr_html_()
+    assert one.rows == 100 and one._repr_mimebundle_()["text/plain"].endswith("4,row 4\n95 more rows")
     packed = saved(place, Packed(3), "scores.v2")
+    assert packed.rows is None and "more row" not in packed._repr_html_()  # it does not tell how many there are
     assert (packed.name, packed.mime) == ("scores.v2.parquet", "application/vnd.apache.parquet")
     assert packed.preview.count("\n") == 4 and "row 2" in packed._repr_html_()
     assert saved(place, Packed(3), "scores.CSV").mime == "text/csv"
@@ -90,4 +94,58 @@ def test_a_table_of_polars_comes_back(place: Room) -> None:
     table = polars.DataFrame({"x": [1.5, 2.5], "y": ["a", "b"]})
     one = saved(place, table)
     assert one.name == "table.parquet" and one.preview == "x,y\n1.5,a\n2.5,b\n"
+    assert one.rows == 2 and "more row" not in one._repr_html_()
+    assert saved(place, polars.DataFrame({"x": range(6)}), "long.parquet")._repr_html_().endswith("1 more row</div>")
     assert polars.read_parquet(place.store.blobs.get(one.sha256)).equals(table)
+
+
+NOTES = 'name,note\n"a","two\nlines"\n\nb,x\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "rows", "more"),
+    [
+        ("n,x\n" + "1,2\n" * 13, "t.csv", 13, "8 more rows"),
+        ("n\tx\n" + "1\t2\n" * 6, "t.tsv", 6, "1 more row"),
+        ("n,x\n" + "1,2\n" * 5, "t.csv", 5, ""),
+        ("n," + "x" * 90 + "\n" + f"1,{'y' * 90}\n" * 12_000, "t.csv", 12_000, "11,996 more rows"),
+        (NOTES, "t.csv", 2, ""),
+        ("", "t.csv", 0, ""),
+        ("a" * 200_000, "t.csv", None, "more rows"),  # no reader takes a cell of that size
+        ("n,x\n1,2\n", "t.txt", None, ""),
+    ],
+)
+def test_rows_are_counted_however_a_table_is_saved(
+    place: Room, tmp_path: Path, text: str, name: str, rows: int | None, more: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8", newline="")
+
+    async def every() -> list[Artifact]:
+        artifacts = place.context()[0].artifacts()
+        async with artifacts.writer(name=name) as writer:
+            writer.write(text)
+        ways = [artifacts.save_text(text, name), artifacts.save_bytes(text.encode(), name), artifacts.save_file(path)]
+        return [writer.artifact, *[await way for way in ways]]
+
+    for one in asyncio.run(every()):
+        assert one.rows == rows and all(found.rows == rows for found in find(place.store))
+        assert showing.left_out(one.preview, one.mime, one.size, one.rows) == more
+        assert f">{more}</div>" in one._repr_html_() if more else "more row" not in one._repr_html_()
+
+
+def test_of_a_table_whose_rows_were_not_counted_it_is_only_said_that_there_are_more(
+    place: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "COUNTED", 1000)
+    long, short = "n,x\n" + "1,2\n" * 400, "n,x\n" + "1,2\n" * 4
+    artifacts = place.context()[0].artifacts()
+    one, other = (asyncio.run(artifacts.save_text(text, "t.csv")) for text in (long, short))
+    assert one.rows is None and one._repr_html_().endswith(">more rows</div>")
+    assert other.rows == 4 and "more rows" not in other._repr_html_()
+
+
+def test_columns_of_numbers_and_of_nothing_else_are_told_apart() -> None:
+    head = [["name", "n", "mixed", "none", "gaps"], ["a", "1", "2", "", "-1e-3"], ["b", "2.5", "x", ""], ["1"]]
+    assert showing.numeric(head) == [False, True, False, False, True]
+    assert showing.numeric([]) == [] and showing.numeric([["n"]]) == [False]

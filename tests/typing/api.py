@@ -93,6 +93,7 @@ async def agent(x: int = 3, *, context: NodeContext) -> dict[str, Any]:
     artifact = await context.artifacts().save_text("text", name="report.md")
     await channel.send_file(artifact)
     assert_type(artifact, ag.Artifact)
+    assert_type(artifact.rows, int | None)
     artifacts = context.artifacts()
     async with artifacts.writer("report", ".txt", tags=["draft"]) as w:
         w.write("text")
