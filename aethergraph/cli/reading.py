@@ -54,7 +54,7 @@ def runs(
         )
         for info in found
     ]
-    head = ("run", "agent", "status", "nodes", "age", "to go on")
+    head = ("run", "agent", "status", "nodes", "age", "command")
     table(head, rows, [colour(info.status) for info in found])
     return 0
 
