@@ -382,3 +382,25 @@ def test_the_log_is_numbered_and_read_in_pages(tmp_path: Path) -> None:
     assert for_one == [n for n in range(100, 200) if n % 2 == 0 and n != 102]
     assert [s.value for s in signals.waiting_for(store, "a:b", "other", 0, ())] == list(range(3, 200, 6))
     assert [s.number for s in signals.since(store, 198)] == [199, 200]
+
+
+def test_23_what_is_sent_while_the_boxes_are_read_is_not_taken_out_of_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal for all and then one for the run, both between the looks into their boxes: only the later is seen."""
+    store = MemoryStore(tmp_path, DiskBlobs(tmp_path / "blobs"))
+    scan, read = store.scan, list[str]()
+
+    def scanning(prefix: str, **how: Any) -> Any:
+        found = list(scan(prefix, **how))
+        read.append(prefix)
+        if len(read) == 1:
+            boxes = ["", "run"] if prefix.startswith(signals.TO_ALL) else ["run", ""]
+            for value, mailbox in enumerate(boxes, 1):
+                signals.send(store, "a", value, mailbox, 0.0)
+        return iter(found)
+
+    monkeypatch.setattr(store, "scan", scanning)
+    assert [s.value for s in signals.waiting_for(store, "a", "run", 0, ())] in ([], [1, 2])
+    assert len(read) == 2
+    assert [s.value for s in signals.waiting_for(store, "a", "run", 0, ())] == [1, 2]
