@@ -1,14 +1,13 @@
 """What plots cost: a call, the disk, the wire, the kernel, and a browser that draws them.
 
 The browser shows the view as the package ships it, without a notebook around it; where there is no Chromium
-(`CHROMIUM` names its path) or no playwright, that part is left out and said.
+(the one that browser tests find) or no playwright, that part is left out and said.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -181,6 +180,8 @@ def _page() -> Iterator[Any]:
     """A page that can load the view; raises ImportError or OSError where there is no browser."""
     from playwright.sync_api import Error, sync_playwright
 
+    from tests.browser.lab import CHROMIUM_FLAGS, chromium
+
     def serve(route: Any) -> None:
         name = route.request.url.rpartition("/")[2]
         if not name:
@@ -194,10 +195,8 @@ def _page() -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(
-                executable_path=os.environ.get("CHROMIUM") or None, args=["--no-sandbox"]
-            )
-        except Error as error:
+            browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
+        except (Error, RuntimeError) as error:
             raise OSError(str(error)) from error
         try:
             page = browser.new_page(viewport={"width": 1000, "height": 800})
