@@ -5,7 +5,9 @@ from __future__ import annotations
 import collections
 import functools
 import json
+import os
 import sys
+import sysconfig
 import types
 from pathlib import Path
 from typing import Any
@@ -139,6 +141,22 @@ def test_what_is_the_users() -> None:
         assert [source.is_users(thing) for thing in mine] == [True] * 5
     others = [json.dumps, collections.OrderedDict, np.mean, np, json, len, tool, aethergraph.storage.store, int, sys]
     assert [source.is_users(thing) for thing in others] == [False] * len(others)
+
+
+def test_all_folders_of_the_installation_are_foreign() -> None:
+    folders = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    assert not any(source.is_users_file(os.path.join(folder, "module.py")) for folder in folders)
+    assert source.is_users_file(os.path.join(os.path.dirname(sys.prefix), "module.py"))
+
+
+def test_a_function_of_a_file_is_read_without_the_rest_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "helpers.py"
+    file.write_text("@str\ndef f():\n    return 1\n\n\ndef g():\n    return 2\n")
+    names: dict[str, Any] = {}
+    exec(compile(file.read_text().replace("@str", ""), str(file), "exec", dont_inherit=True), names)
+    file.write_text(file.read_text() + "what was not finished yet (\n")
+    assert text(names["g"]) == "def g():\n    return 2\n"
+    assert source.code_of(names["f"]) is None  # it is another one now: a decorator stands before it
 
 
 def test_a_file_that_was_edited_and_loaded_again_gives_the_new_text(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import builtins
 import functools
 import inspect
 import linecache
+import os
 import site
 import sys
-import sysconfig
 import textwrap
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +22,7 @@ from typing import Any
 
 from ..record.scopes import Definable, free, needed_now
 from ..values.annotations import annotations_of
+from .cutting import definition_at
 from .parsing import parse
 
 _LAMBDA = "<lambda>"
@@ -187,12 +188,22 @@ def _definitions(text: str) -> dict[tuple[str, int], list[Definable]]:
     return found
 
 
+@functools.lru_cache(maxsize=2048)
+def _at_margin(text: str, name: str, line: int) -> Definable | None:
+    """The function of that name and first line, if it can be told without the rest of its text."""
+    node = definition_at(text, line)
+    return node if node is not None and node.name == name else None
+
+
 def _first_line(node: Definable) -> int:
     decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
     return min([node.lineno, *(each.lineno for each in decorators)])
 
 
 def _function(text: str, code: types.CodeType) -> Code | None:
+    alone = _at_margin(text, code.co_name, code.co_firstlineno)
+    if alone is not None:
+        return _code(text, alone, code.co_filename)
     candidates = _definitions(text).get((code.co_name, code.co_firstlineno), [])
     if len(candidates) > 1:  # lambdas of one line
         places = {place[:2] for place in _places(code)}
@@ -312,9 +323,14 @@ def _imports(node: ast.AST) -> Iterator[tuple[str, str, int]]:
 
 @functools.cache
 def _foreign_folders() -> tuple[str, ...]:
-    paths = sysconfig.get_paths()
-    folders = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    folders += [*(site.getsitepackages() if hasattr(site, "getsitepackages") else ()), site.getusersitepackages()]
+    # Those of `sysconfig.get_paths()`, which first executes what Python was configured with, 2 ms before the first run
+    # is live. Installed packages that no folder here holds are known by the name of theirs.
+    library = os.path.dirname(os.__file__)
+    folders = [library, *(site.getsitepackages() if hasattr(site, "getsitepackages") else ())]
+    folders.append(site.getusersitepackages())
+    if library.startswith(sys.base_prefix):
+        within = library[len(sys.base_prefix) :]
+        folders += [prefix + within for prefix in (sys.base_exec_prefix, sys.prefix, sys.exec_prefix)]
     package = Path(__file__).parents[1]
     folders += [str(package), str(package.with_name("jupyter_ext"))]
     return tuple({str(Path(folder)) + ending for folder in folders for ending in ("/", "\\")})
