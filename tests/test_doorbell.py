@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+import queue
 import selectors
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aethergraph import NodeContext, Run, Runtime, graph_fn
+from aethergraph.lifecycle import inbox
+from aethergraph.record import facts as f
 from aethergraph.storage import doorbell
 from aethergraph.storage.doorbell import Doorbell
+
+
+@graph_fn
+async def patient(*, context: NodeContext) -> str:
+    return await context.channel("inbox").ask_text("Go on?")
+
+
+def asked(run: Run) -> str:
+    """The token of what a run asks."""
+    found: queue.SimpleQueue[str] = queue.SimpleQueue()
+    run.follow(lambda facts: [found.put(fact.token) for fact in facts if isinstance(fact, f.WaitOpened)])
+    return found.get(timeout=20)
 
 
 @contextmanager
 def listening(folder: Path) -> Iterator[threading.Semaphore]:
     """A bell that stands; the semaphore counts what it hears."""
     heard, bell = threading.Semaphore(0), Doorbell(folder)
-    assert bell.start(heard.release)
+    bell.start(heard.release)
     try:
         assert heard.acquire(timeout=20), "the watch never stood"
         yield heard
@@ -32,7 +48,7 @@ def test_the_doorbell_is_heard_when_it_is_rung(tmp_path: Path) -> None:
     heard = threading.Semaphore(0)
     before = set(threading.enumerate())
     bell = Doorbell(tmp_path)
-    assert bell.start(lambda: heard.release())
+    bell.start(lambda: heard.release())
     try:
         assert heard.acquire(timeout=20), "the watch never stood"
         doorbell.ring(tmp_path)
@@ -72,7 +88,28 @@ def test_ringing_where_nothing_can_be_written_only_warns(tmp_path: Path, caplog:
 
 
 def test_without_a_folder_the_doorbell_says_that_it_cannot_listen(tmp_path: Path) -> None:
-    assert Doorbell(tmp_path / "missing").start(lambda: None) is False
+    deaf: list[bool] = []
+    bell = Doorbell(tmp_path / "missing")
+    bell.start(lambda: None, lambda: deaf.append(True))
+    assert deaf == [True]
+    bell.stop()
+
+
+@pytest.mark.skipif(doorbell._watch is None, reason="there watchfiles listens")
+def test_where_the_watch_cannot_be_put_up_the_doorbell_says_so_and_rings_are_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(path: Path) -> Any:
+        raise OSError(24, "Too many open files", str(path))
+
+    monkeypatch.setattr(doorbell, "_watch", refuse)
+    monkeypatch.setattr(inbox, "POLL_S", 0.01)
+    with closing(Runtime(tmp_path)) as here, closing(Runtime(tmp_path)) as there:
+        run = here.start(patient, {})
+        there.answer(asked(run), "yes")
+        assert run.result(20) == {"result": "yes"}
+    assert "cannot listen for answers from other processes" in caplog.text
+    assert f"{tmp_path} cannot be watched: answers are looked for every 0.01 s" in caplog.text
 
 
 def test_a_doorbell_that_is_taken_away_is_watched_again(tmp_path: Path) -> None:
@@ -102,7 +139,7 @@ def test_who_listens_sleeps_until_it_rings(tmp_path: Path, monkeypatch: pytest.M
 def test_stopping_twice_and_listening_again_is_fine(tmp_path: Path) -> None:
     heard, bell = threading.Semaphore(0), Doorbell(tmp_path)
     for _ in range(2):
-        assert bell.start(heard.release)
+        bell.start(heard.release)
         assert heard.acquire(timeout=20)
         bell.stop()
         bell.stop()

@@ -197,11 +197,17 @@ class Inbox:
         if self._doorbell is not None:
             return
         self._doorbell = doorbell.Doorbell(self._runtime.store.folder)
-        heard = self._doorbell.start(self._rang)
-        if not heard:
-            _log.warning("%s cannot be watched: answers are looked for every %g s", self._doorbell.folder, POLL_S)
-        if not heard or self._runtime.store.network:  # what other machines change is heard by none
-            threading.Thread(target=self._poll, name="aether-doorbell", daemon=True).start()
+        self._doorbell.start(self._rang, self._deaf)
+        if self._runtime.store.network:  # what other machines change is heard by none
+            self._look_now_and_then()
+
+    def _deaf(self) -> None:
+        _log.warning("%s cannot be watched: answers are looked for every %g s", self._runtime.store.folder, POLL_S)
+        if not self._runtime.store.network:
+            self._look_now_and_then()
+
+    def _look_now_and_then(self) -> None:
+        threading.Thread(target=self._poll, name="aether-doorbell", daemon=True).start()
 
     def _poll(self) -> None:
         while not self._closing.wait(POLL_S):

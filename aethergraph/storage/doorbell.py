@@ -122,8 +122,7 @@ class Doorbell:
     """Hears `ring`, also from other processes.
 
     The callback runs on a daemon thread: once as soon as the watch stands (what rang before that was not heard) and
-    after each ring; rings that came during a callback are one. Where the folder cannot be watched, `start` says so by
-    False.
+    after each ring; rings that came during a callback are one.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -132,17 +131,22 @@ class Doorbell:
         self._thread: threading.Thread | None = None
         self._stop: tuple[int, int] | None = None  # a pipe: its other end wakes the thread
 
-    def start(self, callback: Callable[[], object]) -> bool:
-        """Begin to listen; whether it can."""
+    def start(self, callback: Callable[[], object], deaf: Callable[[], object] = lambda: None) -> None:
+        """Begin to listen. Where the folder cannot be watched, `deaf` is called: now, or from the thread.
+
+        The thread puts up the watch, and loads what that takes: a run that goes on need not wait for it.
+        """
         self._stopping.clear()
+        listen = self._by_watchfiles
         try:
-            listen = self._by_system(callback) if _watch is not None else self._by_watchfiles(callback)
-        except (OSError, ImportError, AttributeError) as error:  # AttributeError: a C library without inotify
-            _log.warning("cannot listen for answers from other processes: %s", error)
-            return False
-        self._thread = threading.Thread(target=listen, name="aether-doorbell", daemon=True)
+            file(self.folder).touch(mode=0o600)
+            if _watch is not None:
+                self._stop, listen = os.pipe(), self._by_system
+        except OSError as error:
+            _cannot(error, deaf)
+            return
+        self._thread = threading.Thread(target=listen, args=(callback, deaf), name="aether-doorbell", daemon=True)
         self._thread.start()
-        return True
 
     def stop(self) -> None:
         """Stop listening and wait until the thread has ended."""
@@ -159,20 +163,18 @@ class Doorbell:
 
     # ------------------------------------------------------------------ by inotify or kqueue
 
-    def _by_system(self, callback: Callable[[], object]) -> Callable[[], None]:
-        first = self._watched()
-        self._stop = os.pipe()
-
-        def listen() -> None:
-            watch: _Watch | None = first
-            try:
-                while watch is not None:
-                    _call(callback)
-                    watch = self._hear(watch, callback)
-            except OSError as error:
-                _log.warning("stopped listening for answers from other processes: %s", error)
-
-        return listen
+    def _by_system(self, callback: Callable[[], object], deaf: Callable[[], object]) -> None:
+        try:
+            watch: _Watch | None = self._watched()
+        except (OSError, ImportError, AttributeError) as error:  # AttributeError: a C library without inotify
+            _cannot(error, deaf)
+            return
+        try:
+            while watch is not None:
+                _call(callback)
+                watch = self._hear(watch, callback)
+        except OSError as error:
+            _log.warning("stopped listening for answers from other processes: %s", error)
 
     def _watched(self) -> _Watch:
         file(self.folder).touch(mode=0o600)
@@ -200,22 +202,20 @@ class Doorbell:
 
     # ------------------------------------------------------------------ by watchfiles
 
-    def _by_watchfiles(self, callback: Callable[[], object]) -> Callable[[], None]:
-        import watchfiles
-
-        file(self.folder).touch(mode=0o600)
-
-        def listen() -> None:
-            armed = _Armed(self._stopping, lambda: _call(callback))
-            try:
-                for _ in watchfiles.watch(
-                    file(self.folder), watch_filter=None, debounce=50, stop_event=armed, raise_interrupt=False
-                ):
-                    _call(callback)
-            except (OSError, RuntimeError) as error:  # watchfiles raises these where the system cannot watch
-                _log.warning("stopped listening for answers from other processes: %s", error)
-
-        return listen
+    def _by_watchfiles(self, callback: Callable[[], object], deaf: Callable[[], object]) -> None:
+        try:
+            import watchfiles
+        except ImportError as error:
+            _cannot(error, deaf)
+            return
+        armed = _Armed(self._stopping, lambda: _call(callback))
+        try:
+            for _ in watchfiles.watch(
+                file(self.folder), watch_filter=None, debounce=50, stop_event=armed, raise_interrupt=False
+            ):
+                _call(callback)
+        except (OSError, RuntimeError) as error:  # watchfiles raises these where the system cannot watch
+            _log.warning("stopped listening for answers from other processes: %s", error)
 
 
 class _Armed:
@@ -230,6 +230,11 @@ class _Armed:
             self.asked = True
             self.first()
         return self.stopping.is_set()
+
+
+def _cannot(error: Exception, deaf: Callable[[], object]) -> None:
+    _log.warning("cannot listen for answers from other processes: %s", error)
+    deaf()
 
 
 def _call(callback: Callable[[], object]) -> None:
