@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -43,6 +44,12 @@ def sql(store: DiskStore, statement: str, *args: object) -> list[tuple[object, .
         return connection.execute(statement, args).fetchall()
 
 
+def synchronous(store: DiskStore) -> int:
+    """How carefully the calling thread's connection commits."""
+    ((level,),) = store._cache._sql("PRAGMA synchronous").fetchall()
+    return int(level)
+
+
 def test_nothing_is_ever_evicted(store: DiskStore) -> None:
     settings = dict(sql(store, "SELECT key, value FROM Settings"))
     assert settings["eviction_policy"] == "none"
@@ -59,8 +66,18 @@ def test_no_row_becomes_a_file(store: DiskStore) -> None:
 @pytest.mark.parametrize(("durability", "level"), [("power", 2), ("process", 1)])
 def test_commits_are_as_durable_as_asked(tmp_path: Path, opened: Opener, durability: str, level: int) -> None:
     store = opened(tmp_path, durability=durability)  # type: ignore[arg-type]
-    assert store._cache._sql("PRAGMA synchronous").fetchall() == [(level,)]
+    assert synchronous(store) == level
     assert store._cache._sql("PRAGMA journal_mode").fetchall() == [("wal",)]
+
+
+def test_a_store_is_opened_again_as_durable_as_asked(tmp_path: Path, opened: Opener) -> None:
+    for durability, level in (("power", 2), ("process", 1), ("process", 1), ("power", 2)):
+        store = opened(tmp_path, durability=durability)
+        assert synchronous(store) == level
+        with ThreadPoolExecutor(1) as pool:  # another thread has another connection
+            assert pool.submit(synchronous, store).result(20) == level
+            pool.submit(store.close).result(20)
+        store.close()
 
 
 def test_git_ignores_the_folder(store: DiskStore) -> None:
@@ -118,6 +135,24 @@ def test_opening_again_finds_everything(tmp_path: Path, opened: Opener) -> None:
     put(first, "a", b"1")
     first.close()
     assert opened(tmp_path).get("a") == b"1"
+
+
+def test_opening_an_existing_store_does_not_look_through_its_tables(
+    tmp_path: Path, opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(tmp_path).close()
+    monkeypatch.delattr(diskcache.Cache, "__init__")
+    put(opened(tmp_path), "a", b"1")
+    assert opened(tmp_path).get("a") == b"1"
+
+
+@pytest.mark.parametrize("made", ["", "CREATE TABLE Settings (key TEXT NOT NULL UNIQUE, value)"])
+def test_a_store_whose_maker_was_killed_is_made(tmp_path: Path, opened: Opener, made: str) -> None:
+    with closing(sqlite3.connect(tmp_path / "cache.db")) as connection, connection:
+        connection.execute("PRAGMA user_version = 1")  # the file is there
+        connection.execute(made)
+    put(opened(tmp_path), "a", b"1")
+    assert dict(sql(opened(tmp_path), "SELECT key, value FROM Settings"))["eviction_policy"] == "none"
 
 
 def test_opening_an_existing_store_writes_nothing(tmp_path: Path, opened: Opener) -> None:

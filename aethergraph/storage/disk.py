@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import sqlite3
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -79,6 +80,28 @@ class _Cache(diskcache.Cache):  # type: ignore[misc]
 
     diskcache writes each setting twice at every opening, some fifty commits: a third of a second on a slow disk.
     """
+
+    def __init__(self, folder: str, settings: dict[str, Any]) -> None:
+        if not self._is_made(folder, settings):
+            self.close()
+            super().__init__(folder, timeout=BUSY_S, disk=_Disk, **settings)
+
+    def _is_made(self, folder: str, settings: dict[str, Any]) -> bool:
+        """Whether a store lies there already, with these settings: then it is open.
+
+        diskcache looks at each setting, table and trigger anew, which is a tenth of what a run waits for that goes on.
+        """
+        self._directory, self._timeout, self._local, self._txn_id = folder, BUSY_S, threading.local(), None
+        self._disk = _Disk(folder)
+        if not Path(folder, diskcache.core.DBNAME).exists():
+            return False
+        try:
+            stored = dict(self._sql("SELECT key, value FROM Settings").fetchall())
+            # Written last when a store is made: with it, all tables are there.
+            made = self._sql(_GET, (FORMAT_KEY,)).fetchone() is not None
+        except sqlite3.OperationalError:  # another process is making it
+            return False
+        return made and settings.items() <= stored.items()
 
     @property
     def _con(self) -> sqlite3.Connection:
@@ -148,17 +171,17 @@ class DiskStore:
     def _open(self, durability: Durability) -> Any:
         return _Cache(
             str(self.folder),
-            timeout=BUSY_S,
-            disk=_Disk,
-            disk_min_file_size=NEVER_A_FILE,
-            eviction_policy="none",
-            cull_limit=0,
-            size_limit=NEVER_A_FILE,
-            statistics=0,
-            sqlite_synchronous=SYNCHRONOUS[durability],
-            sqlite_journal_mode="delete" if self.network else "wal",  # WAL needs memory that all processes share
-            sqlite_mmap_size=0,  # a file cut short under a mapping kills the process; a read of it is an error
-            sqlite_auto_vacuum=0,
+            {
+                "disk_min_file_size": NEVER_A_FILE,
+                "eviction_policy": "none",
+                "cull_limit": 0,
+                "size_limit": NEVER_A_FILE,
+                "statistics": 0,
+                "sqlite_synchronous": SYNCHRONOUS[durability],
+                "sqlite_journal_mode": "delete" if self.network else "wal",  # WAL needs memory that all processes share
+                "sqlite_mmap_size": 0,  # a file cut short under a mapping kills the process; a read of it is an error
+                "sqlite_auto_vacuum": 0,
+            },
         )
 
     @property
