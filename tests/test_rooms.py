@@ -163,3 +163,10 @@ def test_importing_the_package_is_light(then: str) -> None:
     code = f"import sys, aethergraph\n{then}\nprint(*sorted({{name.split('.')[0] for name in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not HEAVY & set(done.stdout.split())
+
+
+def test_a_question_is_asked_without_what_only_other_messages_need() -> None:
+    code = "import sys, aethergraph.services.channel\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    seldom = {"services.attaching", "services.sendable", "services.rich", "services.forms", "views.messages"}
+    assert not {f"aethergraph.{name}" for name in seldom} & set(done.stdout.split())

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from ..record import schema
 from ..record.schema import Question
-from ..record.uploads import FileRef
-from . import expecting, forms, uploads
+from . import expecting, uploads
 from .progress import Bar
 from .scope import Scope, clean
 from .sending import Sending
 from .streaming import Stream
+
+if TYPE_CHECKING:
+    from ..record.uploads import FileRef
 
 M = TypeVar("M")  # a pydantic model
 ANYTHING = "Your message?"  # what is asked where nothing in particular is
@@ -197,7 +199,7 @@ class Channel(Sending):
             prompt, accept, multiple=False, max_size=max_size, name=name, timeout_s=timeout_s, default=default,
             channel=channel,
         )  # fmt: skip
-        return cast(FileRef, answer["files"][0])
+        return cast("FileRef", answer["files"][0])
 
     async def ask_form(
         self,
@@ -223,6 +225,8 @@ class Channel(Sending):
             TypeError: the model has a field of a type that no form has.
             NoOneToAsk, WaitTimeout: as for `ask_text`.
         """
+        from . import forms  # which is asked for seldom
+
         id, fields, whole = forms.register(model)
         said = asked = prompt or forms.prompt(model, whole)
         while True:

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ..channels.adapter import Message, fitting
 from ..engine import Outcome
 from ..errors import known
-from ..record.uploads import FileRef
 from ..storage.store import Blobs
-from ..views import messages
-from . import attaching, sendable
-from . import content as contents
-from . import rich as richly
-from .artifact import Artifact
-from .attaching import Source
 from .scope import Scope, clean
-from .sendable import Button
+
+if TYPE_CHECKING:
+    from ..record.uploads import FileRef
+    from .artifact import Artifact
+    from .attaching import Source
+    from .sendable import Button
 
 _HEAD = 512  # bytes by which the type of a picture is known
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(msgspec.Struct, frozen=True):
     """A message that is ready: `data` is what its kind needs, `value` what is recorded of it."""
 
     text: str
@@ -78,6 +76,8 @@ class Sending:
             ValueError: the content is no picture, or the url is no web address.
             FileNotFoundError, LookupError: there is no such file, or no such artifact.
         """
+        from . import sendable  # and the other modules that only some messages need: a question is asked without them
+
         source = self._source("send_image", url, file_bytes, path, filename)
         title, alt = clean(title), clean(alt)
 
@@ -95,7 +95,7 @@ class Sending:
                     )
                 name = source.name or f"image.{mime.partition('/')[2].partition('+')[0]}"
                 data |= stored | {"filename": name, "mime": mime}
-            return Said(messages.text("image", data), data, data)
+            return _drawn("image", data)
 
         await self._send("image", source.args | {"title": title, "alt": alt}, make, channel)
 
@@ -124,7 +124,7 @@ class Sending:
         async def make() -> Said:
             data: dict[str, Any] = {"title": title, "filename": source.name or "file.bin", "mime": source.mime}
             data |= {"url": source.url} if source.put is None else await source.stored()
-            return Said(messages.text("file", data), data, data)
+            return _drawn("file", data)
 
         await self._send("file", source.args | {"title": title}, make, channel)
 
@@ -138,11 +138,13 @@ class Sending:
         Raises:
             TypeError, ValueError: these are no buttons, too many, or two with the same label.
         """
+        from . import sendable
+
         if not isinstance(text, str):
             raise TypeError(f"send_buttons takes a text, got {type(text).__name__}")
         text, drawn = clean(text), sendable.buttons(buttons)
         data = {"text": text, "buttons": drawn}
-        await self._send("buttons", data, Said(messages.text("buttons", data), data, data), channel)
+        await self._send("buttons", data, _drawn("buttons", data), channel)
 
     async def send_rich(self, text: str, rich: Any = None, *, channel: str | None = None) -> None:
         """Say `text` with something under it that is more than text: markdown, a table, or JSON.
@@ -155,12 +157,15 @@ class Sending:
             TypeError: it has no form in JSON.
             ValueError: it is longer than 200,000 characters.
         """
+        from . import content as contents
+        from . import rich as richly
+
         if not isinstance(text, str):
             raise TypeError(f"send_rich takes a text and what stands under it, got {type(text).__name__}")
         text, found = ("", richly.data(text)) if rich is None else (clean(text), richly.data(rich))
         data = {"text": text, "rich": found}
         args = {"text": text, "rich": contents.fingerprint(found)}
-        await self._send("rich", args, Said(messages.text("rich", data), data, data), channel)
+        await self._send("rich", args, _drawn("rich", data), channel)
 
     async def send(self, event: Mapping[str, Any], *, channel: str | None = None) -> None:
         """Send what `event` tells: its `kind` (or `type`) is that of a method, the rest are the method's arguments.
@@ -214,7 +219,15 @@ class Sending:
         return self._scope.desk.store.blobs
 
     def _source(self, method: str, url: Any, file_bytes: Any, path: Any, filename: str) -> Source:
+        from . import attaching
+
         return attaching.source(method, url, file_bytes, path, filename, self._scope.desk.store)
+
+
+def _drawn(kind: str, data: dict[str, Any]) -> Said:
+    from ..views import messages
+
+    return Said(messages.text(kind, data), data, data)
 
 
 def _head(path: Path) -> bytes:
