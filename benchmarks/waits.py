@@ -55,6 +55,11 @@ print(json.dumps([opened - began, time.perf_counter() - opened]))
 runtime.close()
 """
 
+_COMPILES = """
+import ctypes, aethergraph.runner, aethergraph.services.channel, aethergraph.storage.disk, agents
+print([])
+"""
+
 
 def measure(folder: Path, sizes: Sizes, tell: Callable[[str], None]) -> list[Row]:
     """All rows. `folder` must be empty, and on the disk that is meant."""
@@ -128,6 +133,7 @@ def _many(store: Path, runtime: Runtime, sizes: Sizes) -> list[Row]:
     tracemalloc.stop()
     share, switches = _idle(sizes.idle_s)
     warm = [answered(runtime, run_id) for run_id in ids[: sizes.waits]]
+    _in_new_process(_COMPILES, store)
     imported, answering, heard = _answer_elsewhere(runtime, store, ids[sizes.waits])
     others = len(runtime.parking)
     runtime.close()
@@ -222,8 +228,11 @@ def _taken_up(store: Path, run_id: str) -> tuple[float, float]:
     return opened, live
 
 
-def _in_new_process(code: str, *arguments: Any) -> list[float]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", code, *map(str, arguments)]
+def _in_new_process(code: str, store: Path, *arguments: Any) -> list[float]:
+    """What the code prints in a new process, which finds its modules compiled, as installed ones are."""
+    compiled = str(store.parent / "compiled")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONPYCACHEPREFIX": compiled}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    command = [sys.executable, "-c", code, *map(str, (store, *arguments))]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     return [float(each) for each in json.loads(done.stdout)]
