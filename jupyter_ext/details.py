@@ -44,7 +44,7 @@ def _node(picture: Picture, node: Node, source: str) -> Json:
         "status": shown(node).value,
         "began": node.began,
         "ended": node.ended,
-        "tried": tried(node),
+        "tried": " · ".join(filter(None, [*map(line, node.marks), tried(node)])),
         "execution": node.execution,
         "inputs": arguments(node.args),
         "outputs": outputs(node.value),

@@ -65,6 +65,9 @@ class Story:
     def again(self, no: int, *, execution: int = 2, why: str = "the code changed") -> None:
         self.put(msgspec.structs.replace(self._starts[no], t=self.t, execution=execution, why=why))
 
+    def mark(self, no: int, alias: str = "", labels: tuple[str, ...] = (), name: str = "") -> None:
+        self.put(f.CallMarked(b"n%d" % no, alias, labels, name))
+
     def done(self, no: int, **outputs: Any) -> int:
         self.put(f.NodeDone(no, True, plain(outputs), self.t))
         return no

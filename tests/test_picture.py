@@ -32,6 +32,19 @@ def test_a_node_runs_and_is_done_with_times_of_the_run(story: Story) -> None:
     assert story.picture().done == 1
 
 
+def test_marks_of_a_call_are_those_that_it_said_last_before_or_after_it_became_a_node(story: Story) -> None:
+    story.mark(1, "best", ("slow", "big"))
+    story.mark(2, "nobody")  # which never became a node
+    no = story.node("load")
+    picture = story.picture()
+    assert picture.nodes[no].marks == ["@best", "#slow", "#big"]
+    picture.changes()
+    picture.fold(f.CallMarked(b"n1", labels=("new",), name="first"))
+    assert picture.nodes[no].marks == ["#new", "name:first"] and picture.changes().nodes == {no}
+    story.again(no)
+    assert story.picture().nodes[no].marks == ["@best", "#slow", "#big"]
+
+
 def test_a_result_that_cannot_be_stored_is_told(story: Story) -> None:
     no = story.node("read")
     why = "output 'lines' of node read of run r of type generator cannot be stored"

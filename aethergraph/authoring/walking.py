@@ -21,6 +21,7 @@ from ..record.failures import told
 from ..record.identity import Lineage
 from ..record.status import NodeStatus
 from ..scheduler.calls import CallHandle
+from ..scheduler.marking import marks
 from ..scheduler.places import BodyPlace
 
 _NONE: frozenset[int] = frozenset()
@@ -45,7 +46,7 @@ async def walk(graph: TaskGraph, inputs: Mapping[str, Any], *, on_error: str = "
 class _NodePlace(BodyPlace):
     """Where one node is called: a lineage of its own, and an identity that does not depend on when it is called."""
 
-    __slots__ = ("_given",)
+    __slots__ = ("_given", "_marks")
     written = True
 
     def __init__(self, body: BodyPlace, node: GraphNode, rerun: frozenset[int] = _NONE) -> None:
@@ -54,9 +55,14 @@ class _NodePlace(BodyPlace):
         self.limits, self.loose = body.limits, body.loose
         self.frontier, self.rerun = {}, rerun
         self._given = node.identity
+        has_some = node.alias or node.labels or node.name
+        self._marks = marks(node.alias, node.labels, node.name) if has_some else None
 
     def identity(self, callee: str, arguments: bytes, given: str | None = None) -> Key:
-        return super().identity(callee, arguments, self._given)
+        key = super().identity(callee, arguments, self._given)
+        if self._marks is not None:
+            self.run.marking.call(key, self._marks)
+        return key
 
     def delivered(self, handle: CallHandle, rerun: frozenset[int]) -> None:
         if rerun:  # else there is nothing to know: what follows it is written

@@ -40,7 +40,8 @@ def rows(picture: Picture, now: float) -> Iterator[Row]:
         node, depth = stack.pop()
         name = line(node.label)
         named = name if name == node.node_id else f"{name} [{line(node.node_id)}]"  # the id is what is typed
-        yield Row(depth, shown(node), named, _more(node, now))
+        marks = "".join(f"  {line(mark)}" for mark in node.marks)
+        yield Row(depth, shown(node), named + marks, _more(node, now))
         stack += [(child, depth + 1) for child in reversed(inside.get(node.no, []))]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 from ..errors import GraphBuildError, known
 from .references import NodeHandle as NodeHandle
 from .references import Reference, key_of, node_of, references
+from .selecting import Selecting
 
 
 def arg(name: str) -> Reference:
@@ -66,7 +66,7 @@ class GraphNode:
         return list(dict.fromkeys([*self.needs, *self.after]))
 
 
-class TaskGraph:
+class TaskGraph(Selecting[GraphNode]):
     """The nodes of a static agent, in the order in which they were written.
 
     Attributes:
@@ -150,101 +150,8 @@ class TaskGraph:
                 found[other].append(name)
         return found
 
-    # ------------------------------------------------------------------ nodes
-
-    @property
-    def nodes(self) -> list[GraphNode]:
-        """Its nodes, in the order in which they were written."""
-        return list(self._nodes.values())
-
-    def list_nodes(self) -> list[GraphNode]:
-        """As `nodes`."""
-        return self.nodes
-
-    def node_ids(self) -> list[str]:
-        """Their ids."""
-        return list(self._nodes)
-
-    def node(self, node_id: str) -> GraphNode:
-        """The node of this id.
-
-        Raises:
-            LookupError: there is none.
-        """
-        if node_id not in self._nodes:
-            raise LookupError(f"{self.graph_id} has no node {node_id!r}; its nodes are: {known(self._nodes)}")
-        return self._nodes[node_id]
-
     def __len__(self) -> int:
         return len(self._nodes)
-
-    # ------------------------------------------------------------------ selecting: everything gives ids
-
-    def get_by_id(self, node_id: str) -> str:
-        """`node_id`, if there is such a node."""
-        return self.node(node_id).node_id
-
-    def get_by_alias(self, alias: str) -> str:
-        """The node with this alias."""
-        return self.pick_one(f"@{alias}")
-
-    def find_by_label(self, label: str) -> list[str]:
-        """The nodes with this label."""
-        return self._where(lambda node: label in node.labels)
-
-    def find_by_logic(self, logic: str) -> list[str]:
-        """The nodes that call the tool or agent of this name."""
-        return self._where(lambda node: node.logic == logic)
-
-    def find_by_display(self, name: str) -> list[str]:
-        """The nodes that are shown under this name (`_name=`)."""
-        return self._where(lambda node: node.title == name)
-
-    def _where(self, fits: Callable[[GraphNode], bool]) -> list[str]:
-        return [name for name, node in self._nodes.items() if fits(node)]
-
-    def pick_all(self, selector: str) -> list[str]:
-        """The nodes that a selector names, in the order in which they were written.
-
-        Args:
-            selector: `@alias`, `#label`, `id:the_id`, `logic:tool_name`, `name:shown name`, `/regular expression/` of
-                ids, or the beginning of an id; an id itself names only that node.
-        """
-        wanted = selector.strip()
-        kind, colon, rest = wanted.partition(":")
-        if wanted.startswith("@"):
-            return self._where(lambda node: node.alias == wanted[1:])
-        if wanted.startswith("#"):
-            return self.find_by_label(wanted[1:])
-        if len(wanted) > 1 and wanted.startswith("/") and wanted.endswith("/"):
-            pattern = re.compile(wanted[1:-1])
-            return self._where(lambda node: bool(pattern.search(node.node_id)))
-        if colon and kind == "id":
-            return self._where(lambda node: node.node_id == rest)
-        if colon and kind == "logic":
-            return self.find_by_logic(rest)
-        if colon and kind == "name":
-            return self.find_by_display(rest)
-        if wanted in self._nodes:
-            return [wanted]
-        return self._where(lambda node: bool(wanted) and node.node_id.startswith(wanted))
-
-    def pick_one(self, selector: str) -> str:
-        """The one node that a selector names.
-
-        Raises:
-            LookupError: it names none, or several.
-        """
-        found = self.pick_all(selector)
-        if len(found) != 1:
-            told = f"names {len(found)} nodes ({', '.join(found)})" if found else f"names none of: {known(self._nodes)}"
-            raise LookupError(f"{selector!r} {told}")
-        return found[0]
-
-    def select(self, selector: str, *, first: bool = False) -> str | list[str] | None:
-        """As `pick_all`; with `first` the first of them, or None."""
-        found = self.pick_all(selector)
-        return (found[0] if found else None) if first else found
 
     # ------------------------------------------------------------------ topology
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..views.labels import line
 from .references import Condition, Reference, key_of, node_of, references
+from .selecting import Selectable
 
 if TYPE_CHECKING:  # a graph writes itself with this
     from .graph import GraphNode, TaskGraph
@@ -42,6 +43,11 @@ def call(node: GraphNode) -> str:
     return f"{node.logic}({', '.join(shown)})"
 
 
+def marks(node: Selectable) -> list[str]:
+    """`@alias` and each `#label`."""
+    return [*([f"@{node.alias}"] if node.alias else []), *(f"#{label}" for label in node.labels)]
+
+
 def pretty(graph: TaskGraph) -> str:
     """A head, and a line per node in topological order."""
     lines = [f"{graph.graph_id}({', '.join(graph.inputs)}) -> {', '.join(graph.outputs) or 'nothing'}"]
@@ -51,8 +57,7 @@ def pretty(graph: TaskGraph) -> str:
         extra = [f"after {', '.join(node.after)}"] if node.after else []
         if node.condition is not True:
             extra.append(f"if {told(node.condition)}")
-        extra += [f"@{node.alias}"] if node.alias else []
-        extra += [f"#{label}" for label in node.labels]
+        extra += marks(node)
         lines.append("  ".join([f"  {name:<{width}}", call(node), *extra]))
     lines += [f"  {name} = {told(value)}" for name, value in graph.outputs.items()]
     return "\n".join(lines)
@@ -74,17 +79,18 @@ def ascii_overview(graph: TaskGraph) -> str:
 
 def to_dot(graph: TaskGraph) -> str:
     """Graphviz; ids are quoted, so any id will do."""
-    lines = [f"digraph {_quoted(graph.graph_id)} {{", "  rankdir=LR;", '  node [shape=box, style="rounded"];']
+    lines = [f"digraph {quoted(graph.graph_id)} {{", "  rankdir=LR;", '  node [shape=box, style="rounded"];']
     for node in graph.nodes:
         shape = ", peripheries=2" if node.kind == "graph" else ""
-        lines.append(f"  {_quoted(node.node_id)} [label={_quoted(node.title)}{shape}];")
+        lines.append(f"  {quoted(node.node_id)} [label={quoted(node.title)}{shape}];")
     for start, end, what in edges(graph):
-        style = " [style=dashed]" if what in ("after", "if") else f" [label={_quoted(what)}]"
-        lines.append(f"  {_quoted(start)} -> {_quoted(end)}{style};")
+        style = " [style=dashed]" if what in ("after", "if") else f" [label={quoted(what)}]"
+        lines.append(f"  {quoted(start)} -> {quoted(end)}{style};")
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """For Graphviz."""
     return '"' + line(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -94,15 +100,16 @@ def to_mermaid(graph: TaskGraph) -> str:
     lines = ["flowchart LR"]
     for node in graph.nodes:
         left, right = ("[[", "]]") if node.kind == "graph" else ("[", "]")
-        lines.append(f"  {number[node.node_id]}{left}{_mermaid(node.title)}{right}")
+        lines.append(f"  {number[node.node_id]}{left}{harmless(node.title)}{right}")
     for start, end, what in edges(graph):
         arrow = "-.->" if what in ("after", "if") else "-->"
-        label = "" if what == "after" else f"|{_mermaid(what)}|"
+        label = "" if what == "after" else f"|{harmless(what)}|"
         lines.append(f"  {number[start]} {arrow}{label} {number[end]}")
     return "\n".join(lines) + "\n"
 
 
-def _mermaid(text: str) -> str:
+def harmless(text: str) -> str:
+    """For Mermaid."""
     return '"' + line(text).translate(_HARMLESS) + '"'
 
 

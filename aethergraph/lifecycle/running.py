@@ -37,6 +37,7 @@ _LEFT = {  # what nodes that ran are, after such an end
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..graphs.recorded import RunGraph
     from ..scheduler.execution import Execution
     from ..views.picture import Picture
     from . import ancestry, plotting, telling
@@ -262,9 +263,11 @@ class Run:
         return [structs.replace(n, status=left) if n.status is NodeStatus.RUNNING else n for n in flow.nodes]
 
     @property
-    def graph(self) -> list[Node]:
-        """Its nodes; each knows those whose values it was given (`deps`) and those it follows (`after`)."""
-        return self.nodes
+    def graph(self) -> RunGraph:
+        """Its nodes as a list that can be asked as the graph of a `@graphify`, in either tempo: see `RunGraph`."""
+        from ..graphs.recorded import RunGraph
+
+        return RunGraph(self.run_id, self.name, self.nodes)
 
     @property
     def waits(self) -> list[Any]:
@@ -522,6 +525,7 @@ class Run:
         nodes = [
             {
                 "node_id": node.node_id, "callee": node.callee, "kind": node.kind, "status": str(node.status),
+                "alias": node.alias, "labels": list(node.labels), "name": node.name,
                 "scope": picture.owner(node.scope), "inputs": ancestry.arguments(node.args),
                 "outputs": codec.about_outputs(node.value) if node.value and node.kind != f.WAIT else {},
                 "answer": node.answer, "error": telling.error_text(node.error) if node.error else "",

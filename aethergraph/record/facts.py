@@ -366,6 +366,19 @@ class NodesLeft(Fact, frozen=True, array_like=True, gc=False, tag=40):
     t: float
 
 
+class CallMarked(Fact, frozen=True, array_like=True, gc=False, tag=41):
+    """What the call of identity `key` said of itself for people: `_alias=`, `_labels=`, `_name=`. Nothing hangs on it.
+
+    Written at the call, so that no node is on record without its marks; again where an edit changed them, with nothing
+    in it where it took them away. A key that is that of no node was called and came to nothing.
+    """
+
+    key: bytes
+    alias: str = ""
+    labels: tuple[str, ...] = ()
+    name: str = ""
+
+
 AnyFact = Union[  # noqa: UP007 (msgspec wants a Union at run time; `|` of classes works only inside annotations)
     RunStarted,
     RunOpened,
@@ -393,6 +406,7 @@ AnyFact = Union[  # noqa: UP007 (msgspec wants a Union at run time; `|` of class
     RunContinued,
     NodeSkipped,
     NodesLeft,
+    CallMarked,
 ]
 
 _encoder = msgspec.msgpack.Encoder()

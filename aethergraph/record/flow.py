@@ -58,6 +58,32 @@ class Node(msgspec.Struct, gc=False):
     answered: tuple[bytes, bytes] | None = None  # the question that it asked before, and the payload of its answer
     tried: int = 0  # attempts of this execution that failed
     retry_at: float = 0.0  # when the next of them is due
+    marks: f.CallMarked | None = None  # where its call has some
+
+    @property
+    def alias(self) -> str:
+        """What the call says as `_alias=`, or ""."""
+        return self.marks.alias if self.marks is not None else ""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the call says as `_labels=`."""
+        return tuple(self.marks.labels) if self.marks is not None else ()
+
+    @property
+    def name(self) -> str:
+        """What the call says as `_name=`, or ""."""
+        return self.marks.name if self.marks is not None else ""
+
+    @property
+    def title(self) -> str:
+        """How it is shown."""
+        return self.name or self.node_id
+
+    @property
+    def logic(self) -> str:
+        """The name of the tool or agent that it calls: `callee`, as nodes of static graphs have it."""
+        return self.callee
 
 
 def is_younger(one: Node, record: Node) -> bool:
@@ -121,6 +147,7 @@ class Flow:
     forked: f.Forked | None = None
     taken: dict[str, dict[int, int]] = field(default_factory=dict)  # signals by name and number: the node that got it
     successor: str = ""  # the run that goes on from this one
+    marks: dict[Key, f.CallMarked] = field(default_factory=dict)  # by call, which need not have become a node
 
     # ------------------------------------------------------------------ folding
 
@@ -159,6 +186,8 @@ class Flow:
             )  # fmt: skip
             self.by_key[key] = node
             self.nodes.append(node)
+            if self.marks:
+                node.marks = self.marks.get(key)
             if node.node_id in self.named:
                 self.named.discard(node.node_id)
             else:
@@ -229,6 +258,19 @@ class Flow:
         """To be seen, too."""
         for no in fact.nos:
             self.nodes[no - 1].status = NodeStatus.SKIPPED
+        return -1
+
+    def _marked(self, fact: f.CallMarked) -> int:
+        """To be seen, and asked for."""
+        key = Key(fact.key)
+        marks = fact if fact.alias or fact.labels or fact.name else None
+        if marks is not None:
+            self.marks[key] = marks
+        else:
+            self.marks.pop(key, None)
+        node = self.by_key.get(key)
+        if node is not None:
+            node.marks = marks
         return -1
 
     def _cancelled(self, fact: f.CallCancelled) -> int:
@@ -549,4 +591,5 @@ _FOLD: dict[type, Callable[..., int]] = {
     f.WaitReserved: Flow._wait_reserved,
     f.SignalTaken: Flow._signal_taken,
     f.RunContinued: Flow._continued,
+    f.CallMarked: Flow._marked,
 }

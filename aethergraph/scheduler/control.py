@@ -10,6 +10,7 @@ from ..record import facts as f
 from ..values.outputs import Outputs
 from ..values.shapes import RESULT
 from .calls import CallHandle, resolve, unresolved
+from .marking import Marks
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -27,7 +28,8 @@ def split(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 class Control:
     """The names, labels and conditions that the bodies of one run gave to their calls.
 
-    Nothing of it is on record but ids and what was skipped: a body that is replayed says it again.
+    Nothing here is read from the record, which has ids, marks and what was skipped: a body that is replayed says it
+    again.
     """
 
     def __init__(self, run: Execution) -> None:
@@ -109,13 +111,14 @@ class Control:
         except Exception as error:  # noqa: BLE001 (there is no such output, or it is no bool: it goes to who awaits)
             handle.future.fail(error)
             return True
-        self.skip(handle)
+        self.skip(handle, self._run.marking.of(handle.key))
         return True
 
-    def skip(self, handle: CallHandle, title: str | None = None) -> None:
+    def skip(self, handle: CallHandle, said: Marks, title: str | None = None) -> None:
         """It is not called, which people see, and gives None for each of its outputs."""
         run, place, target = self._run, handle.place, handle.target
         key = place.identity(target.name, b"skipped" + handle.key)
+        run.marking.call(key, said)
         if key not in run.flow.by_key:
             run.new(place, lambda: f"skips {handle.callee}")
             run.fact(

@@ -24,6 +24,7 @@ from ..record.status import NodeStatus
 from ..storage import codec as values
 from .calls import CallHandle, Reference, handle_of, is_named, resolve, unresolved
 from .control import CONTROL, Control, split
+from .marking import of_options
 from .places import THREAD, BodyPlace
 
 if TYPE_CHECKING:
@@ -80,9 +81,12 @@ class Dispatch:
         given = options.get("_id")
         handle.key = place.identity(target.name, handle.fingerprint, given)
         title = given or options.get("_name") or options.get("_alias")
-        if options and self._control.is_skipped(handle, options):
-            self._control.skip(handle, title)
-            return handle
+        if options:
+            said = of_options(options)
+            if self._control.is_skipped(handle, options):
+                self._control.skip(handle, said, title)
+                return handle
+            run.marking.call(handle.key, said)
         if title and handle.key not in run.flow.by_key:
             handle.node_id = run.flow.name(title)
         place.loose[handle] = None

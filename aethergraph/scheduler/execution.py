@@ -41,6 +41,7 @@ from .effects import Effects
 from .events import Events
 from .loop import Host, Pulse
 from .mailbox import Mailbox
+from .marking import Marking
 from .places import BodyPlace
 from .retries import NEVER, RetryPolicy
 from .slots import Limit
@@ -93,6 +94,7 @@ class Execution:
         self.dispatch = Dispatch(self)
         self.mailbox = Mailbox(self.loop, self.pulse, flow, self.dispatch.flush, self._quiet)
         self.validity = Validity(self)
+        self.marking = Marking(self)
         self.caching = Caching(self)
         self.delivery = Delivery(self)
         self.timers = Timers(self)

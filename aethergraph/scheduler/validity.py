@@ -47,6 +47,8 @@ class Validity:
         """The call that `node` is the record of has come."""
         self._past.discard(node.no)
         self._uncalled.discard(node.no)
+        if node.marks is not None:
+            self._run.marking.called(node)
 
     def reused(self, handle: CallHandle) -> None:
         """`handle` was reused: what it was given still counts for those that follow it."""

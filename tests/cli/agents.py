@@ -56,7 +56,7 @@ async def sleeper(flag: str, *, context: Any) -> dict[str, Any]:
 
 @graphify(outputs=["y"])
 def twice(x: int = 2) -> dict[str, Any]:
-    return {"y": double(double(x).y).y}
+    return {"y": double(double(x, _alias="first", _labels=["all", "small"]).y, _labels="all").y}
 
 
 @tool(outputs=["said"])

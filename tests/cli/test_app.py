@@ -115,6 +115,14 @@ def test_runs_are_listed_with_what_goes_on(aether: Aether) -> None:
     assert len(aether.json("runs", "--limit", "1")) == 1
 
 
+def test_what_calls_say_of_themselves_is_shown_beside_their_nodes(aether: Aether) -> None:
+    aether("run", f"{AGENTS}:twice")
+    aether("show")
+    first, second = (row for row in aether.out.splitlines() if row.startswith("  ✓"))
+    assert first.startswith("  ✓ double  @first  #all  #small  ") and second.startswith("  ✓ double-2  #all  0")
+    assert [node["labels"] for node in aether.json("show")["nodes"]] == [["all", "small"], ["all"]]
+
+
 def test_one_run_is_shown(aether: Aether) -> None:
     run_id = waiting(aether)
     aether("show", run_id)

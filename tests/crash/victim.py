@@ -93,7 +93,7 @@ async def report(name: str, n: int, *, context: NodeContext) -> str:
 
 @graph_fn
 async def review(name: str, *, context: NodeContext) -> dict[str, Any]:
-    reserved = await reserve(name)
+    reserved = await reserve(name, _labels=["early"])
     sent = await submit(name, reserved.id)
     await context.channel("inbox").send_text(f"submitted {name}")
     return {"receipt": sent.receipt}
@@ -109,7 +109,7 @@ async def victim(n: int, *, context: NodeContext) -> dict[str, Any]:
             await asyncio.sleep(3600)
     except TimeoutError:
         await context.channel("inbox").send_text("waited")
-    found = await shaky((await total([out.n for out in measured])).n)
+    found = await shaky((await total([out.n for out in measured], _alias="sum")).n)
     stamped = await stamp(context.random().random(), await context.clock().now())
     named = await christen("the last")
     last = await submit("last", (await reserve("last")).id)

@@ -41,6 +41,15 @@ def test_a_run_writes_its_agent_and_proves_it(tmp_path: Path) -> None:
     assert "RATE = 2" in text
 
 
+def test_a_run_whose_calls_say_something_of_themselves_is_proved_as_any_other(tmp_path: Path) -> None:
+    said = CELLS[2].replace("grown(x)", "grown(x, _alias='best', _labels=['slow'])")
+    with notebook(*CELLS[:2], said) as cells, ScriptedChannel({"Name?": "Ada"}):
+        run(cells["agent"], x=5, run_id="first")
+        assert load_run("first").graph.get_by_alias("best") == "best"
+        proof = verify(load_run("first").export(tmp_path / "made.py"), "agent", load_run("first"))
+    assert proof.equal and "best" in [row.run for row in proof.rows]
+
+
 def test_a_run_writes_the_agent_that_it_was_started_with_also_after_an_edit(tmp_path: Path) -> None:
     with notebook(*CELLS) as cells, ScriptedChannel({"Name?": "Ada"}):
         run(cells["agent"], x=5, run_id="first")

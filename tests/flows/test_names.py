@@ -42,6 +42,8 @@ OF_RUN = """run_id status name inputs outputs error graph nodes waits artifacts 
 OF_GRAPH = """graph_id nodes node node_ids list_nodes get_by_id get_by_alias find_by_label find_by_logic find_by_display
     select pick_one pick_all topological_order dependents get_upstream_nodes get_subgraph_nodes view diff io_signature
     spec_json pretty ascii_overview to_dot to_mermaid to_svg visualize"""
+OF_RUN_GRAPH = """graph_id run_id nodes node node_ids list_nodes get_by_id get_by_alias find_by_label find_by_logic
+    find_by_display select pick_one pick_all view spec_json pretty to_dot to_mermaid"""
 OF_AGENT = "sync last_graph last_run name inputs outputs version io_signature"
 STATUSES = {
     "NodeStatus": "pending ready running waiting done failed skipped cancelled reused",
@@ -80,6 +82,7 @@ def test_a_run_has_all_that_is_told_of_it(tmp_path: Path) -> None:
             assert done is not None
             missing = [name for name in OF_RUN.split() if not hasattr(done, name)]
             assert not missing
+            assert not [name for name in OF_RUN_GRAPH.split() if not hasattr(done.graph, name)]
             told = done.to_dict()
             assert (told["run_id"], told["status"], done.name, dict(done.outputs)) == (
                 done.run_id, "done", target.name, {"y": 3},

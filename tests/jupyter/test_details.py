@@ -43,6 +43,18 @@ def test_a_node_shows_inputs_outputs_attempts_log_code_and_what_it_saved() -> No
     assert known["status"] == "done"
 
 
+def test_a_node_shows_what_its_call_says_of_itself() -> None:
+    story = Story()
+    fit = story.node("fit")
+    story.mark(fit, "best", ("slow", "<b>"), "fit")
+    assert details(story, fit)["tried"] == "@best · #slow · #<b>"
+    story.attempt_failed(fit, 1, most=3)
+    story.mark(fit, "best", (), "first fit")
+    assert details(story, fit)["tried"] == "@best · name:first fit · attempt 2 of 3"
+    story.mark(fit)
+    assert details(story, fit)["tried"] == "attempt 2 of 3"
+
+
 def test_a_failed_node_shows_its_traceback() -> None:
     story = Story()
     fit = story.node("fit")

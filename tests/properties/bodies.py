@@ -200,7 +200,7 @@ async def _equal(step: Step, log: list[str], context: NodeContext) -> Any:
 async def _group(step: Step, log: list[str], context: NodeContext) -> Any:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(perform(part, log, context)) for part in step[1]]
-        handle = group.create_task(work(9))
+        handle = group.create_task(work(9, _labels=["spare", "last"]))
     return [*(task.result() for task in tasks), handle.result().result]
 
 
@@ -215,7 +215,9 @@ async def _guarded(step: Step, log: list[str], context: NodeContext) -> Any:
 
 async def _bare(step: Step, log: list[str], context: NodeContext) -> Any:
     """Calls without tasks around them."""
-    found = await asyncio.gather(work(1), work(1), quick(1), bad(5), blocking(5), return_exceptions=True)
+    found = await asyncio.gather(
+        work(1), work(1), quick(1, _labels="pure"), bad(5), blocking(5), return_exceptions=True
+    )
     return [*map(repr, found), *[await perform(part, log, context) for part in step[1]]]
 
 
@@ -269,7 +271,7 @@ async def _wait_for(step: Step, log: list[str], context: NodeContext) -> Any:
 
 
 async def _nested(step: Step, log: list[str], context: NodeContext) -> Any:
-    return (await nested(step[1])).result
+    return (await nested(step[1], _labels="inner", _name="part")).result
 
 
 _KINDS = {

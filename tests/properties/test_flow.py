@@ -16,7 +16,7 @@ from aethergraph.record.status import NodeStatus, RunStatus
 from .history import state
 
 ERROR = f.Error("builtins", "ValueError", "no", b"m\x90")
-STEPS = st.lists(st.tuples(st.sampled_from("SSSDDDDFRTEQCWXOPZV"), st.integers(0, 10_000)), max_size=60)
+STEPS = st.lists(st.tuples(st.sampled_from("SSSDDDDFRTEQCWXOPZVM"), st.integers(0, 10_000)), max_size=60)
 PATHS = ("", "/a:0", "/a:0/b:0", "/a:1")
 
 
@@ -126,6 +126,11 @@ class Writer:
     def _V(self, pick: int) -> None:
         self.write(f.Noted(0, "log", b"", 0.0))
 
+    def _M(self, pick: int) -> None:  # a call says something of itself: one on record, or the next
+        keys = [*(node.key for node in self.flow.nodes), (self.keys + 1).to_bytes(16, "big")]
+        labels = ("slow", "big")[: pick % 3]
+        self.write(f.CallMarked(keys[pick % len(keys)], ("", "best")[pick % 2], labels))
+
 
 def _history(steps: list[tuple[str, int]]) -> list[f.AnyFact]:
     writer = Writer()
@@ -210,3 +215,16 @@ def _may_go(flow: Flow, node: Any, fatal: list[Any]) -> bool:
                 return True
             scope, path = around.scope, around.path
     return False
+
+
+@given(STEPS)
+def test_2_marks_change_nothing_but_what_is_told_of_their_calls(steps: list[tuple[str, int]]) -> None:
+    history = _history(steps)
+    flow, bare = Flow.of(history), Flow.of(fact for fact in history if not isinstance(fact, f.CallMarked))
+    said = {Key(fact.key): fact for fact in history if isinstance(fact, f.CallMarked)}  # the last of each
+    for node in flow.nodes:
+        last = said.get(node.key, f.CallMarked(b""))
+        assert (node.alias, node.labels, node.name) == (last.alias, last.labels, "")
+        node.marks = None
+    flow.marks = {}
+    assert state(flow) == state(bare)

@@ -48,6 +48,7 @@ class Canvas:
         self.epoch = 0
         self.changed = Changes()
         self.numbers: dict[bytes, int] = {}  # of nodes, by key
+        self.marks: dict[bytes, f.CallMarked] = {}  # of calls, by key, of which some are no nodes
         self.spent = 0.0  # seconds of the run before it was last opened
         self.opened = self.last = 0.0  # when it was last opened, and when something last happened, since the epoch
         self.busy: set[int] = set()  # nodes that are not over

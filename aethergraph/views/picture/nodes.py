@@ -57,6 +57,8 @@ def _new(canvas: Canvas, fact: f.NodeStarted | f.NodeRan | f.NodeSkipped, kind: 
     )  # fmt: skip
     canvas.nodes[fact.no] = node
     canvas.numbers[fact.key] = fact.no
+    if fact.key in canvas.marks:
+        _mark(node, canvas.marks[fact.key])
     canvas.changed.shape |= canvas.groups.add(fact.no, fact.callee, fact.scope, fact.deps or fact.after)
     canvas.groups.of[fact.no].move(None, NodeStatus.RUNNING)
     canvas.counts[NodeStatus.RUNNING] += 1
@@ -64,6 +66,18 @@ def _new(canvas: Canvas, fact: f.NodeStarted | f.NodeRan | f.NodeSkipped, kind: 
     canvas.changed.head = True
     canvas.changed.nodes.add(fact.no)
     return node
+
+
+def _call_marked(canvas: Canvas, fact: f.CallMarked) -> None:
+    canvas.marks[fact.key] = fact
+    node = canvas.nodes.get(canvas.numbers.get(fact.key, 0))
+    if node is not None:
+        _mark(node, fact)
+        canvas.changed.nodes.add(node.no)
+
+
+def _mark(node: Node, marks: f.CallMarked) -> None:
+    node.alias, node.labels, node.name = marks.alias, tuple(marks.labels), marks.name
 
 
 def _again(canvas: Canvas, node: Node, fact: f.NodeStarted) -> None:
@@ -137,4 +151,5 @@ FOLD: dict[type[f.Fact], Callable[[Canvas, Any], None]] = {
     f.NodesLeft: _nodes_left,
     f.AttemptFailed: _attempt_failed,
     f.CallCancelled: _call_cancelled,
+    f.CallMarked: _call_marked,
 }

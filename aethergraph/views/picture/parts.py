@@ -50,6 +50,15 @@ class Node:
     notes: Notes | None = None
     answer: str = ""  # of a question, as a person would write it
     asking: int = 0  # questions that are open in its own scope
+    alias: str = ""
+    labels: tuple[str, ...] = ()
+    name: str = ""  # what the call says as `_name=`
+
+    @property
+    def marks(self) -> list[str]:
+        """`@alias`, each `#label`, and `name:` what it was called with, where its id does not say that."""
+        named = [f"name:{self.name}"] if self.name and self.name != self.node_id else []
+        return [*([f"@{self.alias}"] if self.alias else []), *(f"#{label}" for label in self.labels), *named]
 
 
 @dataclass(slots=True, eq=False)

@@ -1,0 +1,117 @@
+"""`RunGraph`: the nodes that a run has on record, with those inside nested bodies, asked as a static graph is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ..record import facts as f
+from ..record.flow import Node
+from .selecting import Selecting
+from .text import harmless, marks, quoted
+
+
+class RunGraph(list[Node], Selecting[Node]):
+    """The nodes of a run, in the order in which they came up, as they were when it was asked for.
+
+    Each knows the numbers of those whose values it was given (`deps`), of those that it follows (`after`) and of that
+    in whose body it was called (`scope`, 0 for the run's own). An alias names one call of a body: where a body runs
+    several times, `get_by_alias` has several to choose from and says which.
+    """
+
+    def __init__(self, run_id: str, name: str, nodes: Iterable[Node]) -> None:
+        super().__init__(nodes)
+        self.run_id, self.graph_id = run_id, name
+        self._nodes = {node.node_id: node for node in self}
+
+    def __repr__(self) -> str:
+        return f"<graph of run {self.run_id}: {len(self)} nodes>"
+
+    # ------------------------------------------------------------------ as text
+
+    def spec_json(self) -> dict[str, Any]:
+        """The graph as plain data that JSON can hold. Values are in `run.to_dict()`."""
+        return {"graph_id": self.graph_id, "run_id": self.run_id, "nodes": [self._told(node) for node in self]}
+
+    view = spec_json
+
+    def _told(self, node: Node) -> dict[str, Any]:
+        return {
+            "node_id": node.node_id, "logic": node.logic, "kind": node.kind, "status": str(node.status),
+            "scope": self[node.scope - 1].node_id if node.scope else "", "dependencies": self._before(node),
+            "after": self._ids(node.after), "alias": node.alias, "labels": list(node.labels), "name": node.name,
+        }  # fmt: skip
+
+    def _ids(self, numbers: Iterable[int]) -> list[str]:
+        return [self[no - 1].node_id for no in numbers]
+
+    def _before(self, node: Node) -> list[str]:
+        return list(dict.fromkeys(self._ids((*node.deps, *node.after))))
+
+    def pretty(self) -> str:
+        """A line per node, under the node in whose body it was called: what it calls, what it follows, its marks."""
+        width = max((len(node.node_id) + 2 * depth for node, depth in self._tree()), default=0)
+        lines = [f"{self.graph_id}: {len(self)} nodes"]
+        for node, depth in self._tree():
+            before = self._before(node)
+            extra = [f"after {', '.join(before)}"] if before else []
+            parts = [f"  {'  ' * depth + node.node_id:<{width}}", node.logic, str(node.status), *extra, *marks(node)]
+            lines.append("  ".join(parts))
+        return "\n".join(lines)
+
+    def _inside(self) -> dict[int, list[Node]]:
+        found: dict[int, list[Node]] = {}
+        for node in self:
+            found.setdefault(node.scope, []).append(node)
+        return found
+
+    def _tree(self) -> Iterator[tuple[Node, int]]:
+        """Each node below the one in whose body it was called, and how deep that is."""
+        inside = self._inside()
+        stack = [(node, 0) for node in reversed(inside.get(0, ()))]
+        while stack:
+            node, depth = stack.pop()
+            yield node, depth
+            stack += [(child, depth + 1) for child in reversed(inside.get(node.no, ()))]
+
+    def to_dot(self) -> str:
+        """Graphviz; what was called in the body of a node is in a box with it."""
+
+        def written(node: Node) -> str:
+            shape = ", peripheries=2" if node.kind == f.GRAPH else ""
+            return f"{quoted(node.node_id)} [label={quoted(node.title)}{shape}];"
+
+        lines = [f"digraph {quoted(self.graph_id)} {{", "  rankdir=LR;", '  node [shape=box, style="rounded"];']
+        lines += self._boxed(written, 'subgraph "cluster_{}" {{', "}")
+        for start, end, by_value in self._edges():
+            lines.append(f"  {quoted(start.node_id)} -> {quoted(end.node_id)}{'' if by_value else ' [style=dashed]'};")
+        return "\n".join([*lines, "}"]) + "\n"
+
+    def to_mermaid(self) -> str:
+        """Mermaid; what was called in the body of a node is in a box with it."""
+
+        def written(node: Node) -> str:
+            left, right = ("[[", "]]") if node.kind == f.GRAPH else ("[", "]")
+            return f"n{node.no}{left}{harmless(node.title)}{right}"
+
+        lines = ["flowchart LR", *self._boxed(written, 'subgraph s{}[" "]', "end")]
+        lines += [f"  n{start.no} {'-->' if by_value else '-.->'} n{end.no}" for start, end, by_value in self._edges()]
+        return "\n".join(lines) + "\n"
+
+    def _boxed(self, written: Callable[[Node], str], begin: str, end: str) -> list[str]:
+        """The lines of all nodes; `begin`, with the number of the node, and `end` are the lines around a box."""
+        inside, deep, lines = self._inside(), 0, list[str]()
+        for node, depth in self._tree():
+            lines += ["  " * (deep - left) + end for left in range(deep - depth)]
+            deep = depth
+            if node.no in inside:
+                deep += 1
+                lines.append("  " * deep + begin.format(node.no))
+            lines.append("  " * (deep + 1) + written(node))
+        return lines + ["  " * (deep - left) + end for left in range(deep)]
+
+    def _edges(self) -> Iterator[tuple[Node, Node, bool]]:
+        """From, to, and whether a value goes along."""
+        for node in self:
+            for no in dict.fromkeys((*node.deps, *node.after)):
+                yield self[no - 1], node, no in node.deps
