@@ -23,6 +23,7 @@ from ..graphs.references import (
 )
 from ..ids import node_id
 from ..scheduler.control import CONTROL
+from ..scheduler.marking import unstorable
 from ..storage.codec import canonical
 from ..values.annotations import signature_of
 from ..values.outputs import reserved
@@ -158,6 +159,8 @@ def _text(options: Mapping[str, Any], name: str, where: str) -> str:
     value = options.get(name)
     if value is not None and (not isinstance(value, str) or not value):
         refuse(f"{name}= takes a text, got {value!r}", where)
+    if value and (why := unstorable((value,))):
+        refuse(f"{name}= {why}", where)
     return value or ""
 
 
@@ -165,6 +168,8 @@ def _labels(value: Any, where: str) -> tuple[str, ...]:
     labels = (value,) if isinstance(value, str) else value or ()
     if not isinstance(labels, (list, tuple, set, frozenset)) or not all(isinstance(one, str) for one in labels):
         refuse(f"_labels= takes a text or a list of texts, got {value!r}", where)
+    if why := unstorable(labels):
+        refuse(f"_labels= {why}", where)
     return tuple(labels)
 
 

@@ -10,7 +10,7 @@ from ..record import facts as f
 from ..values.outputs import Outputs
 from ..values.shapes import RESULT
 from .calls import CallHandle, resolve, unresolved
-from .marking import Marks
+from .marking import Marks, unstorable
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -69,6 +69,8 @@ class Control:
             labels = (labels,)
         if not isinstance(labels, (list, tuple, set, frozenset)) or not all(isinstance(one, str) for one in labels):
             raise TypeError(f"_labels= takes a text or a list of texts, got {labels!r:.80}")
+        if why := unstorable(labels):
+            raise ValueError(f"_labels= {why}")
         return [*marks, *(f"#{label}" for label in labels)]
 
     def _id(self, handle: CallHandle, given: str) -> None:
@@ -153,4 +155,6 @@ def _text(options: dict[str, Any], name: str) -> str:
     value = options.get(name)
     if value is not None and (not isinstance(value, str) or not value):
         raise TypeError(f"{name}= takes a text, got {value!r:.80}")
+    if value and (why := unstorable((value,))):
+        raise ValueError(f"{name}= {why}")
     return value or ""

@@ -24,6 +24,16 @@ def marks(alias: str, labels: str | Iterable[str], name: str) -> Marks:
     return alias, tuple(dict.fromkeys(ordered)), name
 
 
+def unstorable(texts: Iterable[str]) -> str:
+    """Why these cannot be on record, in words; "" where they can."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return f"has half a character (a lone surrogate), which no store holds: {text!r:.80}"
+    return ""
+
+
 def of_options(options: Mapping[str, Any]) -> Marks:
     """Those among the control words of a call, which were checked."""
     return marks(options.get("_alias") or "", options.get("_labels") or (), options.get("_name") or "")
