@@ -87,6 +87,34 @@ class RunPaused(AetherGraphError):
         return f"run {run_id} is paused ({why}); {how}"
 
 
+class BudgetExceeded(RunPaused):
+    """A run has used up its budget. It is paused: what it has done is kept, and a larger budget lets it go on.
+
+    `spent` and `budget` are dicts by what is counted: "seconds" at work.
+    """
+
+    def __init__(self, run_id: str, spent: Mapping[str, float], budget: Mapping[str, float]) -> None:
+        self.spent, self.budget = dict(spent), dict(budget)
+        super().__init__(run_id, _used_up(spent, budget))
+
+    @staticmethod
+    def story(run_id: str, why: str) -> str:
+        """The sentence."""
+        return (
+            f"run {run_id} is paused ({why}). What it has done is kept: go on with "
+            f"`aethergraph.resume({run_id!r}, budget=SECONDS)`, the whole budget with what is spent of it"
+        )
+
+
+def _used_up(spent: Mapping[str, float], budget: Mapping[str, float]) -> str:
+    used = ", ".join(f"{_rounded(spent.get(name, 0.0))} of {_rounded(whole)} {name}" for name, whole in budget.items())
+    return f"its budget is used up: {used} at work"
+
+
+def _rounded(number: float) -> str:
+    return f"{round(number, 3):,.12g}"
+
+
 class RunCancelled(AetherGraphError):
     """The run was cancelled; that is final."""
 

@@ -13,6 +13,7 @@ from .lifecycle import hub
 from .lifecycle.inbox import WaitInfo
 from .lifecycle.resuming import as_agent
 from .lifecycle.running import Run
+from .scheduler.budgets import Given
 from .scheduler.retries import RetryPolicy
 from .storage.roster import RunInfo
 from .values.outputs import Outputs
@@ -49,6 +50,7 @@ def start(
     loop: str | None = None,
     retry: RetryPolicy | None = None,
     on_error: str | None = None,
+    budget: Given = None,
     **named: Any,
 ) -> Run:
     """Start a run and return at once; it goes on in the background, and shows itself in a notebook.
@@ -65,15 +67,21 @@ def start(
         retry: when tools that do not say it themselves are tried again after a failure; never, where left out.
         on_error: for a static graph, in place of what it says: "finish" (what does not depend on a failed node goes on)
             or "stop" (the rest is cancelled).
+        budget: how many seconds it may be at work, in all processes that take it up: `60`, or `{"seconds": 60}`. What
+            counts is time in which it runs; not time in which it only waits for people, signals, `context.clock()` or
+            other runs, nor in which it is paused. Agents called inside it are part of it, a run that it starts is not:
+            that has a budget of its own, if any. When it is used up the run is paused, and `resume` goes on.
 
     Raises:
         MissingInput, TypeError: the inputs do not fit.
+        ValueError: an option has a value that it cannot have.
         NoLoop: `loop="kernel"`, and no loop runs here.
+        BudgetExceeded: `run_id` is a run whose budget is used up. Awaiting a run raises it, too.
         RunExists: `run_id` is a run of another agent or with other inputs.
     """
     agent, bound = _bound(target, inputs, named)
     how: dict[str, Any] = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id, "loop": loop}
-    how |= {"retry": retry, "on_error": on_error}
+    how |= {"retry": retry, "on_error": on_error, "budget": budget}
     return hub.current().start(agent, bound, run_id=run_id, keep=keep, **how)
 
 
@@ -88,6 +96,7 @@ def run(
     loop: str | None = None,
     retry: RetryPolicy | None = None,
     on_error: str | None = None,
+    budget: Given = None,
     **named: Any,
 ) -> Outputs:
     """Run and block until the outputs are there; in a notebook cell and in a script. As `start` otherwise.
@@ -100,7 +109,7 @@ def run(
     """
     agent, bound = _bound(target, inputs, named)
     how: dict[str, Any] = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id, "loop": loop}
-    how |= {"retry": retry, "on_error": on_error}
+    how |= {"retry": retry, "on_error": on_error, "budget": budget}
     return hub.current().run(agent, bound, run_id=run_id, **how)
 
 
@@ -115,18 +124,38 @@ async def run_async(
     loop: str | None = None,
     retry: RetryPolicy | None = None,
     on_error: str | None = None,
+    budget: Given = None,
     **named: Any,
 ) -> Outputs:
     """`run`, to be awaited."""
     agent, bound = _bound(target, inputs, named)
     how: dict[str, Any] = {"max_concurrency": max_concurrency, "tags": tags, "session_id": session_id, "loop": loop}
-    how |= {"retry": retry, "on_error": on_error}
+    how |= {"retry": retry, "on_error": on_error, "budget": budget}
     return await hub.current().start(agent, bound, run_id=run_id, **how)
 
 
-def resume(run_id: str | None = None, *, namespace: Mapping[str, Any] | None = None, loop: str | None = None) -> Run:
-    """Go on with a run, the latest unfinished one where `run_id` is left out; returns at once. See `Runtime.resume`."""
-    return hub.current().resume(run_id, namespace=namespace, loop=loop)
+def resume(
+    run_id: str | None = None,
+    *,
+    namespace: Mapping[str, Any] | None = None,
+    loop: str | None = None,
+    budget: Given = None,
+) -> Run:
+    """Go on with a run, the latest unfinished one where `run_id` is left out; returns at once.
+
+    Args:
+        namespace: names of this kernel's cells, which win over the stored definitions.
+        loop: as in `start`; where left out, as the run was started.
+        budget: its whole budget from here on, of which what is spent stays spent (`math.inf`: none any more); where
+            left out, the one that it has.
+
+    Raises:
+        UnknownRun: no such run, or none that is unfinished.
+        BudgetExceeded: its budget is used up; nothing was done.
+        RunIsLive: another process runs it.
+        RunCancelled: it was cancelled, which is final.
+    """
+    return hub.current().resume(run_id, namespace=namespace, loop=loop, budget=budget)
 
 
 def runs(

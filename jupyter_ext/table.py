@@ -93,7 +93,7 @@ def _run(info: Any, now: float) -> list[Cell]:
     says = f"{MARKS[status]} {status.value}"
     if info.live_elsewhere:
         says += " (another process)"
-    elif info.error and status is RunStatus.FAILED:
+    elif info.error and status in (RunStatus.FAILED, RunStatus.PAUSED):
         says += f": {cut(str(info.error), 220)}"
     return [
         Cell(line(info.run_id)),

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..channels import scripted
 from ..channels.bus import at_terminal, said_interactive
+from ..errors import BudgetExceeded
 from ..lifecycle import hub
 from ..lifecycle.leaving import stay
 from ..lifecycle.running import Run
@@ -107,7 +108,7 @@ def tell(run: Run, error: BaseException | None, *, as_json: bool) -> Exit:
         show_json(_summary(run, error, code))
     if error is not None:
         complain(error)
-        say(_go_on(run, code))
+        say(_go_on(run, error, code))
     elif code is Exit.WAITING:
         for wait in run.waits:
             say(f"waits: {clipped(wait.prompt)}\n  aether answer {wait.token} VALUE")
@@ -118,10 +119,11 @@ def tell(run: Run, error: BaseException | None, *, as_json: bool) -> Exit:
     return code
 
 
-def _go_on(run: Run, code: Exit) -> str:
+def _go_on(run: Run, error: BaseException, code: Exit) -> str:
     if code is Exit.CANCELLED:
         return here(f"run {run.run_id} was cancelled; `%aether fork {run.run_id}` goes on from what it has done")
-    return f"run {run.run_id} can be gone on with: aether resume {run.run_id}"
+    more = " --budget SECONDS" if isinstance(error, BudgetExceeded) else ""
+    return f"run {run.run_id} can be gone on with: aether resume {run.run_id}{more}"
 
 
 def _summary(run: Run, error: BaseException | None, code: Exit) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def runs(
 def _status(info: Any) -> str:
     if info.live_elsewhere:
         return f"{info.status.value} (another process)"
-    if info.status is RunStatus.FAILED and info.error:
+    if info.status in (RunStatus.FAILED, RunStatus.PAUSED) and info.error:
         return f"{info.status.value}: {clipped(info.error, 60)}"
     asks = f", {info.waiting} open" if info.waiting else ""
     return f"{info.status.value}{asks}"

@@ -11,6 +11,7 @@ from ..channels.typed import value
 from ..errors import AetherGraphError, MissingInput
 from ..lifecycle import hub
 from ..record.status import ENDED, RunStatus
+from ..scheduler import budgets
 from ..storage import roster
 from . import driving, targets, values
 from .codes import Wrong
@@ -25,6 +26,10 @@ Module = Annotated[
     str | None, typer.Option(metavar="MODULE.PY", help="Where its code is now; else the code stored with it.")
 ]
 WatchIt = Annotated[bool, typer.Option("--watch", "-w", help="Draw the run while it runs.")]
+Budget = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="So long it may be at work, with what it has been so far; then it is paused."),
+]
 Answers = Annotated[str | None, typer.Option(metavar="FILE", help="Answers by name or prompt: JSON, or a file of it.")]
 
 
@@ -37,6 +42,7 @@ def run(
     answers: Answers = None,
     run_id: Annotated[str | None, typer.Option(help="A name for the run; one that exists is gone on with.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="By which the run is found. Repeatable.")] = None,
+    budget: Budget = None,
 ) -> int:
     """Run an agent. Questions are asked at the terminal; where there is none, they wait in the store.
 
@@ -48,7 +54,8 @@ def run(
     shown = driving.prepare(answers, watch=watch, as_json=as_json)
     try:
         bound = values.inputs(agent, input or (), inputs)
-        started = start(agent, bound, run_id=run_id, tags=tag or (), session_id=targets.file_of(agent))
+        how: dict[str, Any] = {"tags": tag or (), "session_id": targets.file_of(agent), "budget": _budget(budget)}
+        started = start(agent, bound, run_id=run_id, **how)
     except (MissingInput, TypeError) as error:  # an input is missing, or does not fit
         raise Wrong(str(error)) from error
     return driving.drive(started, shown, as_json=as_json)
@@ -60,8 +67,10 @@ def resume(
     watch: WatchIt = False,
     as_json: AsJson = False,
     answers: Answers = None,
+    budget: Budget = None,
 ) -> int:
     """Go on with a run, without doing again what it has done."""
+    _budget(budget)
     runtime = hub.current()
     run = run if run is not None else _latest()
     status = runtime.load(run).status
@@ -69,8 +78,17 @@ def resume(
         raise Wrong(f"{run} is {status.value} already; `aether show {run}` shows it")
     names = _code_of(run, module)
     shown = driving.prepare(answers, watch=watch, as_json=as_json)
-    going = runtime.resume(run, namespace=names)
+    going = runtime.resume(run, namespace=names, budget=budget)
     return driving.drive(going, shown, as_json=as_json)
+
+
+def _budget(seconds: float | None) -> float | None:
+    """`seconds`; raises Wrong where they are no budget."""
+    try:
+        budgets.checked(seconds)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+    return seconds
 
 
 def _code_of(run: str, module: str | None) -> dict[str, Any] | None:
@@ -102,12 +120,13 @@ def retry(
     watch: WatchIt = False,
     as_json: AsJson = False,
     answers: Answers = None,
+    budget: Budget = None,
 ) -> int:
     """Try a failed run again: what failed runs again, what was finished is reused."""
     status = hub.current().load(run).status
     if status is not RunStatus.FAILED:
         raise Wrong(f"{run} is {status.value}, not failed; `aether resume {run}` goes on with one that is not over")
-    return resume(run, module, watch=watch, as_json=as_json, answers=answers)
+    return resume(run, module, watch=watch, as_json=as_json, answers=answers, budget=budget)
 
 
 def fork(

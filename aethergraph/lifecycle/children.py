@@ -13,10 +13,10 @@ import contextlib
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..engine import Outcome
-from ..errors import AetherGraphError, NoOneToAsk, RunIsLive, RunPaused
+from ..errors import AetherGraphError, BudgetExceeded, NoOneToAsk, OurBug, RunIsLive, RunPaused
 from ..ids import Key, child_id
 from ..record.failures import unmarked
 from ..record.status import RunStatus
@@ -115,7 +115,15 @@ class Children:
         session = started.session if started is not None else ""
         own = {"run_id": run_id, "parent": self._run.run_id, "derived": options.get("run_id") is None}
         options = {"session_id": session, **options, **own}
-        return lambda: self._run.runtime.launcher.start(agent, inputs, **options)
+        runtime = self._run.runtime
+
+        def begin() -> Run:
+            try:
+                return runtime.launcher.start(agent, inputs, **options)
+            except BudgetExceeded:  # it was there before: whoever waits for it is told
+                return runtime.load(run_id)
+
+        return begin
 
     def _claim(self, run_id: str, options: Any) -> None:
         self._claimed.add(run_id)
@@ -139,7 +147,10 @@ class Children:
         status = known.flow().status
         if status in (RunStatus.DONE, RunStatus.CANCELLED) or (status is RunStatus.FAILED and not again):
             return known
-        return runtime.launcher.resume(run_id, agent=agent)
+        try:
+            return runtime.launcher.resume(run_id, agent=agent)
+        except BudgetExceeded:  # whoever waits for it is told
+            return known
 
     # ------------------------------------------------------------------ waiting
 
@@ -156,16 +167,23 @@ class Children:
         if isinstance(desk, BodyDesk):
 
             async def work() -> Outcome:
-                return Outcome(dict(await self._outcome(run_id, timeout_s, self._run.run_id, owned)))
+                with self._resting(in_body=True):
+                    return Outcome(dict(await self._outcome(run_id, timeout_s, self._run.run_id, owned)))
 
             return Outputs(await desk.effect(WAIT, {"run": run_id}, work))
         desk.check()
         self.waiting += 1
         try:
             async with desk.away():
-                return await self._outcome(run_id, timeout_s, desk.place.handle.seat, owned)
+                with self._resting(in_body=False):
+                    return await self._outcome(run_id, timeout_s, desk.place.handle.seat, owned)
         finally:
             self.waiting -= 1
+
+    def _resting(self, *, in_body: bool) -> contextlib.AbstractContextManager[None]:
+        """While it waits for another run, this one uses nothing of its budget."""
+        budget = self._run.budget
+        return contextlib.nullcontext() if budget is None else budget.waiting_for_run(in_body=in_body)
 
     async def _outcome(self, run_id: str, timeout_s: float | None, waiter: Seat | str | None, owned: bool) -> Outputs:
         child = await self._found_again(run_id)
@@ -186,7 +204,10 @@ class Children:
 
     async def _ended(self, child: Run, timeout_s: float | None, waiter: Seat | str | None) -> Outputs:
         if not child.live:
-            return child.ended()
+            try:
+                return child.ended()
+            except BudgetExceeded as exceeded:
+                await self._cannot_go_on(child, exceeded)
         slots = self._run.runtime.slots
         with slots.awaiting(child.run_id, waiter) if waiter is not None else contextlib.nullcontext():
             self._run.attempts.refuse_deadlocked()
@@ -194,12 +215,17 @@ class Children:
         if not child.future.done():
             raise TimeoutError(f"run {child.run_id} did not end within {timeout_s:g} s; it goes on")
         error, told, child.told = child.future.exception(), child.told, True
-        if isinstance(error, (RunPaused, NoOneToAsk)):  # this run cannot go on either, and nothing is on record of it
-            self._run.suspend(f"it waits for the run {child.run_id}: {error}")
-            await self._run.loop.create_future()  # until that has been done
+        if isinstance(error, (RunPaused, NoOneToAsk)):
+            await self._cannot_go_on(child, error)
         if error is not None:
             raise unmarked(error, self._run.codec if told else None)
         return child.future.result()
+
+    async def _cannot_go_on(self, child: Run, error: AetherGraphError) -> NoReturn:
+        """The run that this one waits for was paused, so this one is too; nothing is on record of it."""
+        self._run.suspend(f"it waits for the run {child.run_id}: {error}")
+        await self._run.loop.create_future()  # until that has been done
+        raise OurBug("a future that nobody knows was done")
 
     # ------------------------------------------------------------------ ending
 

@@ -80,6 +80,8 @@ def fork(
         session=hooks.session() or started.session,
         parent=run_id,
         tied=False,
+        budget=parent.budget,
+        spent={},
     )
     facts = [*(fact for fact in history if not isinstance(fact, _LEFT_OUT)), forked]
     past = Past(facts, _taking_over(run_id, Flow.of(facts)), parent.openings)

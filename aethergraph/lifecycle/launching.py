@@ -16,11 +16,11 @@ import msgspec
 
 from .. import hooks, ids
 from ..code import definitions, gathering
-from ..errors import JournalBroken, RunCancelled, RunExists, RunPaused, UnknownRun, WouldBlock
+from ..errors import JournalBroken, RunCancelled, RunExists, UnknownRun, WouldBlock
 from ..record import facts as f
 from ..record.flow import Flow
 from ..record.status import RunStatus
-from ..scheduler import guests
+from ..scheduler import budgets, guests
 from ..scheduler.execution import Execution
 from ..scheduler.loop import Host
 from ..scheduler.retries import RetryPolicy
@@ -82,22 +82,26 @@ class Launcher:
         loop: str | None = None,
         retry: RetryPolicy | None = None,
         on_error: str | None = None,
+        budget: budgets.Given = None,
     ) -> Run:
         """Start a run; it goes on in the background.
 
         Args:
             parent: the run that starts it. One that is `tied` is paused and cancelled with it.
             derived: `run_id` stands for agent and inputs, so a run of that id is this one.
+            budget: see `aethergraph.start`.
 
         Raises:
             NoLoop: `loop` is "kernel", and there is no such loop here.
             RunExists: `run_id` is taken by another agent's run, or by one with other inputs.
             NotStorable: an input cannot be stored, so the run could not be resumed.
-            TypeError: `run_id`, `retry` or `tags` is of another type.
+            BudgetExceeded: it has a run of that id, whose budget is used up.
+            TypeError: `run_id`, `retry`, `tags` or `budget` is of another type.
         """
         _plain(run_id, retry, tags)
+        whole = budgets.checked(budget)
         if run_id is not None and self._runtime.store.get(roster.row_key(run_id)) is not None:
-            return self.resume(run_id, agent=agent) if derived else self._again(agent, inputs, run_id, loop)
+            return self.resume(run_id, agent=agent) if derived else self._again(agent, inputs, run_id, loop, budget)
         if run_id is not None and (not run_id.strip() or set(run_id) & set(":/\\\0")):
             raise ValueError(f"run_id={run_id!r}: the name of a run has at least one letter, and no : / or \\ in it")
         if run_id is not None and not derived and (run_id in (".", "..") or len(run_id.encode()) > LONGEST_ID):
@@ -126,6 +130,7 @@ class Launcher:
             loop=loop or "",
             retry=self._runtime.codec.dump(retry, "retry=") if retry is not None else b"",
             on_error=on_error or "",
+            budget=whole or {},
         )
         return self.begin(agent, started, inputs, run_id, here)
 
@@ -201,6 +206,8 @@ class Launcher:
             validity=agent.validity(),
             outputs=list(agent.outputs or ()),
             body=agent.own_code(),
+            budget=flow.budget,
+            spent=flow.spent,
         )
         flow.fold(opened)
         host.enter()
@@ -268,7 +275,7 @@ class Launcher:
             elif execution.flow.status is RunStatus.CANCELLED:
                 run.end(RunCancelled(run.run_id))
             else:
-                run.end(RunPaused(run.run_id, execution.closed))
+                run.end(execution.paused)
         except BaseException as error:  # noqa: BLE001 (it belongs to whoever waits for the run)
             self._ended(run)
             run.end(error)
@@ -324,13 +331,13 @@ class Launcher:
 
     # ------------------------------------------------------------------ going on
 
-    def _again(self, agent: Agent, inputs: dict[str, Any], run_id: str, loop: str | None) -> Run:
+    def _again(self, agent: Agent, inputs: dict[str, Any], run_id: str, loop: str | None, budget: budgets.Given) -> Run:
         known = Run(self._runtime, run_id, roster.read(self._runtime.store, run_id).name)
         if known.name != agent.name:
             raise RunExists(run_id, f"is a run of {known.name!r}, not of {agent.name!r}")
         if canonical(known.inputs).data != canonical(inputs).data:
             raise RunExists(run_id, "has other inputs")
-        return self.resume(run_id, agent=agent, loop=loop)
+        return self.resume(run_id, agent=agent, loop=loop, budget=budget)
 
     def resume(
         self,
@@ -339,6 +346,7 @@ class Launcher:
         namespace: Mapping[str, Any] | None = None,
         agent: Agent | None = None,
         loop: str | None = None,
+        budget: budgets.Given = None,
     ) -> Run:
         """Go on with a run; returns at once, as `start`.
 
@@ -346,18 +354,30 @@ class Launcher:
             run_id: which; the latest unfinished one where left out.
             namespace: names of this kernel's cells, which win over the stored definitions.
             loop: as in `start`; where left out, as the run was started.
+            budget: its whole budget from here on, of which what is spent stays spent (`math.inf`: none); where left
+                out, the one that it has.
 
         Raises:
+            BudgetExceeded: that is used up; nothing was done.
+            ValueError: it is at work in this process, with another budget.
             NoLoop: it runs on a kernel's loop, and there is none here.
             UnknownRun: no such run, or none that is unfinished.
             RunIsLive: another process runs it.
             RunCancelled: it was cancelled, which is final.
             Untrusted: its stored source is not signed with this user's key.
         """
+        whole = budgets.checked(budget)
         with self._one_at_a_time:
-            return self._resume(run_id or self._latest(), namespace, agent, loop)
+            return self._resume(run_id or self._latest(), namespace, agent, loop, whole)
 
-    def _resume(self, run_id: str, namespace: Mapping[str, Any] | None, agent: Agent | None, loop: str | None) -> Run:
+    def _resume(
+        self,
+        run_id: str,
+        namespace: Mapping[str, Any] | None,
+        agent: Agent | None,
+        loop: str | None,
+        whole: dict[str, float] | None,
+    ) -> Run:
         row = roster.read(self._runtime.store, run_id)
         while row.successor:
             row = roster.read(self._runtime.store, run_id := row.successor)
@@ -368,6 +388,8 @@ class Launcher:
             concurrent.futures.wait([live.future], LETTING_GO_S)
             live = self._runtime.parking.find(run_id)
         if live is not None:
+            if whole is not None:
+                budgets.refuse_other(run_id, live.flow(), whole)
             self._runtime.parking.wake(run_id)
             return live
         batches = journal.read(self._runtime.store, run_id)
@@ -380,6 +402,7 @@ class Launcher:
         begins = self._about_to_begin(flow)
         if begins is not None:
             return self._runtime.parking.find(run_id) or begins
+        budgets.take_up(run_id, flow, batches, whole)
         agent = agent or agent_of(self._runtime, run_id, flow, namespace)
         host = self._host(loop or (flow.started.loop if flow.started else ""))
         with self._runtime.store.transact() as rows:
@@ -390,6 +413,7 @@ class Launcher:
         if more:  # the last owner wrote it before we took over
             batches = journal.read(self._runtime.store, run_id)
             flow = Flow.of(fact for batch in batches for fact in batch)
+            budgets.take_up(run_id, flow, batches, whole, refuse=False)  # it is ours: it stops itself
         inputs = self._runtime.codec_for(agent).load(flow.started.inputs) if flow.started else {}
         self._open(run, agent, flow, len(batches), epoch, host)
         self._on_disk(run)

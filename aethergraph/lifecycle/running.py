@@ -22,6 +22,7 @@ from ..record import facts as f
 from ..record.failures import rebuild
 from ..record.flow import Flow, Node
 from ..record.status import NodeStatus, RunStatus
+from ..scheduler import budgets
 from ..services import artifact
 from ..services.artifact import Artifact
 from ..storage import codec, journal, owner, roster
@@ -180,7 +181,7 @@ class Run:
         epoch, us = owner.read(self.runtime.store, self.run_id), self.runtime.owner
         if epoch is not None and epoch.owner not in ("", us.id) and us.is_alive(epoch.owner):
             raise RunIsLive(self.run_id, epoch.told)
-        raise RunPaused(self.run_id, "it is not running in this process")
+        raise budgets.exceeded(self.run_id, flow) or RunPaused(self.run_id, "it is not running in this process")
 
     def _failure(self, failure: f.RunFailed) -> BaseException:
         error = failure.error

@@ -63,6 +63,8 @@ class RunStarted(Fact, frozen=True, array_like=True, gc=False, tag=0):
     generation: int = 1  # 2 for the run that goes on from the first of a chain, 3 for the next
     kind: str = ""  # SESSION, or "" for a run of an agent
     had: dict[str, list[int]] = {}  # by name, signals after `heard` that they took; one between was free again
+    budget: dict[str, float] = {}  # what it may use, by what is counted: "seconds" at work; empty where there is none
+    spent: dict[str, float] = {}  # what the runs that it goes on from have used of it
 
 
 class RunOpened(Fact, frozen=True, array_like=True, gc=False, tag=1):
@@ -74,6 +76,8 @@ class RunOpened(Fact, frozen=True, array_like=True, gc=False, tag=1):
     validity: bytes = b""  # code fingerprint of the agent's body
     outputs: list[str] = []
     body: bytes = b""  # fingerprint of the body's own text, without what it uses
+    budget: dict[str, float] = {}  # that is in force from here on, as in `RunStarted`
+    spent: dict[str, float] = {}  # what was used of it before
 
 
 class NodeStarted(Fact, frozen=True, array_like=True, gc=False, tag=2):
@@ -267,6 +271,7 @@ class RunPaused(Fact, frozen=True, array_like=True, gc=False, tag=16):
 
     why: str
     t: float
+    spent: dict[str, float] = {}  # what it has used of its budget; empty where it has none
 
 
 class RunCancelled(Fact, frozen=True, array_like=True, gc=False, tag=17):
@@ -332,6 +337,17 @@ class RunContinued(Fact, frozen=True, array_like=True, gc=False, tag=23):
 
     run_id: str
     t: float
+
+
+class BudgetUsed(Fact, frozen=True, array_like=True, gc=False, tag=42):
+    """What a run has used of its budget up to `t`, when it goes to work again (`works`), or has come to wait only.
+
+    Between the two nothing of the budget is used. Runs without a budget have no such facts.
+    """
+
+    spent: dict[str, float]
+    t: float
+    works: bool
 
 
 class NodeSkipped(Fact, frozen=True, array_like=True, gc=False, tag=29):
@@ -407,6 +423,7 @@ AnyFact = Union[  # noqa: UP007 (msgspec wants a Union at run time; `|` of class
     NodeSkipped,
     NodesLeft,
     CallMarked,
+    BudgetUsed,
 ]
 
 _encoder = msgspec.msgpack.Encoder()

@@ -148,6 +148,8 @@ class Flow:
     taken: dict[str, dict[int, int]] = field(default_factory=dict)  # signals by name and number: the node that got it
     successor: str = ""  # the run that goes on from this one
     marks: dict[Key, f.CallMarked] = field(default_factory=dict)  # by call, which need not have become a node
+    budget: dict[str, float] = field(default_factory=dict)  # what it may use; empty where it has none
+    spent: dict[str, float] = field(default_factory=dict)  # what it had used of it when that was recorded last
 
     # ------------------------------------------------------------------ folding
 
@@ -324,11 +326,13 @@ class Flow:
 
     def _run_started(self, fact: f.RunStarted) -> int:
         self.started = fact
+        self.budget, self.spent = fact.budget, fact.spent
         return -1
 
     def _run_opened(self, fact: f.RunOpened) -> int:
         """A process took over: what was running is to be done again, what led to a failure is undone on record."""
         self.opened = fact
+        self.budget, self.spent = fact.budget, fact.spent
         self.openings += 1
         self.status = RunStatus.RUNNING
         if self.failure is not None:
@@ -363,6 +367,11 @@ class Flow:
 
     def _run_paused(self, fact: f.RunPaused) -> int:
         self.status, self.why = RunStatus.PAUSED, fact.why
+        self.spent = fact.spent or self.spent
+        return -1
+
+    def _budget_used(self, fact: f.BudgetUsed) -> int:
+        self.spent = fact.spent
         return -1
 
     def _run_cancelled(self, fact: f.RunCancelled) -> int:
@@ -380,7 +389,7 @@ class Flow:
 
     def _forked(self, fact: f.Forked) -> int:
         """A run that goes on differently: its open questions are its own, and one node is as if it had not run."""
-        self.forked = fact
+        self.forked, self.spent = fact, {}  # what it shares was paid for by its parent
         for node in self.nodes:
             if node.outcome is None:
                 self._made_for_parent(node)
@@ -573,6 +582,7 @@ _FOLD: dict[type, Callable[..., int]] = {
     f.AttemptFailed: Flow._attempt_failed,
     f.NodeSkipped: Flow._skipped,
     f.NodesLeft: Flow._left,
+    f.BudgetUsed: Flow._budget_used,
     f.CallCancelled: Flow._cancelled,
     f.TimerFired: Flow._timer,
     f.Effect: Flow._effect,

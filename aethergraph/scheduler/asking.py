@@ -418,6 +418,8 @@ class Asking:
         self._run.fact(f.WaitWithdrawn(no, self._run.clock(), why), [waiting.withdraw_op(token)])
 
     def _stop(self, one: _Open, why: str | None = None) -> None:
+        if self._run.budget is not None:
+            self._run.budget.work()
         if one.alarm is not None:
             self._run.alarms.cancel(one.alarm)
         if one.asking is not None and one.asking is not asyncio.current_task():

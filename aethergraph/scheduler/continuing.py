@@ -65,6 +65,8 @@ def begin(run: Execution, order: Continuing) -> tuple[f.RunStarted, Op]:
         heard=heard,
         generation=before.generation + 1,
         had=had,
+        budget=run.flow.budget,  # one for all that go on from each other
+        spent=run.budget.left()[0] if run.budget is not None else {},
     )
     row = roster.RunRow(
         started.run_id, started.name, RunStatus.RUNNING, started.t, session=started.session, parent=started.parent,

@@ -17,7 +17,7 @@ from .. import hooks
 from ..clock import TellingClock
 from ..code.origins import Origins
 from ..engine import HERE, Desk, Op
-from ..errors import NodeFailed, NoOneToAsk, RunIsLive
+from ..errors import NodeFailed, NoOneToAsk, RunIsLive, RunPaused
 from ..ids import Key, Token
 from ..record import facts as f
 from ..record.failures import advise, describe, reachable, told
@@ -31,6 +31,7 @@ from . import continuing
 from .alarms import Alarm, Alarms
 from .asking import Asking
 from .attempts import Attempts
+from .budgets import Budget
 from .caching import Caching
 from .calls import Call, CallHandle, Reference, refuse_hidden, resolve, unresolved
 from .continuing import Continuing
@@ -92,7 +93,9 @@ class Execution:
         self.failed: dict[int, CallHandle] = {}
         self.pending: dict[Key, Callable[[], None]] = {}  # what the body cancelled before; by what would start it
         self.dispatch = Dispatch(self)
-        self.mailbox = Mailbox(self.loop, self.pulse, flow, self.dispatch.flush, self._quiet)
+        self.budget = Budget(self) if flow.budget else None
+        quiet = self._quiet if self.budget is None else self.budget.after(self._quiet)
+        self.mailbox = Mailbox(self.loop, self.pulse, flow, self.dispatch.flush, quiet)
         self.validity = Validity(self)
         self.marking = Marking(self)
         self.caching = Caching(self)
@@ -326,6 +329,8 @@ class Execution:
         HERE.set(self.root)
         self._begun, collected = True, False
         try:
+            if self.budget is not None and not self.closed:
+                self.budget.begin()
             if self.closed:  # before it began
                 raise asyncio.CancelledError
             if self.strict is not None:
@@ -411,8 +416,15 @@ class Execution:
         self.number = self.journal.append(self.run_id, fact, ops)
 
     def _suspend(self, why: str) -> None:
-        self._end(f.RunPaused(why, self.clock()), RunStatus.PAUSED)
+        spent, error = self.budget.left() if self.budget is not None else ({}, "")
+        self._end(f.RunPaused(why, self.clock(), spent), RunStatus.PAUSED, error)
         self.closed = why
+
+    @property
+    def paused(self) -> RunPaused:
+        """What whoever waits for it gets, once it is suspended."""
+        exceeded = self.budget.exceeded if self.budget is not None else None
+        return exceeded or RunPaused(self.run_id, self.closed)
 
     def suspend(self, why: str) -> None:
         """Let go of the run: facts flushed, further calls refused, status paused; a session is over with that."""
@@ -472,6 +484,8 @@ class Execution:
     async def _close(self) -> None:
         """The body has ended: stop what is left of the run and put its end on disk."""
         self.mailbox.closed = True
+        if self.budget is not None:
+            self.budget.close()
         self.asking.close()
         self.effects.close()
         self.attempts.close()

@@ -27,13 +27,15 @@ class Runs:
         run_id: str | None = None,
         tags: Sequence[str] = (),
         max_concurrency: int | None = None,
+        budget: float | Mapping[str, float] | None = None,
         detached: bool = False,
     ) -> str:
         """Start a run of an agent, or of the one of that name, and go on; its id. It is found again after a kill.
 
         It goes on when this run is done, and is paused and cancelled with it; a `detached` one never minds its parent.
+        `budget` is its own, as in `start`: what it uses is none of this run's.
         """
-        options = {"run_id": run_id, "max_concurrency": max_concurrency}
+        options = {"run_id": run_id, "max_concurrency": max_concurrency, "budget": budget}
         given = {name: value for name, value in options.items() if value is not None}
         return await self._scope.desk.runs.spawn(graph, inputs, tags=tuple(tags), tied=not detached, **given)
 

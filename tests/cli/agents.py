@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,19 @@ async def study(n: int = 3, label: str = "", *, context: Any) -> dict[str, Any]:
     await context.channel().send_text(f"doubled {n} numbers")
     name = await context.channel().ask_text("What shall I call it?", name="name")
     return {"total": sum(one.y for one in doubled), "name": f"{name}{label}"}
+
+
+@tool
+async def work() -> int:
+    if "ENDLESS" in os.environ:
+        await asyncio.Event().wait()
+    return 1
+
+
+@graph_fn
+async def worker() -> dict[str, Any]:
+    """Works without end while a variable says so."""
+    return {"n": (await work()).result}
 
 
 @graph_fn

@@ -233,3 +233,26 @@ def test_a_session_that_failed_is_shown_and_not_resumed(aether: Aether, runtime:
         asyncio.run(fail())
     assert aether("runs") == 0
     assert "aether show " in aether.out and "aether resume " not in aether.out
+
+
+def test_a_run_whose_budget_is_used_up_is_paused_and_goes_on_with_a_larger_one(
+    aether: Aether, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENDLESS", "1")
+    assert aether("run", f"{AGENTS}:worker", "--run-id", "mine", "--budget", "0.05") == Exit.WAITING
+    assert "its budget is used up" in aether.err and "aether resume mine --budget SECONDS" in aether.err
+    assert "paused: its budget is used up" in _shown(aether, "runs")
+    monkeypatch.delenv("ENDLESS")
+    assert aether("resume", "mine") == Exit.WAITING and "its budget is used up" in aether.err
+    assert aether("resume", "mine", "--budget", "60") == Exit.DONE
+
+
+def _shown(aether: Aether, *arguments: str) -> str:
+    aether(*arguments)
+    return aether.out
+
+
+@pytest.mark.parametrize("command", [["run", f"{AGENTS}:twice"], ["resume"]])
+def test_a_budget_is_above_0(aether: Aether, command: list[str]) -> None:
+    assert aether(*command, "--budget", "0") == Exit.USAGE
+    assert "a budget is above 0" in aether.err
