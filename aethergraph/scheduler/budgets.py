@@ -163,7 +163,7 @@ class Budget:
 
         def look() -> None:
             quiet()
-            if self._run.closed or self._run.woken:
+            if self._run.closed:
                 return
             if self._is_at_work():
                 self.work()
@@ -181,7 +181,7 @@ class Budget:
     def work(self) -> None:
         """Something that it waited for has come."""
         run = self._run
-        if self._since is not None or run.closed or run.woken:
+        if self._since is not None or run.closed:
             return
         self._since = run.clock()
         run.fact(f.BudgetUsed({SECONDS: self._used}, self._since, True))

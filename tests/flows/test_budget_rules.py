@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,23 @@ async def steps(seconds=30.0, count=3):
 """
 
 
+class Busy:
+    """A clock that tells nobody that it goes on: as that of the machine does while the loop is blocked."""
+
+    def __init__(self) -> None:
+        self._now = 1e9
+
+    def now(self) -> float:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += seconds
+
+
 class _Taking(logging.Handler):
     """Lets the clock go on for as long as a tool says that it takes."""
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: FakeClock | Busy) -> None:
         super().__init__()
         self._clock = clock
 
@@ -52,7 +66,7 @@ class _Taking(logging.Handler):
 class Work(Lab):
     """A lab with budgets, and a clock that stands still."""
 
-    clock: FakeClock
+    clock: FakeClock  # or one that is busy
 
     def spend(self, agent: str, budget: budgets.Given, run_id: str | None = None, **inputs: Any) -> Run:
         """Start a run that has a budget."""
@@ -74,23 +88,28 @@ class Work(Lab):
         return budgets.spent(self.facts(run))
 
 
-@pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
+@contextmanager
+def working(folder: Path, clock: FakeClock | Busy) -> Iterator[Work]:
     """A lab whose clock stands still but for what its tools take, and whose runs leave memory at once."""
-    monkeypatch.setenv("AETHERGRAPH_CHANNEL", "inbox")
-    clock = FakeClock()
     takes, handler = logging.getLogger("takes"), _Taking(clock)
     takes.setLevel(logging.INFO)
     takes.propagate = False
     takes.addHandler(handler)
     try:
-        with laboratory(tmp_path / "store", clock, park_after_s=0.0) as made:
+        with laboratory(folder, clock, park_after_s=0.0) as made:
             made.__class__ = Work
             assert isinstance(made, Work)
             made.cell(STEPS)
             yield made
     finally:
         takes.removeHandler(handler)
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
+    monkeypatch.setenv("AETHERGRAPH_CHANNEL", "inbox")
+    with working(tmp_path / "store", FakeClock()) as made:
+        yield made
 
 
 def kinds(facts: list[f.AnyFact], kind: type[f.Fact]) -> int:
@@ -175,18 +194,23 @@ async def agent():
     assert kinds(work.facts(run), f.Effect) == 0
 
 
-def test_a_body_that_blocks_the_loop_for_longer_is_paused_when_it_asks(work: Work) -> None:
-    work.cell("""
+@pytest.mark.parametrize("clock", [FakeClock, Busy])
+def test_a_body_that_blocks_the_loop_for_longer_is_paused_when_it_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: type[FakeClock | Busy]
+) -> None:
+    monkeypatch.setenv("AETHERGRAPH_CHANNEL", "inbox")
+    with working(tmp_path / "store", clock()) as work:
+        work.cell("""
 @graph_fn
 async def agent(*, context):
     takes("100")
     return {"it": await context.channel().ask_text("Well?")}
 """)
-    run = work.spend("agent", 60)
-    assert work.exceeds(run).spent == {"seconds": 100.0}
-    again = work.go_on(run, 201)  # the body runs again
-    work.answer(again, "Well?", "yes")
-    assert again.result(LIMIT_S) == {"it": "yes"}
+        run = work.spend("agent", 60)
+        assert work.exceeds(run).spent == {"seconds": 100.0}
+        again = work.go_on(run, 201)  # the body runs again
+        work.answer(again, "Well?", "yes")
+        assert again.result(LIMIT_S) == {"it": "yes"}
 
 
 # ---------------------------------------------------------------------- waiting
@@ -262,6 +286,24 @@ async def agent(*, context):
     assert work.exceeds(run).spent == {"seconds": 60.0}
 
 
+def test_24_what_a_body_does_between_two_questions_counts(work: Work) -> None:
+    work.cell("""
+@graph_fn
+async def agent(*, context):
+    try:  # which keeps it in memory
+        await context.channel().ask_text("One?")
+        takes("30")
+        await context.channel().ask_text("Two?")
+    finally:
+        pass
+""")
+    run = work.spend("agent", 100)
+    for prompt in ("One?", "Two?"):
+        work.answer(run, prompt, "yes")
+    run.result(LIMIT_S)
+    assert work.spent(run) == 30.0
+
+
 def test_24_work_after_a_wait_is_stopped_in_time(work: Work) -> None:
     """The alarm is set anew when the run goes to work again, also where it had left memory."""
     work.cell("""
@@ -294,6 +336,7 @@ def test_a_pause_of_a_parked_run_keeps_what_it_has_used(work: Work) -> None:
     with pytest.raises(RunPaused) as told:
         run.result(LIMIT_S)
     assert not isinstance(told.value, BudgetExceeded)
+    assert run.flow().spent == {"seconds": 30.0}
     again = work.go_on(run)
     work.answer(again, "Well?", "yes")
     assert work.exceeds(again).spent == {"seconds": 50.0}
@@ -373,7 +416,36 @@ def test_a_budget_that_was_given_last_is_the_one_on_record(work: Work) -> None:
     assert work.exceeds(work.go_on(run, 80)).spent == {"seconds": 90.0}
     with pytest.raises(BudgetExceeded, match=r"90 of 80 seconds"):
         work.go_on(run)
-    assert work.go_on(run, math.inf).result(LIMIT_S) == {"n": 5}
+    last = work.go_on(run, math.inf)
+    assert last.result(LIMIT_S) == {"n": 5}
+    assert last.flow().budget == {}
+
+
+def test_what_a_run_does_while_it_has_no_budget_any_more_does_not_count(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.cell("""
+@tool
+async def held():
+    if flag("HELD"):
+        await asyncio.Event().wait()
+@graph_fn
+async def agent():
+    await steps(30.0, 3)
+    await held()
+    await step(4, 10)
+    return {"done": True}
+""")
+    run = work.spend("agent", 50)
+    work.exceeds(run)
+    monkeypatch.setenv("HELD", "1")
+    without = work.go_on(run, math.inf)
+    work.until(without, lambda facts: any(isinstance(n, f.NodeStarted) and n.callee == "held" for n in facts))
+    work.kill()
+    monkeypatch.delenv("HELD")
+    again = work.go_on(run, 71)
+    assert again.result(LIMIT_S) == {"done": True}
+    assert work.spent(again) == 70.0
 
 
 def test_a_run_that_had_no_budget_can_be_given_one(work: Work) -> None:
@@ -441,6 +513,9 @@ def test_32_a_fork_has_the_same_budget_and_has_used_nothing_of_it(work: Work) ->
     fork = run.fork()
     assert fork.result(LIMIT_S) == {"n": 3}
     assert work.spent(fork) == 30.0
+    facts = work.facts(fork)
+    cut = next(n for n, fact in enumerate(facts) if isinstance(fact, f.Forked))
+    assert work.spent(run) == 60.0 and budgets.spent(facts[: cut + 1]) == 0.0  # also where it was killed there
     assert work.exceeds(run.fork(inputs={"count": 5})).spent == {"seconds": 60.0}
 
 
@@ -578,6 +653,14 @@ def test_what_is_no_budget_is_refused_before_there_is_a_run(
         work.runtime.resume(run.run_id, budget=budget)
 
 
-@pytest.mark.parametrize("budget", [95, 90.5, np.float64(91), np.int64(91), {"seconds": 91}, math.inf])
+@pytest.mark.parametrize("budget", [91, 91.0, np.float64(91), np.int64(91), {"seconds": 91}])
 def test_what_is_a_budget(work: Work, budget: Any) -> None:
-    assert work.spend("steps", budget).result(LIMIT_S) == {"n": 3}
+    run = work.spend("steps", budget)
+    assert run.result(LIMIT_S) == {"n": 3}
+    assert run.flow().budget == {"seconds": 91.0}
+
+
+def test_a_budget_without_end_is_none(work: Work) -> None:
+    run = work.spend("steps", math.inf)
+    assert run.result(LIMIT_S) == {"n": 3}
+    assert run.flow().budget == {} and kinds(work.facts(run), f.BudgetUsed) == 0
