@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import random
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -149,9 +148,11 @@ class NodeContext(_OfRuns):
             return lambda *args, **kwargs: _unavailable(name)
         if name == "llm_set_key":
             return lambda *args, **kwargs: _unavailable("llm")
+        from difflib import get_close_matches  # for a mistake alone
+
         there = sorted([*SERVICES, "logger", *self._services])
         every = [*there, *_LATER, *(one for one in dir(type(self)) if not one.startswith("_"))]
-        near = difflib.get_close_matches(name, every, 1)
+        near = get_close_matches(name, every, 1)
         meant = f"did you mean `context.{near[0]}`? " if near else ""
         raise NoSuchService(
             name,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
 
 from .record.schema import Question
 
@@ -15,12 +16,11 @@ if TYPE_CHECKING:
 Op = Callable[["Transaction"], None]  # rows written in the same transaction as the fact; must be quick and pure of I/O
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What an effect gave: `value` is recorded and returned, `ops` are written with it in one transaction."""
 
     value: Any = None
-    ops: Sequence[Op] = field(default=())
+    ops: Sequence[Op] = ()
 
 
 Asker = Callable[

@@ -170,3 +170,10 @@ def test_a_question_is_asked_without_what_only_other_messages_need() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     seldom = {"services.attaching", "services.sendable", "services.rich", "services.forms", "views.messages"}
     assert not {f"aethergraph.{name}" for name in seldom} & set(done.stdout.split())
+
+
+def test_the_names_that_everybody_imports_load_nothing_that_few_runs_use() -> None:
+    code = "import sys\nfrom aethergraph import graph_fn, run, tool\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    seldom = {"csv", "difflib", "mimetypes", "shlex", "aethergraph.services.artifact", "aethergraph.storage.blobs"}
+    assert not seldom & set(done.stdout.split())

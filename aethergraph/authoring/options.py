@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +17,9 @@ def known(decorator: str, made: type, options: Mapping[str, Any]) -> None:
         names += [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in names]
     for name in options:
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
+            from difflib import get_close_matches  # for a mistake alone
+
+            near = get_close_matches(name, names, 1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise TypeError(f"@{decorator} has no option {name!r}; {hint}It has: {', '.join(names)}")
 

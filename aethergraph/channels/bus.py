@@ -6,8 +6,9 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..engine import Asker, LeftOpen
 from ..errors import BadAnswer, NoOneToAsk, ServiceUnavailable, known
@@ -50,8 +51,7 @@ def at_terminal() -> bool:
     return all(stream is not None and not stream.closed and stream.isatty() for stream in streams)
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """Where a key leads. `adapter` is None where nobody is there: messages are recorded and nobody can be asked.
 
     key: as it is recorded and told; without what is secret in it.

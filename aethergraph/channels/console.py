@@ -8,8 +8,9 @@ import getpass
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TextIO
+
+import msgspec
 
 from ..engine import ANSWERED, Asker
 from ..record import uploads
@@ -129,8 +130,7 @@ class Console:
                 taker.loop.call_soon_threadsafe(taker.settle, line)
 
 
-@dataclass(slots=True, eq=False)
-class _Turn:
+class _Turn(msgspec.Struct, eq=False):
     question: Question
     refused: str
     loop: asyncio.AbstractEventLoop

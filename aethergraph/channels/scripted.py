@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import msgspec
 
 from ..engine import Asker
 from ..record.schema import Question
@@ -18,8 +19,7 @@ from .adapter import KINDS, Message
 VARIABLE = "AETHERGRAPH_ANSWERS"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A question as a script sees it. `name` is "" where the question has none."""
 
     question: Question

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,8 @@ from ..record.schema import FILES, FORM, Question
 
 def value(text: str) -> Any:
     """JSON as what it says, anything else as the text that it is."""
+    import json
+
     try:
         return json.loads(text)
     except ValueError:
@@ -49,6 +49,8 @@ def given(question: Question, text: str) -> Any:
         ValueError: it begins as JSON does, and is none.
     """
     if (question.multiple and text.startswith("[")) or (question.kind in (FILES, FORM) and text.startswith("{")):
+        import json
+
         try:
             return json.loads(text)
         except ValueError as error:
@@ -66,6 +68,8 @@ def option(options: list[str], text: str) -> str:
 
 def paths(question: Question, line: str) -> list[str]:
     """The paths in a line: one that is a file as it stands, else words as a shell reads them (terminals quote so)."""
+    import shlex
+
     text = line.strip()
     if not text or _is_file(text):
         return [text] if text else []

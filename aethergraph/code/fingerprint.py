@@ -14,8 +14,9 @@ import hashlib
 import sys
 import types
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from ..values.canonical import canonical
 from ..values.tagged import home
@@ -25,8 +26,7 @@ SIZE = 16  # bytes of a digest
 TOO_LARGE = 64 << 20  # bytes; a larger global counts by type and shape
 
 
-@dataclass(frozen=True, slots=True)
-class CodeFingerprint:
+class CodeFingerprint(msgspec.Struct, frozen=True):
     """The fingerprint of a function.
 
     digest: 16 bytes; equal means nothing that counts has changed.
@@ -36,7 +36,7 @@ class CodeFingerprint:
 
     digest: bytes
     parts: dict[str, bytes]
-    unchecked: list[str] = field(default_factory=list)
+    unchecked: list[str] = []
 
 
 def code(fn: Any) -> CodeFingerprint:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ast
 import builtins
-import dataclasses
 import functools
 import types
 from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from ..record.scopes import free
 from ..values.literals import NoLiteral, literal
@@ -48,13 +49,12 @@ def name_of(agent: Any) -> str:
     return given[0] if given else name if name.isidentifier() else "agent"
 
 
-@dataclasses.dataclass(slots=True)
-class Item:
+class Item(msgspec.Struct):
     """One name of the module to be: its statement, and what has to come before it and what merely has to be there."""
 
     text: str
-    before: list[str] = dataclasses.field(default_factory=list)
-    uses: list[str] = dataclasses.field(default_factory=list)
+    before: list[str] = []
+    uses: list[str] = []
 
 
 class Gathering:

@@ -16,9 +16,10 @@ import sys
 import textwrap
 import types
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from ..record.scopes import Definable, free, needed_now
 from ..values.annotations import annotations_of
@@ -28,8 +29,7 @@ from .parsing import parse
 _LAMBDA = "<lambda>"
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(msgspec.Struct, frozen=True):
     """The text of one function, class or lambda.
 
     names: global names it loads. now: those among them that are needed when the `def` itself is executed.

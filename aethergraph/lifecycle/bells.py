@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import functools
 import secrets
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,6 +78,8 @@ def _is_live(runtime: Runtime, run_id: str) -> bool:
 
 @contextlib.contextmanager
 def _listening(place: Path, heard: Callable[[], object]) -> Iterator[None]:
+    import shutil  # who follows needs it, who runs does not
+
     place.mkdir(parents=True)
     bell = doorbell.Doorbell(place)
     bell.start(heard)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..code import source
 
 
-@dataclass(slots=True)
-class Insisting:
+class Insisting(msgspec.Struct):
     """How often code mentions a tool: in all, in a call with `_same=True`, and in one with another `_same=`."""
 
     mentions: int = 0

@@ -8,7 +8,6 @@ import contextvars
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +39,7 @@ if TYPE_CHECKING:
 _Take = Callable[[Transaction, str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(msgspec.Struct, frozen=True):
     """What a new run has from another one: facts, a writer of rows for its id, how often that had been taken up."""
 
     facts: Sequence[f.AnyFact] = ()

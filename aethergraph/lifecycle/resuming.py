@@ -8,7 +8,6 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ..code import definitions, gathering, merging, source
@@ -96,6 +95,8 @@ def named(name: str, names: Mapping[str, Any]) -> Agent:
     own = [value for value in names.values() if _is_agent(value) and value.name == name]
     found = own or [agent for (known, _), agent in _agents.items() if known == name]
     if not found:
+        from difflib import get_close_matches  # for a mistake alone
+
         known = sorted({value.name for value in names.values() if _is_agent(value)} | {known for known, _ in _agents})
         near = get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are: {', '.join(known) or 'none'}"

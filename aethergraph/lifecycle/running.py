@@ -23,8 +23,6 @@ from ..record.failures import rebuild
 from ..record.flow import Flow, Node
 from ..record.status import NodeStatus, RunStatus
 from ..scheduler import budgets
-from ..services import artifact
-from ..services.artifact import Artifact
 from ..storage import codec, journal, owner, roster
 from ..values.outputs import Outputs
 
@@ -40,6 +38,7 @@ if TYPE_CHECKING:
 
     from ..graphs.recorded import RunGraph
     from ..scheduler.execution import Execution
+    from ..services.artifact import Artifact
     from ..views.picture import Picture
     from . import ancestry, plotting, telling
     from .hub import Runtime
@@ -278,6 +277,8 @@ class Run:
     @property
     def artifacts(self) -> list[Artifact]:
         """What it has saved."""
+        from ..services import artifact  # not every run is looked at
+
         return artifact.find(self.runtime.store, self.run_id)
 
     @property
@@ -519,6 +520,7 @@ class Run:
         Inputs and outputs, of the run and of each node, are dicts by name whose values are told in words, at most 200
         characters each; times are in seconds, those of nodes from the beginning of the run.
         """
+        from ..services import artifact
         from . import ancestry, telling
 
         info = self.runtime.runlist.info(roster.read(self.runtime.store, self.run_id))

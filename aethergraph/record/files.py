@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
-import mimetypes
 import os
 import re
 import unicodedata
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import mimetypes
 
 BINARY = "application/octet-stream"
 MIMES = {
@@ -35,6 +38,8 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})  # categories: cont
 @functools.cache
 def _known() -> mimetypes.MimeTypes:
     """The table of Python, without those of the system: a name has the same type on every machine."""
+    import mimetypes
+
     return mimetypes.MimeTypes()
 
 

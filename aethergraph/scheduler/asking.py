@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +54,7 @@ ASK, WAIT = _Ask("ask"), _Ask("wait")
 _TARGETS = {"timer": _Ask("sleep"), schema.EVENT: _Ask("event")}  # by the kind of wait, where it is no question
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(msgspec.Struct):
     """A question that this process waits for."""
 
     handle: CallHandle

@@ -11,7 +11,6 @@ import linecache
 import logging
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +32,7 @@ _DEBUGGERS = frozenset({"bdb", "pdb", "pydevd", "debugpy", "pudb", "ipdb", "_pyd
 _MARK = "blocks"  # the field of the note that says what it is about
 
 
-@dataclass(frozen=True, slots=True)
-class Blocking:
+class Blocking(msgspec.Struct, frozen=True):
     """What runs on a loop: in which body or attempt, at which line. The line is the user's own where there is one."""
 
     place: BodyPlace | AttemptPlace

@@ -16,7 +16,7 @@ from ..ids import Key
 from ..record import facts as f
 from ..record.failures import describe, mark, rebuild
 from ..services import catalogue
-from ..services.saving import SAVE
+from ..services.catalogue import SAVE
 from ..storage import codec as values
 from ..storage.store import Transaction
 from .calls import CallFuture

@@ -18,6 +18,7 @@ import msgspec
 from ..errors import DamagedRecord
 from ..storage.store import Store, Transaction
 
+SAVE = "artifacts.save"  # the effect that makes one
 PREFIX = "a:"
 INDEX = "ax:"
 BUILT = "ax"  # there once every record is in the index

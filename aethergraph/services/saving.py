@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from ..engine import Op, Outcome
 from ..storage.store import Blobs, Transaction
@@ -17,12 +18,10 @@ from . import content as contents
 from .artifact import SCHEME, Artifact
 from .scope import Scope
 
-SAVE = "artifacts.save"  # the effect
 LARGE = 256 << 10  # bytes; from here on content is read and written in a worker thread
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     """A content that is stored, its size in bytes, what is to be written with it, and the rows of a table."""
 
     digest: str
@@ -179,7 +178,7 @@ class Saving:
         scope, desk = self._scope, self._scope.desk
         described = contents.description(kind, name, labels, metrics, tags)
         # Not made from the content, so what is saved anew after an edit or in a retry takes the place of the old.
-        artifact_id = contents.artifact_id(name, scope.effect_id(SAVE, [kind, name, path]))
+        artifact_id = contents.artifact_id(name, scope.effect_id(catalogue.SAVE, [kind, name, path]))
 
         async def work() -> Outcome:
             kept = await content()
@@ -206,7 +205,7 @@ class Saving:
             return Outcome(data, [index, *kept.ops])
 
         args = {**described, "pinned": pin, "path": path, "value": value}
-        saved = await desk.effect(SAVE, args, work)
+        saved = await desk.effect(catalogue.SAVE, args, work)
         # A body goes on before its rows are on disk, and must see what it has saved.
         scope.written[catalogue.key(desk.run_id, saved["artifact_id"])] = catalogue.encode(saved)
         return records.from_record(saved, self._blobs)

@@ -9,7 +9,6 @@ import linecache
 import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
@@ -25,20 +24,19 @@ _stable = msgspec.msgpack.Encoder(order="deterministic").encode
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-@dataclass(slots=True)
-class Scope:
+class Scope(msgspec.Struct):
     """One scope's engine, channels and time. Services keep nothing else, and nothing beyond the scope."""
 
     desk: Desk
     bus: Bus
     codec: Codec
     clock: Clock
-    calls: Calls = field(default_factory=lambda: Calls())
-    written: dict[str, bytes] = field(default_factory=dict)  # rows of this scope's effects, for its own reads
-    writing: set[str] = field(default_factory=set)  # names of artifacts that are being written
-    used: set[str] = field(default_factory=set)  # contents of artifacts that were loaded
-    tracks: dict[str, str] = field(default_factory=dict)  # what kind of thing each track that it plotted shows
-    _counts: Counter[str] = field(default_factory=Counter)
+    calls: Calls = msgspec.field(default_factory=lambda: Calls())
+    written: dict[str, bytes] = {}  # rows of this scope's effects, for its own reads
+    writing: set[str] = set()  # names of artifacts that are being written
+    used: set[str] = set()  # contents of artifacts that were loaded
+    tracks: dict[str, str] = {}  # what kind of thing each track that it plotted shows
+    _counts: Counter[str] = msgspec.field(default_factory=Counter)
 
     def count(self, name: str) -> int:
         """How many calls of `name` this scope made before this one."""
@@ -52,8 +50,7 @@ class Scope:
         return hashlib.blake2b(f"{own}:{self.count(own)}".encode(), digest_size=16).hexdigest()
 
 
-@dataclass(slots=True)
-class _Made:
+class _Made(msgspec.Struct):
     name: str
     coroutine: Coroutine[Any, Any, Any]
     file: str

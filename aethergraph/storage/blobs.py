@@ -8,7 +8,6 @@ import hashlib
 import io
 import os
 import secrets
-import shutil
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -259,10 +258,14 @@ _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 
 
 def _copy(source: Path, target: Path) -> None:
+    import shutil  # with all its archives
+
     shutil.copyfile(source, target)
 
 
 def _story(folder: Path, error: OSError) -> OSError:
+    import shutil
+
     free = shutil.disk_usage(folder).free
     return OSError(error.errno, f"{error.strerror or error}: {folder} could not take it all ({free:,} bytes are free)")
 

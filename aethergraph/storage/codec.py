@@ -16,7 +16,6 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
@@ -61,8 +60,7 @@ Loaded = Callable[[str, Any, bytes], None]
 _DAMAGE = (msgspec.DecodeError, struct.error, ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(msgspec.Struct, frozen=True):
     """Outputs as they are kept.
 
     hashes: 16 bytes of content hash per key; none for a key that could not be stored.
@@ -73,7 +71,7 @@ class Packed:
     payload: bytes
     hashes: dict[str, bytes]
     volatile: str = ""
-    files: list[File] = field(default_factory=list)
+    files: list[File] = []
 
 
 class Codec:

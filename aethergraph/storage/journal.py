@@ -17,7 +17,8 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from ..engine import Op
 from ..errors import DamagedRecord, JournalBroken
@@ -72,8 +73,7 @@ def read(store: Store, run_id: str, since: int = 0) -> list[list[f.AnyFact]]:
     return batches
 
 
-@dataclass(slots=True)
-class _Track:
+class _Track(msgspec.Struct):
     """One run that this process writes."""
 
     batches: int
@@ -82,16 +82,15 @@ class _Track:
     taken: bool = False
 
 
-@dataclass(slots=True)
-class _Follower:
+class _Follower(msgspec.Struct):
     """One listener; `early` keeps batches that were committed while the older ones were still being read.
 
     seen: rows that were read then. A batch is told of after its commit, so one of them may still come.
     """
 
     call: Listener
-    early: list[tuple[int, list[f.AnyFact]]] | None = field(default_factory=list)
-    lock: threading.RLock = field(default_factory=threading.RLock)
+    early: list[tuple[int, list[f.AnyFact]]] | None = msgspec.field(default_factory=list)
+    lock: threading.RLock = msgspec.field(default_factory=threading.RLock)
     seen: int = 0
 
     def take(self, first: int, batch: list[f.AnyFact]) -> None:

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import secrets
-import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
@@ -146,6 +145,8 @@ def _named_path(store: Store, digest: str, name: str) -> Path:
         try:
             os.link(source, draft)
         except OSError:  # no hard links here
+            import shutil  # with all its archives
+
             shutil.copyfile(source, draft)
             draft.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
         try:

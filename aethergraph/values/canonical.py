@@ -14,7 +14,6 @@ import re
 import sys
 import types
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -29,8 +28,7 @@ _ATOMS_AND_INT = _ATOMS | {int}
 _sorted = msgspec.msgpack.Encoder(order="sorted").encode
 
 
-@dataclass(frozen=True, slots=True)
-class Canonical:
+class Canonical(msgspec.Struct, frozen=True):
     """`data` is the form; `opaque`: a part counts by its type only; `refs`: nodes whose outputs occur, in order."""
 
     data: bytes

@@ -16,9 +16,10 @@ import linecache
 import os
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 _OURS = (str(Path(__file__).parents[1]) + os.sep, str(Path(asyncio.__file__).parent) + os.sep)
 
@@ -28,16 +29,14 @@ _SKIPPED = frozenset({"CACHE", "NOP", "EXTENDED_ARG", "RESUME"})
 _CONVERTS_STOP_ITERATION = 3  # the argument of CALL_INTRINSIC_1 at the end of each coroutine, from 3.12 on
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(msgspec.Struct, frozen=True):
     """The innermost block that would run user code: "with", "async with", "async for" or "try", and its line."""
 
     kind: str
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One row of an exception table: instructions from `start` to before `end` lead to `handler`; all in bytes."""
 
     start: int
@@ -116,8 +115,7 @@ def _line(code: types.CodeType, at: int) -> int:
     return found[0] if found else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One of the coroutines that await each other: itself, and its frame."""
 
     holder: Any
