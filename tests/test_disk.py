@@ -46,7 +46,7 @@ def sql(store: DiskStore, statement: str, *args: object) -> list[tuple[object, .
 
 def synchronous(store: DiskStore) -> int:
     """How carefully the calling thread's connection commits."""
-    ((level,),) = store._cache._sql("PRAGMA synchronous").fetchall()
+    ((level,),) = store._connections.here.execute("PRAGMA synchronous").fetchall()
     return int(level)
 
 
@@ -67,7 +67,7 @@ def test_no_row_becomes_a_file(store: DiskStore) -> None:
 def test_commits_are_as_durable_as_asked(tmp_path: Path, opened: Opener, durability: str, level: int) -> None:
     store = opened(tmp_path, durability=durability)  # type: ignore[arg-type]
     assert synchronous(store) == level
-    assert store._cache._sql("PRAGMA journal_mode").fetchall() == [("wal",)]
+    assert store._connections.here.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
 
 
 def test_a_store_is_opened_again_as_durable_as_asked(tmp_path: Path, opened: Opener) -> None:
@@ -173,11 +173,26 @@ def test_a_commit_that_fails_is_an_error_and_the_store_goes_on(
     store: DiskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, "a", b"1")
-    store._cache._sql("PRAGMA max_page_count = 1")  # the smallest full disk there is
+    store._connections.here.execute("PRAGMA max_page_count = 1")  # the smallest full disk there is
     with pytest.raises(OSError, match="full"):
         put(store, "a", bytes(5 << 20))
-    store._cache._sql("PRAGMA max_page_count = 1000000")
+    store._connections.here.execute("PRAGMA max_page_count = 1000000")
     put(store, "b", b"2")
+    assert (store.get("a"), store.get("b")) == (b"1", b"2")
+
+
+def test_a_transaction_in_another_is_a_part_of_it(store: DiskStore) -> None:
+    with pytest.raises(KeyError), store.transact() as outer:
+        outer.set("a", b"1")
+        with store.transact() as inner:
+            inner.set("b", b"2")
+        raise KeyError
+    assert (store.get("a"), store.get("b")) == (None, None)
+    with store.transact() as outer:
+        outer.set("a", b"1")
+        with pytest.raises(KeyError), store.transact() as inner:
+            inner.set("b", b"2")
+            raise KeyError
     assert (store.get("a"), store.get("b")) == (b"1", b"2")
 
 
@@ -255,7 +270,7 @@ def test_a_page_costs_what_is_in_it_wherever_it_begins(store: DiskStore) -> None
         for number in range(100_000):
             rows.set(f"p:{number:06d}", b"")
     steps: list[None] = []
-    connection = store._cache._con
+    connection = store._connections.here
     connection.set_progress_handler(lambda: steps.append(None), 1)  # called for each instruction of SQLite's machine
     try:
         page = [key for key, _ in store.scan("p:", after="p:099989", limit=5)]

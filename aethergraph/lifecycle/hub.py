@@ -84,7 +84,7 @@ class Runtime:
         if durability not in ("power", "process"):
             raise ValueError(f'durability is "power" or "process", got {durability!r}')
         if store is None or isinstance(store, (str, os.PathLike)):
-            from ..storage import disk  # with diskcache, which a program that only imports names need not load
+            from ..storage import disk  # which a program that only imports names need not load
 
             folder = disk.find_store(Path.cwd()) if store is None else Path(store)
             store = disk.DiskStore(folder, durability="process" if durability == "process" else "power")

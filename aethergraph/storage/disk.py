@@ -1,9 +1,8 @@
-"""The store on disk: one folder, one SQLite file driven by diskcache, and a folder of blobs.
+"""The store on disk: one folder, one SQLite file, and a folder of blobs.
 
-diskcache is made for caches, so three of its habits are turned off here, each tested: it forgets rows (eviction,
-1 GiB limit), it pickles what is no text or bytes, and it moves large rows to files that it does not flush. Its
-transactions belong to the thread: never await inside one. A transaction that cannot begin is retried only while the
-database is busy; `Cache.transact(retry=True)` would spin for ever on a full or read-only disk.
+The file is made by diskcache (see `making`), which can read and write it; rows of ours are read and written here by
+SQLite itself. Transactions belong to the thread: never await inside one. One that cannot begin is tried again only
+while the database is busy: a full or read-only disk would be tried for ever.
 """
 
 from __future__ import annotations
@@ -12,26 +11,25 @@ import contextlib
 import logging
 import os
 import sqlite3
-import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-import diskcache  # type: ignore[import-untyped]
-
 from ..errors import DamagedRecord, NewerStore
 from ..record.facts import FORMAT
 from . import mounts
 from .blobs import DiskBlobs
+from .connections import BUSY_S, Connections
 from .store import Blobs, Transaction
 
 HOME = "AETHERGRAPH_HOME"
 NAME = ".aethergraph"
-BUSY_S = 60.0  # how long to wait for another process's transaction
+DATABASE = "cache.db"  # as diskcache calls it
+RAW = 1  # the mode of bytes in the table of diskcache
 NEVER_A_FILE = 1 << 40  # bytes; no row is that large
 FORMAT_KEY = "format"
 CHECK_SIZE = 4  # bytes of the checksum before each row
@@ -40,91 +38,6 @@ SYNCHRONOUS = {"power": 2, "process": 1}  # SQLite's FULL and NORMAL
 _log = logging.getLogger("aethergraph.disk")
 
 Durability = Literal["power", "process"]
-
-
-class _Disk(diskcache.Disk):  # type: ignore[misc]
-    """Text keys and raw bytes, nothing else: reading a store never unpickles."""
-
-    def put(self, key: Any) -> tuple[str, bool]:
-        if type(key) is not str:
-            raise TypeError(f"keys of a store are text, not {type(key).__name__}")
-        return key, True
-
-    def get(self, key: Any, raw: Any) -> str:
-        return str(key)
-
-    def store(self, value: Any, read: Any, key: Any = None) -> tuple[int, int, None, bytes]:
-        if type(value) is not bytes:
-            raise TypeError(f"rows of a store are bytes, not {type(value).__name__}")
-        return 0, diskcache.core.MODE_RAW, None, value
-
-    def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> bytes:
-        if mode != diskcache.core.MODE_RAW or type(value) is not bytes:
-            return b""  # fails its checksum
-        return value
-
-
-class _Closer:
-    """Lies beside a thread's connection and closes it when the thread ends: by SQLite's rules, nobody else may."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-
-    def __del__(self) -> None:
-        with contextlib.suppress(sqlite3.Error):  # collected by another thread after all: the system closes it
-            self.connection.close()
-
-
-class _Cache(diskcache.Cache):  # type: ignore[misc]
-    """A cache that opens without writing where its settings are stored already, and has no index that we do not use.
-
-    diskcache writes each setting twice at every opening, some fifty commits: a third of a second on a slow disk.
-    """
-
-    def __init__(self, folder: str, settings: dict[str, Any]) -> None:
-        if not self._is_made(folder, settings):
-            self.close()
-            super().__init__(folder, timeout=BUSY_S, disk=_Disk, **settings)
-
-    def _is_made(self, folder: str, settings: dict[str, Any]) -> bool:
-        """Whether a store lies there already, with these settings: then it is open.
-
-        diskcache looks at each setting, table and trigger anew, which is a tenth of what a run waits for that goes on.
-        """
-        self._directory, self._timeout, self._local, self._txn_id = folder, BUSY_S, threading.local(), None
-        self._disk = _Disk(folder)
-        if not Path(folder, diskcache.core.DBNAME).exists():
-            return False
-        try:
-            stored = dict(self._sql("SELECT key, value FROM Settings").fetchall())
-            # Written last when a store is made: with it, all tables are there.
-            made = self._sql(_GET, (FORMAT_KEY,)).fetchone() is not None
-        except sqlite3.OperationalError:  # another process is making it
-            return False
-        return made and settings.items() <= stored.items()
-
-    @property
-    def _con(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection = super()._con
-        closer = getattr(self._local, "closer", None)
-        if closer is None or closer.connection is not connection:
-            self._local.closer = _Closer(connection)
-        return connection
-
-    @property
-    def _sql_retry(self) -> Callable[..., Any]:
-        execute = super()._sql_retry
-
-        def unless_same(statement: str, args: tuple[Any, ...] = ()) -> Any:
-            if statement.startswith(("INSERT OR REPLACE INTO Settings", "UPDATE Settings SET value = ? WHERE key = ?")):
-                key, value = args if statement.startswith("INSERT") else reversed(args)
-                if execute("SELECT value FROM Settings WHERE key = ?", (key,)).fetchall() == [(value,)]:
-                    return None
-            if statement.startswith(_INDEX):
-                return None
-            return execute(statement, args)
-
-        return unless_same
 
 
 class DiskStore:
@@ -143,7 +56,7 @@ class DiskStore:
         self.folder = Path(folder)
         self._make_folder()
         self.blobs: Blobs = DiskBlobs(self.folder / "blobs")
-        _refuse_newer(self.folder)
+        made, known = _known(self.folder)
         self.network = mounts.network(self.folder)
         if self.network:
             _log.warning(
@@ -151,9 +64,17 @@ class DiskStore:
                 "looked for now and then; with %s=FOLDER the store is on a local disk",
                 self.folder, self.network, HOME,
             )  # fmt: skip
+        settings = self._settings(durability)
+        self._connections = Connections(self.folder / DATABASE, SYNCHRONOUS[durability])
+        if not (made and settings.items() <= known.items()):
+            self._make(settings)
+
+    def _make(self, settings: dict[str, Any]) -> None:
+        from . import making  # with diskcache, which a store that is there does not need
+
         try:
-            self._cache = self._open(durability)
-            if self.get(FORMAT_KEY) is None:
+            making.make(self.folder, settings)
+            if self.get(FORMAT_KEY) is None:  # last: where it is, all tables are
                 with self.transact() as rows:
                     rows.set(FORMAT_KEY, str(FORMAT).encode())
         except sqlite3.DatabaseError as error:
@@ -168,21 +89,19 @@ class DiskStore:
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
 
-    def _open(self, durability: Durability) -> Any:
-        return _Cache(
-            str(self.folder),
-            {
-                "disk_min_file_size": NEVER_A_FILE,
-                "eviction_policy": "none",
-                "cull_limit": 0,
-                "size_limit": NEVER_A_FILE,
-                "statistics": 0,
-                "sqlite_synchronous": SYNCHRONOUS[durability],
-                "sqlite_journal_mode": "delete" if self.network else "wal",  # WAL needs memory that all processes share
-                "sqlite_mmap_size": 0,  # a file cut short under a mapping kills the process; a read of it is an error
-                "sqlite_auto_vacuum": 0,
-            },
-        )
+    def _settings(self, durability: Durability) -> dict[str, Any]:
+        """What is on record of how the store is to be kept."""
+        return {
+            "disk_min_file_size": NEVER_A_FILE,
+            "eviction_policy": "none",
+            "cull_limit": 0,
+            "size_limit": NEVER_A_FILE,
+            "statistics": 0,
+            "sqlite_synchronous": SYNCHRONOUS[durability],
+            "sqlite_journal_mode": "delete" if self.network else "wal",  # WAL needs memory that all processes share
+            "sqlite_mmap_size": 0,
+            "sqlite_auto_vacuum": 0,
+        }
 
     @property
     def doorbell(self) -> Path:
@@ -192,20 +111,19 @@ class DiskStore:
     def get(self, key: str) -> bytes | None:
         """One committed row, from any thread. Raises DamagedRecord where it is altered."""
         try:
-            return _read(self._cache, key)
+            return _read(self._connections.here, key)
         except sqlite3.DatabaseError as error:
             raise _story(self.folder, error, key) from error
 
     def scan(self, prefix: str, *, after: str = "", limit: int | None = None) -> Iterator[tuple[str, bytes]]:
         """Committed rows whose key starts with `prefix`, in key order, as they were at one instant."""
-        # diskcache can only walk all keys: this asks its table directly, by its own connection, as `_SET` writes to it.
         # One lower bound: of two, SQLite would enter its index at the first and step over all that the second excludes.
         bound, most = _beyond(prefix), -1 if limit is None else limit
         begins, first = ("key > ?", after) if after >= prefix else ("key >= ?", prefix)
         within, ends = ("AND key < ?", (bound,)) if bound else ("", ())
         query = f"SELECT key, value FROM Cache WHERE raw = 1 AND {begins} {within} ORDER BY key LIMIT ?"
         try:
-            found = self._cache._sql(query, (first, *ends, most)).fetchall()
+            found = self._connections.here.execute(query, (first, *ends, most)).fetchall()
         except sqlite3.DatabaseError as error:
             raise _story(self.folder, error, prefix + "*") from error
         for key, sealed in found:
@@ -213,16 +131,16 @@ class DiskStore:
 
     def transact(self) -> AbstractContextManager[Transaction]:
         """Write several rows or none, durably on leaving; one writer at a time over all processes."""
-        return _Transaction(self.folder, self._cache)
+        return _Transaction(self.folder, self._connections)
 
     def compact(self) -> None:
         """Give the room of deleted rows back to the system, where nobody else uses the store at the moment."""
-        with contextlib.suppress(sqlite3.OperationalError, diskcache.Timeout):  # in use: the room is used again
-            self._cache._sql("VACUUM")
+        with contextlib.suppress(sqlite3.OperationalError):  # in use: the room is used again
+            self._connections.here.execute("VACUUM")
 
     def close(self) -> None:
         """Let go of files; the store can be opened again."""
-        self._cache.close()
+        self._connections.close()
 
 
 # What diskcache's `set` comes to for a row of ours. It looks the row up first and then culls, in four nested context
@@ -235,61 +153,61 @@ _SET = (
 # Likewise: rows of ours never expire, are never culled, and lie in no file beside the database.
 _GET = "SELECT value FROM Cache WHERE key = ? AND raw = 1"
 _DELETE = "DELETE FROM Cache WHERE key = ? AND raw = 1"
-_INDEX = "CREATE INDEX IF NOT EXISTS Cache_expire_time"  # of rows that expire: ours never do
 
 
 class _Transaction:
-    """Rows inside one BEGIN IMMEDIATE ... COMMIT of the calling thread."""
+    """Rows inside one BEGIN IMMEDIATE ... COMMIT of the calling thread; one inside another is a part of it."""
 
-    def __init__(self, folder: Path, cache: Any) -> None:
-        self._folder, self._cache = folder, cache
-        self._open: Any = None
+    def __init__(self, folder: Path, connections: Connections) -> None:
+        self._folder, self._connections = folder, connections
+        self._begun = False
 
     def __enter__(self) -> Transaction:
         until = time.monotonic() + BUSY_S
         while True:
-            opened = self._cache.transact()
             try:
-                opened.__enter__()
-            except diskcache.Timeout as error:
-                cause = error.__context__  # diskcache hides what SQLite said
-                if isinstance(cause, sqlite3.Error) and not (_busy(cause) and time.monotonic() < until):
-                    raise _story(self._folder, cause) from cause
+                self._connection = self._connections.here
+                if not self._connection.in_transaction:
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    self._begun = True
+            except sqlite3.Error as error:
+                if not (_busy(error) and time.monotonic() < until):
+                    raise _story(self._folder, error) from error
             else:
-                self._open = opened
                 return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
+        if not self._begun:
+            return
         try:
-            self._open.__exit__(kind, error, trace)
-        except BaseException as failed:
+            if error is None:
+                self._connection.execute("COMMIT")
+        except sqlite3.Error as failed:
+            raise _story(self._folder, failed) from failed
+        finally:
             # A commit that fails leaves the transaction open, and the next BEGIN would never succeed; and SQLite undoes
-            # it by itself when the disk is full, so that diskcache's own ROLLBACK fails and hides the reason.
-            if self._cache._con.in_transaction:
-                self._cache._con.execute("ROLLBACK")
-            reason = error or failed
-            if isinstance(reason, sqlite3.Error):
-                raise _story(self._folder, reason) from reason
-            if failed is not error and error is None:
-                raise
-        return None
+            # it by itself when the disk is full.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            raise _story(self._folder, error) from error
 
     def get(self, key: str) -> bytes | None:
-        return _read(self._cache, key)
+        return _read(self._connection, key)
 
     def set(self, key: str, row: bytes) -> None:
         if not isinstance(key, str) or not isinstance(row, (bytes, bytearray, memoryview)):
             raise TypeError(f"a row is bytes under a text key, not {type(row).__name__} under {type(key).__name__}")
-        self._cache._sql(_SET, (key, diskcache.core.MODE_RAW, _seal(key, bytes(row))))
+        self._connection.execute(_SET, (key, RAW, _seal(key, bytes(row))))
 
     def delete(self, key: str) -> None:
-        self._cache._sql(_DELETE, (key,))
+        self._connection.execute(_DELETE, (key,))
 
 
-def _read(cache: Any, key: str) -> bytes | None:
-    found = cache._sql(_GET, (key,)).fetchone()
+def _read(connection: sqlite3.Connection, key: str) -> bytes | None:
+    found = connection.execute(_GET, (key,)).fetchone()
     return None if found is None else _unseal(key, found[0])
 
 
@@ -305,24 +223,32 @@ def find_store(start: Path) -> Path:
     return start / NAME
 
 
-def _refuse_newer(folder: Path) -> None:
-    """Look at the format before diskcache writes anything, so a newer store is left exactly as it was."""
-    file = folder / diskcache.core.DBNAME
+def _known(folder: Path) -> tuple[bool, dict[str, Any]]:
+    """Whether a store was made here, and the settings on record; asked before anything is written.
+
+    Raises:
+        NewerStore: a newer version wrote it; it is left exactly as it was.
+    """
+    file = folder / DATABASE
     if not file.exists():
-        return
+        return False, {}
     connection = sqlite3.connect(file, timeout=BUSY_S)
     try:
-        found = connection.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (FORMAT_KEY,)).fetchone()
+        found = connection.execute(_GET, (FORMAT_KEY,)).fetchone()
+        if found is None:
+            return False, {}
+        written = int(_unseal(FORMAT_KEY, found[0]))
+        if written > FORMAT:
+            raise NewerStore(str(folder), written, FORMAT)
+        return True, dict(connection.execute("SELECT key, value FROM Settings").fetchall())
     except sqlite3.OperationalError as error:
         if "no such table" not in str(error):
             raise _story(folder, error) from error
-        return  # made this instant by another process, which has not come to the tables yet
+        return False, {}  # made this instant by another process, which has not come to the tables yet
     except sqlite3.DatabaseError as error:
         raise _story(folder, error) from error
     finally:
         connection.close()
-    if found is not None and int(_unseal(FORMAT_KEY, found[0])) > FORMAT:
-        raise NewerStore(str(folder), int(_unseal(FORMAT_KEY, found[0])), FORMAT)
 
 
 def _beyond(prefix: str) -> str:
@@ -364,6 +290,6 @@ def _story(folder: Path, error: sqlite3.Error, key: str = "") -> Exception:
         word in str(error) for word in ("malformed", "not a database", "corrupt")
     )
     if damaged:
-        what = f"the row {key!r} of {folder}" if key else f"the database {folder / diskcache.core.DBNAME}"
+        what = f"the row {key!r} of {folder}" if key else f"the database {folder / DATABASE}"
         return DamagedRecord(what, str(error))
     return OSError(f"the store {folder} cannot be used: {error}")
