@@ -11,7 +11,7 @@ from ..engine import HERE
 from ..graphs.references import refuse
 from ..record import facts as f
 from ..record.failures import ITEM
-from ..scheduler.calls import as_written, handle_of
+from ..scheduler.calls import Call, handle_of
 from ..scheduler.slots import checked_cap
 from ..values.outputs import Outputs
 from ..values.preview import about_value
@@ -55,7 +55,7 @@ class Map:
             return builder.call(self, (items,), kwargs)
         place: Any = HERE.get()
         if place is not None and place.in_body:
-            return as_written(place.run.dispatch.call(place, self, (items,), kwargs))
+            return Call(place.run.dispatch.call(place, self, (items,), kwargs))
         listed = self._listed(items)
         if self.tool.is_async:
             return self._later(listed, kwargs)

@@ -14,7 +14,7 @@ from ..lifecycle import hub
 from ..lifecycle.resuming import register
 from ..lifecycle.running import Run
 from ..record import facts as f
-from ..scheduler.calls import as_written
+from ..scheduler.calls import Call
 from ..scheduler.slots import checked_cap
 from ..values.annotations import signature_of
 from ..values.arguments import Check, checks
@@ -82,7 +82,7 @@ class Agent:
             return builder.call(self, args, kwargs)
         place: Any = HERE.get()
         if place is not None and place.in_body:
-            return as_written(place.run.dispatch.call(place, self, args, kwargs))
+            return Call(place.run.dispatch.call(place, self, args, kwargs))
         return AgentCall(self, self.bind(args, kwargs))
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

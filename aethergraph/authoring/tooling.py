@@ -11,7 +11,7 @@ from ..code import fingerprint
 from ..engine import HERE
 from ..errors import GraphBuildError, ServiceUnavailable
 from ..record import facts as f
-from ..scheduler.calls import as_written
+from ..scheduler.calls import Call
 from ..scheduler.executors import cluster
 from ..scheduler.places import DASK, LOOP, PROCESS, THREAD
 from ..scheduler.retries import RetryPolicy
@@ -103,7 +103,7 @@ class Tool:
             return builder.call(self, args, kwargs)
         place: Any = HERE.get()
         if place is not None and place.in_body:
-            return as_written(place.run.dispatch.call(place, self, args, kwargs))
+            return Call(place.run.dispatch.call(place, self, args, kwargs))
         return self._plain(args, kwargs)
 
     @functools.cached_property

@@ -7,6 +7,7 @@ same. Each node has a lineage of its own: what is undone on record after a failu
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -81,6 +82,7 @@ class _Walk:
         self._failed: dict[str, BaseException] = {}
         self._stopped: set[str] = set()  # cannot be called any more: something before them failed
         self._open: set[str] = set()
+        self._context = contextvars.copy_context()  # in which it goes on when a node has ended
         self._end: asyncio.Future[None] = place.run.loop.create_future()
         self._taken: set[str] = set()  # ids that the run has given already
         if not place.no:
@@ -228,7 +230,7 @@ class _Walk:
             handle.node_id = node.node_id
         self._open.add(node.node_id)
         self._handles[node.node_id] = handle
-        handle.as_task().add_done_callback(partial(self._ended, node.node_id))
+        handle.followed_by(partial(self._ended, node.node_id), self._context)
 
     def _ended(self, name: str, future: asyncio.Future[Any]) -> None:
         self._open.discard(name)
@@ -248,7 +250,7 @@ class _Walk:
             self._go_on(self._settled(name))
         except asyncio.CancelledError:  # the run takes no more calls
             self._end.cancel()
-        except Exception as error:  # noqa: BLE001 (raised in a callback it would be lost, and the run would hang)
+        except BaseException as error:  # noqa: BLE001 (raised in a callback it would be lost, and the run would hang)
             self._end.set_exception(error)
 
     def _fail(self, name: str, error: BaseException) -> None:

@@ -71,7 +71,7 @@ class Attempts:
         tool = None if target.max_concurrency is None else self._slots.of(target)
         limits = handle.place.limits
         seat = handle.seat = Seat(self._run, handle, limits, tool)
-        if seat.take():
+        if self._own.used < self._own.cap and seat.take():
             self._begin(seat)
             return
         self._waiting.add(seat)
@@ -132,7 +132,7 @@ class Attempts:
         place = AttemptPlace(handle, first, tool.runs_in == THREAD, self._desk)
         handle.context.run(HERE.set, place)
         work = self._attempts(handle, place, seat)
-        handle.task = asyncio.Task(work, loop=self._run.loop, context=handle.context)
+        handle.task = asyncio.Task(work, loop=self._run.loop, name=handle.node_id, context=handle.context)
         if tool.pure and self._watch is None:
             self._watch = self._run.loop.raw_at(self._run.loop.raw_time() + LAZY_START_S, self._show_running, set())
 

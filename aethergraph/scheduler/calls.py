@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import NotAwaited
@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # the engine makes handles and handles call the engine: one n
     from .stages import Staging
 
 
+Heir = Callable[[asyncio.Future[Any]], object]
+
 _NO_CONTEXT = contextvars.Context()
 _RUNNING = NodeStatus.RUNNING
 _NO_NODES: frozenset[int] = frozenset()  # each `frozenset()` is an object of its own, for the collector to look at
@@ -30,10 +32,7 @@ class CallFuture(asyncio.Future[Any]):
     """The result of a call. Cancelling it is the body's own decision, which goes on record."""
 
     __slots__ = ("handle",)  # else each has a dict, which the garbage collector has to look at
-
-    def __init__(self, handle: CallHandle | None, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        self.handle = handle
+    handle: CallHandle | None  # set by who makes it: an `__init__` would be the slowest part of a call
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancel the call."""
@@ -59,9 +58,9 @@ class CallFuture(asyncio.Future[Any]):
 
     _name = ""
 
-    def get_coro(self) -> CallHandle | None:
+    def get_coro(self) -> Call | None:
         """The call, until it is done."""
-        return self.handle
+        return None if self.handle is None else Call(self.handle)
 
     def cancelling(self) -> int:
         """How often it was asked to cancel: a call does so at once."""
@@ -72,12 +71,15 @@ class CallFuture(asyncio.Future[Any]):
         return self.cancelling()
 
 
-class CallHandle(Coroutine[Any, Any, Any]):
-    """One call of a tool, agent or question in a body. Hashable; works wherever a coroutine does."""
+class CallHandle:
+    """One call of a tool, agent or question in a body, as the engine has it; `Call` is what the body has.
+
+    It has no `__getattr__`: with one, Python would take several times as long for each of its attributes.
+    """
 
     __slots__ = (
-        "_iterator", "after", "args", "at", "awaited", "callee", "context", "deps", "execution", "fingerprint", "flat",
-        "future", "given", "inner", "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "seat", "staging",
+        "after", "args", "at", "awaited", "callee", "context", "deps", "execution", "fingerprint", "flat", "future",
+        "given", "heir", "inner", "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "seat", "staging",
         "target", "task", "token", "why",
     )  # fmt: skip
 
@@ -106,8 +108,9 @@ class CallHandle(Coroutine[Any, Any, Any]):
         self.task: asyncio.Task[Any] | None = None
         self.staging: Staging | None = None  # the stages of a dual-stage tool, which need no task
         self.seat: Seat | None = None  # its slots, once it is to run
-        self.future = CallFuture(self, run.loop)
-        self._iterator: Iterator[Any] | None = None
+        self.heir: tuple[Heir, contextvars.Context] | None = None  # what goes on with its result: see `followed_by`
+        future = self.future = CallFuture(loop=run.loop)
+        future.handle = self
 
     @property
     def begun(self) -> bool:
@@ -118,12 +121,14 @@ class CallHandle(Coroutine[Any, Any, Any]):
         node = self.node
         return node is not None and node.status is _RUNNING and node.execution == self.execution
 
+    def told(self) -> str:
+        """What its body does with it, for an error."""
+        return f"calls {self.callee}"
+
     def pass_on(self, error: BaseException) -> None:
         """Raise `error` where the call is awaited, with nothing on record: it runs again on resume."""
         if not self.future.done():
             self.future.set_exception(error)
-
-    # -- as a coroutine
 
     def as_task(self) -> CallFuture:
         """Its future: somebody will await it."""
@@ -137,53 +142,30 @@ class CallHandle(Coroutine[Any, Any, Any]):
         self.run.dispatch.flush()
         return future.__await__()
 
+    def followed_by(self, heir: Heir, context: contextvars.Context) -> None:
+        """`heir`, which is the engine's own code and awaits nothing, is called with its future in `context`.
+
+        It is called at once where a result is delivered: a callback of the future would cost a turn of the loop.
+        """
+        self.heir = heir, context
+        self.as_task().add_done_callback(heir, context=context)
+
+    def give(self, outputs: Any) -> None:
+        """It has its result."""
+        if self.heir is None:
+            self.future.set_result(outputs)
+            self.settled()
+            return
+        heir, context = self.heir
+        self.future.remove_done_callback(heir)
+        self.future.set_result(outputs)
+        self.settled()
+        context.run(heir, self.future)
+
     def settled(self) -> None:
         """It has its result: break the reference cycles, or each call would have to wait for the garbage collector."""
         self.future.handle = None
-        self.task, self.context, self.seat = None, _NO_CONTEXT, None
-
-    def send(self, value: Any) -> Any:
-        """Go on."""
-        if self._iterator is None:
-            self._iterator = self.__await__()
-        return self._iterator.send(value)  # type: ignore[attr-defined]
-
-    def throw(self, *error: Any) -> Any:
-        """Raise at the await."""
-        if self._iterator is None:
-            self._iterator = self.__await__()
-        return self._iterator.throw(*error)  # type: ignore[attr-defined]
-
-    def close(self) -> None:
-        """A call that nobody awaits still runs: there is nothing to close."""
-
-    __hash__ = object.__hash__
-
-    # -- as a value
-
-    def _unread(self, *_: Any, **__: Any) -> NoReturn:
-        """Raises NotAwaited: it has no value yet."""
-        raise NotAwaited(self.callee)
-
-    __aethergraph_unread__ = _unread
-    # Without `__iter__`, Python would ask for [0], [1], [2] ... and get a reference each time, for ever.
-    __iter__ = __contains__ = _unread
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _unread
-    __lt__ = __le__ = __gt__ = __ge__ = _unread
-
-    def __getitem__(self, key: str) -> Any:
-        if not isinstance(key, str):
-            self._unread()
-        return self.run.dispatch.read(self, key)
-
-    def __getattr__(self, key: str) -> Any:
-        if key.startswith("__") or key.startswith("cr_") or key.startswith("gi_"):
-            raise AttributeError(key)
-        return self.run.dispatch.read(self, key)
-
-    def __repr__(self) -> str:
-        state = "done" if self.future.done() else "running" if self.task else "not awaited yet"
-        return f"<call of {self.callee} ({state}): write `await {self.callee}(...)`>"
+        self.task, self.context, self.seat, self.heir = None, _NO_CONTEXT, None, None
 
 
 class Reference:
@@ -218,56 +200,56 @@ class Reference:
 
 
 class Call(Coroutine[Any, Any, Any]):
-    """A call as its body has it, where an output may be called as one of the engine's own attributes of it is."""
+    """A call as its body has it: works wherever a coroutine does, and each of its outputs can be read by its name."""
 
-    __slots__ = ("_call",)
+    __slots__ = ("_call", "_iterator")
 
     def __init__(self, call: CallHandle) -> None:
         self._call = call
+        self._iterator: Iterator[Any] | None = None
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._call.__await__()
 
     def send(self, value: Any) -> Any:
         """Go on."""
-        return self._call.send(value)
+        if self._iterator is None:
+            self._iterator = self.__await__()
+        return self._iterator.send(value)  # type: ignore[attr-defined]
 
     def throw(self, *error: Any) -> Any:
         """Raise at the await."""
-        return self._call.throw(*error)
+        if self._iterator is None:
+            self._iterator = self.__await__()
+        return self._iterator.throw(*error)  # type: ignore[attr-defined]
 
     def close(self) -> None:
         """A call that nobody awaits still runs: there is nothing to close."""
 
     def _unread(self, *_: Any, **__: Any) -> NoReturn:
-        self._call._unread()
+        """Raises NotAwaited: it has no value yet."""
+        raise NotAwaited(self._call.callee)
 
     __aethergraph_unread__ = _unread
+    # Without `__iter__`, Python would ask for [0], [1], [2] ... and get a reference each time, for ever.
     __iter__ = __contains__ = _unread
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _unread
     __lt__ = __le__ = __gt__ = __ge__ = _unread
 
     def __getitem__(self, key: str) -> Any:
-        return self._call[key]
+        if not isinstance(key, str):
+            self._unread()
+        return self._call.run.dispatch.read(self._call, key)
 
     def __getattr__(self, key: str) -> Any:
         if key.startswith(("__", "cr_", "gi_")):
             raise AttributeError(key)
-        return self._call[key]
+        return self._call.run.dispatch.read(self._call, key)
 
     def __repr__(self) -> str:
-        return repr(self._call)
-
-
-_OWN_NAMES = frozenset(name for name in dir(CallHandle) if not name.startswith("_"))
-
-
-def as_written(handle: CallHandle) -> CallHandle | Call:
-    """`handle` for a body: every output of it can be read by its name."""
-    outputs = handle.target.outputs
-    if outputs is not None and _OWN_NAMES.isdisjoint(outputs):
-        return handle
-    return Call(handle)
+        call = self._call
+        state = "done" if call.future.done() else "running" if call.task else "not awaited yet"
+        return f"<call of {call.callee} ({state}): write `await {call.callee}(...)`>"
 
 
 def handle_of(value: Any) -> CallHandle | None:
@@ -318,7 +300,7 @@ def refuse_hidden(value: Any) -> None:
     todo, seen = [(value, 4)], set[int]()
     while todo:
         one, depth = todo.pop()
-        if isinstance(one, (CallHandle, Call, Reference)):
+        if isinstance(one, (Call, Reference)):
             one._unread()
         if depth and not plain(one) and id(one) not in seen:
             seen.add(id(one))

@@ -171,8 +171,9 @@ class Delivery:
 
     def _result(self, handle: CallHandle, outputs: dict[str, Any], position: int) -> None:
         if self._arrive(handle, position):
-            handle.future.set_result(Outputs(outputs))
-        handle.settled()
+            handle.give(Outputs(outputs))
+        else:
+            handle.settled()
 
     def _failure(self, handle: CallHandle, position: int, error: BaseException) -> None:
         if self._arrive(handle, position):
@@ -198,10 +199,9 @@ class Delivery:
             handle.future.set_result(run.codec.load(value))
             return
         outputs = run.codec.load_outputs(value, lambda _, loaded, digest: run.origins.add(loaded, node.no, digest))
-        handle.future.set_result(outputs)
-        handle.settled()
         if value[:1] == b"m":
             run.origins.add_plain(outputs, node.no)
+        handle.give(outputs)
 
     # ------------------------------------------------------------------ questions
 

@@ -184,11 +184,12 @@ class Dispatch:
         if handle.flat:
             form = values.canonical_call(handle.args, handle.kwargs)
         else:
-            try:
-                handle.args, handle.kwargs = resolve(handle.args), resolve(handle.kwargs)
-            except (LookupError, AttributeError) as error:  # there is no such output
-                handle.future.fail(error)
-                return
+            if not handle.place.written:  # there they are values already
+                try:
+                    handle.args, handle.kwargs = resolve(handle.args), resolve(handle.kwargs)
+                except (LookupError, AttributeError) as error:  # there is no such output
+                    handle.future.fail(error)
+                    return
             form = values.canonical((handle.args, handle.kwargs), self._run.origins.known).data
         handle.given = hashlib.blake2b(form, digest_size=8).digest()
         self._decide(handle, same)
@@ -244,7 +245,7 @@ class Dispatch:
             self._queue(handle)
 
     def _queue(self, handle: CallHandle) -> None:
-        self._run.new(handle.place, lambda: f"calls {handle.callee}", handle)
+        self._run.new(handle.place, handle.told, handle)
         handle.context = contextvars.copy_context()
         self._out.append(handle)
         self._run.mailbox.kick()  # which flushes, at the latest when the body yields

@@ -315,7 +315,8 @@ class EffectFuture(CallFuture):
     task: asyncio.Task[None] | None = None
 
     def __init__(self, effects: Effects, key: Key, *, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(None, loop)
+        super().__init__(loop=loop)
+        self.handle = None
         self._effects, self._key = effects, key
 
     def cancel(self, msg: Any | None = None) -> bool:

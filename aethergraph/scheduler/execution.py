@@ -200,7 +200,8 @@ class Execution:
         handle.context.run(HERE.set, place)
         self.live.add(handle)
         self.bodies[handle.no] = handle.target
-        handle.task = asyncio.Task(self._graph(handle, place), loop=self.loop, context=handle.context)
+        work = self._graph(handle, place)
+        handle.task = asyncio.Task(work, loop=self.loop, name=handle.node_id, context=handle.context)
 
     async def _graph(self, handle: CallHandle, place: BodyPlace) -> None:
         try:
@@ -233,7 +234,7 @@ class Execution:
         collected = False
         try:
             value = agent.fn(*args, **kwargs)
-            if inspect.isawaitable(value) and not isinstance(value, (CallHandle, Call, Reference, Outputs)):
+            if inspect.isawaitable(value) and not isinstance(value, (Call, Reference, Outputs)):
                 value = await value
             await self._join_loose(place, value)
         except GeneratorExit:

@@ -14,6 +14,7 @@ from ..ids import Key
 from ..record.flow import Delivery, Flow
 from .loop import AetherLoop, Pulse
 
+AT_ONCE = 32  # so many deliveries of one run, where none makes its bodies go on, before other runs have their turn
 SPIN = 10_000  # a body that never goes quiet still gets its mail after this many of its own callbacks
 
 Deliver = Callable[[int], None]  # called with the position of the delivery
@@ -70,9 +71,12 @@ class Mailbox:
         """A live delivery that was appended just now at `position`."""
         if self._pumping or self._late or self._box or self._recorded or self._pulse.ticks != self._mark:
             self._box.append((position, deliver))
+            self.kick()
         else:  # the last pump found the run quiet, and nothing of it was scheduled since
-            deliver(position)
-        self.kick()
+            self._pumping = True
+            self._deliver(position, deliver)
+            self._mark = self._base = self._pulse.ticks
+            self._pump_soon()  # after the delivery: the callbacks it scheduled are ahead of it
 
     def hold(self, key: Key) -> None:
         """The recorded delivery `key` is being made again: wait for it at its place in the order."""
@@ -95,33 +99,41 @@ class Mailbox:
             self._pump_soon()
 
     def _pump(self) -> None:
-        if self.closed:
-            return
-        self._flush()
-        ticks = self._pulse.ticks
-        if ticks != self._mark and ticks - self._base < SPIN:  # a callback was queued after this one was: again
-            self._mark = ticks
-            self._pump_soon()
-            return
-        self._pumping = False
+        for _ in range(AT_ONCE):
+            if self.closed:
+                return
+            self._flush()
+            ticks = self._pulse.ticks
+            if ticks != self._mark and ticks - self._base < SPIN:  # a callback was queued after this one was: again
+                self._mark = ticks
+                self._pump_soon()
+                return
+            self._base = self._mark = ticks
+            mail = self._next()
+            if mail is None:
+                self._pumping = False
+                self._quiet()
+                return
+            self._deliver(*mail)  # where that schedules no callback of the run, it is as quiet as it was
+        self._pump_soon()
+
+    def _next(self) -> tuple[int, Deliver] | None:
+        """What is next in line; None where nothing is, or it is still being made."""
         if self._late:
-            position, deliver = self._late.popleft()
-            deliver(position)
-            self.kick()
-            return
-        entry = self._next_recorded()
-        if entry is not None and entry.key in self._held:
-            self._quiet()  # live mail waits behind it
-        elif entry is not None:
+            return self._late.popleft()
+        if self._recorded and (entry := self._next_recorded()) is not None:
+            if entry.key in self._held:
+                return None  # live mail waits behind it
             self._recorded.popleft()
-            self._claimed.pop(entry.key)(entry.position)
-            self.kick()  # after the delivery: the callbacks it scheduled are ahead of the next pump
-        elif self._box:
-            position, deliver = self._box.popleft()
+            return entry.position, self._claimed.pop(entry.key)
+        return self._box.popleft() if self._box else None
+
+    def _deliver(self, position: int, deliver: Deliver) -> None:
+        try:
             deliver(position)
-            self.kick()
-        else:
-            self._quiet()
+        except BaseException:
+            self._pumping = False  # or nothing would ever be delivered again
+            raise
 
     def _next_recorded(self) -> Delivery | None:
         """The next recorded delivery that is claimed, or held; those that nobody claims are skipped."""

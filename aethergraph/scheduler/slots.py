@@ -67,7 +67,6 @@ class Limit:
     def hand_on(self) -> None:
         """Slots are free: whoever is next in line goes on."""
         while self.used < self.cap and (seat := self._next()) is not None:
-            seat.take_one(self)
             seat.advance()
 
     def _next(self) -> Seat | None:
@@ -75,16 +74,16 @@ class Limit:
             seat = self.back.popleft()
             if not seat.gone:
                 return seat
-        while self.order:
-            run = self.order.popleft()
-            line = self.lines[run]
+        order = self.order
+        while order:
+            line = self.lines[order[0]]
             while line and line[0].gone:
                 line.popleft()
             seat_or_none = line.popleft() if line else None
-            if line:
-                self.order.append(run)
-            else:
-                del self.lines[run]
+            if not line:
+                del self.lines[order.popleft()]
+            elif len(order) > 1:
+                order.rotate(-1)
             if seat_or_none is not None:
                 return seat_or_none
         return None
@@ -242,22 +241,16 @@ class Seat:
             self.leave()
             raise SlotCycle(self.name, tool.name, tool.cap, [holder.name for holder in tool.holders])
 
-    def take_one(self, limit: Limit) -> None:
-        """Take a slot of `limit`, the next of its own."""
-        limit.used += 1
-        self.at += 1
-        if limit.holders is not None:
-            limit.holders.append(self)
-
     def advance(self) -> None:
         """Take what is free, and stand in line where nothing is."""
-        limits = self.limits
-        while self.at < len(limits):
-            limit = limits[self.at]
+        for limit in self.limits[self.at :]:
             if limit.used >= limit.cap:
                 limit.join(self)
                 return
-            self.take_one(limit)
+            limit.used += 1
+            self.at += 1
+            if limit.holders is not None:
+                limit.holders.append(self)
         go, self.go = self.go, None
         if go is not None:
             go(self)

@@ -13,7 +13,7 @@ import hashlib
 import re
 import sys
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ from .outputs import Outputs
 Known = Callable[[Any], tuple[bytes, int] | None]  # object -> (hash of the output that it is, number of its node)
 
 _ATOMS = frozenset({type(None), bool, float, str, bytes})
+_INT = {int}
 _ATOMS_AND_INT = _ATOMS | {int}
 _sorted = msgspec.msgpack.Encoder(order="sorted").encode
 
@@ -56,10 +57,12 @@ def _plain(value: Any) -> bool:
     return kind is list and _all_plain(value)
 
 
-def _all_plain(values: Iterable[Any]) -> bool:
+def _all_plain(values: Collection[Any]) -> bool:
     kinds = set(map(type, values))
     if kinds <= _ATOMS:
         return True
+    if kinds == _INT:
+        return bool(min(values) >= tagged.LOWEST and max(values) <= tagged.HIGHEST)
     return all(type(value) in _ATOMS or _plain(value) for value in values)
 
 
