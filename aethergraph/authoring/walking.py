@@ -217,12 +217,13 @@ class _Walk:
 
     def _call(self, node: GraphNode, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         run, handles = self._place.run, self._handles
-        given = [handles[other] for other in node.needs if other in handles]
-        order = tuple([handles[other].no for other in node.after if other in handles])
-        rerun = _NONE
-        for other in node.dependencies:
-            if other in handles and (more := handles[other].place.rerun):
-                rerun |= more
+        given, order, rerun = list[CallHandle](), tuple[int, ...](), _NONE
+        if node.dependencies:
+            given = [handles[other] for other in node.needs if other in handles]
+            order = tuple([handles[other].no for other in node.after if other in handles])
+            for other in node.dependencies:
+                if other in handles and (more := handles[other].place.rerun):
+                    rerun |= more
         place = _NodePlace(self._place, node, rerun)
         handle = run.dispatch.call(place, node.target, args, kwargs, given, same=node.same)
         handle.after = order
@@ -247,7 +248,9 @@ class _Walk:
                 self._fail(name, error)
             else:
                 self._results[name] = future.result()
-            self._go_on(self._settled(name))
+            ready = self._settled(name)
+            if ready or not self._open:
+                self._go_on(ready)
         except asyncio.CancelledError:  # the run takes no more calls
             self._end.cancel()
         except BaseException as error:  # noqa: BLE001 (raised in a callback it would be lost, and the run would hang)

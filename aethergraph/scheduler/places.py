@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..engine import Desk
 from ..ids import Key
 from ..record.identity import Lineage
-from .calls import CallHandle, handle_of
+from .calls import Call, CallHandle
 from .loop import Pulse
 from .slots import Limit
 
@@ -66,8 +66,7 @@ class BodyPlace(Lineage):
 
     def bare(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Future[Any] | None:
         """A call that is made a task, as `gather` and `create_task` do, is its own: it runs no code of the user's."""
-        handle = handle_of(coroutine)
-        return handle.as_task() if handle is not None else None
+        return coroutine._call.as_task() if type(coroutine) is Call else None
 
     def child(self, coroutine: Coroutine[Any, Any, Any]) -> BodyPlace:
         """The lineage of a task."""
