@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
+from aethergraph import Runtime, graph_fn, tool
 from aethergraph.record import facts as f
 from aethergraph.record import schema
 from aethergraph.record.status import NodeStatus, RunStatus
+from aethergraph.testing import FakeClock
 from aethergraph.views.picture import HIDDEN, Picture, answer_text, tried
 from tests.story import Story
 
@@ -56,7 +60,28 @@ def test_a_pure_node_that_ran_in_one_fact_began_before_it_ended(story: Story) ->
     story.wait(3)
     story.put(f.NodeRan(1, b"k", 0, "", 0, "square", "square", b"", story.t, 2.0, True, b"m\x80"))
     node = story.picture().nodes[1]
-    assert (node.began, node.ended, node.status) == (1.0, 3.0, NodeStatus.DONE)
+    assert (node.began, node.ended, node.status) == (3.0, 5.0, NodeStatus.DONE)
+
+
+def test_a_pure_node_of_a_real_run_is_drawn_where_it_ran(tmp_path: Path) -> None:
+    clock = FakeClock()
+
+    @tool(pure=True)
+    async def takes(seconds: float) -> float:
+        clock.advance(seconds)
+        return seconds
+
+    @graph_fn
+    async def agent() -> float:
+        return float((await takes(2.0)).result + (await takes(1.0)).result)
+
+    runtime = Runtime(tmp_path, clock=clock)
+    try:
+        run = runtime.start(agent, {})
+        run.result(30)
+        assert [(node.began, node.ended) for node in run.picture().nodes.values()] == [(0.0, 2.0), (2.0, 3.0)]
+    finally:
+        runtime.close()
 
 
 def test_what_was_done_counts_as_reused_from_the_next_opening_on(story: Story) -> None:

@@ -18,7 +18,7 @@ from ..code import definitions, gathering
 from ..errors import JournalBroken, RunCancelled, RunExists, UnknownRun, WouldBlock
 from ..record import facts as f
 from ..record.flow import Flow
-from ..record.status import RunStatus
+from ..record.status import ENDED, RunStatus
 from ..scheduler import budgets, guests
 from ..scheduler.execution import Execution
 from ..scheduler.loop import Host
@@ -399,7 +399,7 @@ class Launcher:
             return run
         begins = self._about_to_begin(flow)
         if begins is not None:
-            return self._runtime.parking.find(run_id) or begins
+            return self._runtime.parking.find(run_id) or self._over(run_id) or begins
         budgets.take_up(run_id, flow, batches, whole)
         agent = agent or agent_of(self._runtime, run_id, flow, namespace)
         host = self._host(loop or (flow.started.loop if flow.started else ""))
@@ -418,6 +418,11 @@ class Launcher:
         run.origin = _here()
         self._launch(run, agent, inputs)
         return run
+
+    def _over(self, run_id: str) -> Run | None:
+        """A run that began and ended while this thread looked for it."""
+        row = roster.read(self._runtime.store, run_id)
+        return Run(self._runtime, run_id, row.name) if row.status in ENDED else None
 
     def _on_disk(self, run: Run) -> None:
         """Wait for the fact that opened a run again: a view reads the disk, and would still tell of the last time."""

@@ -115,7 +115,7 @@ class NodeDone(Fact, frozen=True, array_like=True, gc=False, tag=3):
 
 
 class NodeRan(Fact, frozen=True, array_like=True, gc=False, tag=4):
-    """`NodeStarted` and `NodeDone` of a pure tool in one, written when it has run."""
+    """`NodeStarted` and `NodeDone` of a pure tool in one, written when it has run: from `t` on, for `took` seconds."""
 
     no: int
     key: bytes

@@ -40,13 +40,13 @@ def _nodes_left(canvas: Canvas, fact: f.NodesLeft) -> None:
 
 
 def _node_ran(canvas: Canvas, fact: f.NodeRan) -> None:
-    ended = canvas.clock(fact.t)
+    began, ended = canvas.clock(fact.t), canvas.clock(fact.t + fact.took)
     node = canvas.nodes.get(fact.no)
     if node is None:
-        node = _new(canvas, fact, f.TOOL, ended - fact.took)
+        node = _new(canvas, fact, f.TOOL, began)
     else:
         canvas.forget(fact.no)
-        node.began, node.args = ended - fact.took, fact.args
+        node.began, node.args = began, fact.args
     _finish(canvas, node, fact, ended)
 
 
