@@ -12,7 +12,7 @@ from peers import LIMIT_S, Found, Sides, ask
 __all__ = ["NOT_MEASURED", "measure", "sizes"]
 
 NOT_MEASURED: list[str] = []
-REPEATS = 2  # the best of these is what a round tells
+REPEATS = 5  # the best of these is what a round tells: the first runs of a process take everybody longer
 AT_MOST = {"langgraph": 1 / 3, "dbos": 1 / 8}  # of what a chain takes there
 FASTER = 20.0  # times, in a fan, than the fastest peer
 
