@@ -114,6 +114,29 @@ def test_each_delivery_waits_for_what_the_one_before_it_set_off(post: Callable[.
     assert one.settle() == ["a@0", "step", "step", "step", "b@1", "quiet"]
 
 
+def test_others_have_their_turn_between_many_deliveries_that_set_off_nothing(post: Callable[..., Post]) -> None:
+    one = post()
+    for number in range(3 * mailbox.AT_ONCE):
+        one.box.push(number, one.deliver("live"))
+    one.loop.call_soon(one.got.append, "other")
+    got = one.settle()
+    assert got.index("other") == mailbox.AT_ONCE
+    assert got[-2:] == [f"live@{3 * mailbox.AT_ONCE - 1}", "quiet"]
+
+
+def test_a_delivery_that_fails_does_not_hold_up_the_next(post: Callable[..., Post]) -> None:
+    one = post()
+
+    def fail(_: int) -> None:
+        raise SystemExit("bye")
+
+    one.box.push(0, fail)
+    one.box.push(1, one.deliver("live"))
+    with pytest.raises(SystemExit, match="bye"):
+        one.settle()
+    assert one.settle() == ["live@1", "quiet"]
+
+
 def test_a_run_that_is_never_quiet_gets_its_mail_anyway(
     post: Callable[..., Post], monkeypatch: pytest.MonkeyPatch
 ) -> None:

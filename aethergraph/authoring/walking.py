@@ -19,13 +19,15 @@ from ..graphs.references import SKIPPED, Reference, chosen, evaluate, node_of, r
 from ..ids import Key
 from ..record import facts as f
 from ..record.failures import told
-from ..record.identity import Lineage
 from ..record.status import NodeStatus
 from ..scheduler.calls import CallHandle
 from ..scheduler.marking import marks
 from ..scheduler.places import BodyPlace
 
 _NONE: frozenset[int] = frozenset()
+# One for all nodes, which nobody changes: the garbage collector looks at what there is a thousand of.
+_NOTHING: dict[int, None] = {}
+_NO_KWARGS: dict[str, Any] = {}
 
 
 async def walk(graph: TaskGraph, inputs: Mapping[str, Any], *, on_error: str = "finish") -> dict[str, Any] | None:
@@ -51,10 +53,11 @@ class _NodePlace(BodyPlace):
     written = True
 
     def __init__(self, body: BodyPlace, node: GraphNode, rerun: frozenset[int] = _NONE) -> None:
-        Lineage.__init__(self, body.scope, f"{body.path}/{node.node_id.replace('/', '|')}")
+        self.scope, self.path = body.scope, f"{body.path}/{node.node_id.replace('/', '|')}"
+        self._children = self._seen = self._hash = None
         self.run, self.no, self.parent, self.pulse = body.run, body.no, body, body.pulse
         self.limits, self.loose = body.limits, body.loose
-        self.frontier, self.rerun = {}, rerun
+        self.frontier, self.rerun = _NOTHING, rerun
         self._given = node.identity
         has_some = node.alias or node.labels or node.name
         self._marks = marks(node.alias, node.labels, node.name) if has_some else None
@@ -67,6 +70,7 @@ class _NodePlace(BodyPlace):
 
     def delivered(self, handle: CallHandle, rerun: frozenset[int]) -> None:
         if rerun:  # else there is nothing to know: what follows it is written
+            self.frontier = {}
             super().delivered(handle, rerun)
 
 
@@ -157,7 +161,7 @@ class _Walk:
                 self._skip(node)
                 return False
             args = evaluate(node.args, self._look)
-            kwargs = evaluate(dict(node.kwargs), self._look) if node.kwargs else {}
+            kwargs = evaluate(dict(node.kwargs), self._look) if node.kwargs else _NO_KWARGS
             node.target.check(args, kwargs)
         except Exception as error:  # noqa: BLE001 (a comparison of the user's values may raise anything)
             error.add_note(f"for node {name}, written at {node.where}")
@@ -231,7 +235,7 @@ class _Walk:
             handle.node_id = node.node_id
         self._open.add(node.node_id)
         self._handles[node.node_id] = handle
-        handle.followed_by(partial(self._ended, node.node_id), self._context)
+        handle.as_task().add_done_callback(partial(self._ended, node.node_id), context=self._context)
 
     def _ended(self, name: str, future: asyncio.Future[Any]) -> None:
         self._open.discard(name)

@@ -322,12 +322,23 @@ def evaluate(value: Any, look: Callable[[str, str | None], Any]) -> Any:
             return evaluate(chosen(value, look), look)
         return _OPERATIONS[value._sign](*(evaluate(operand, look) for operand in value._operands))
     if type(value) is list:
-        return [evaluate(member, look) for member in value]
+        return _members(value, look)
     if type(value) is tuple:
-        return tuple([evaluate(member, look) for member in value])
+        return tuple(_members(value, look))
     if type(value) is dict:
-        return {key: evaluate(member, look) for key, member in value.items()}
+        return dict(zip(value, _members(value.values(), look), strict=True))
     return value
+
+
+def _members(values: Iterable[Any], look: Callable[[str, str | None], Any]) -> list[Any]:
+    found = []
+    for value in values:
+        if type(value) is Reference and not value._path:  # as nearly all are
+            given = look(value._node, value._key)
+            found.append(None if given is SKIPPED else given)
+        else:
+            found.append(evaluate(value, look))
+    return found
 
 
 def chosen(value: Any, look: Callable[[str, str | None], Any]) -> Any:

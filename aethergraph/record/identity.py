@@ -44,9 +44,8 @@ class Lineage:
         `given` is the user's `_id=`: it stands for lineage and count.
         """
         if given is not None:
-            named = hashlib.blake2b(self.scope + b"\0id\0" + given.encode() + b"\0" + callee.encode(), digest_size=16)
-            named.update(b"\0" + arguments)
-            return Key(named.digest())
+            named = b"%b\0id\0%b\0%b\0%b" % (self.scope, given.encode(), callee.encode(), arguments)
+            return Key(hashlib.blake2b(named, digest_size=16).digest())
         what = callee.encode() + b"\0" + arguments
         seen = self._seen
         if seen is None:

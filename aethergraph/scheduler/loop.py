@@ -102,6 +102,10 @@ class AetherLoop(asyncio.BaseEventLoop):
     plain_create_task: Any
     plain_run_in_executor: Any
 
+    catches = False  # whether `caught` is heeded
+    # While a future is given its result: whom it would call soon, to be called by who gives it, a turn earlier.
+    caught: list[tuple[Callable[..., object], contextvars.Context]] | None = None
+
     def __init_subclass__(cls) -> None:
         if len(cls.__bases__) < 2:  # a class of a hooked one
             return
@@ -122,6 +126,19 @@ class AetherLoop(asyncio.BaseEventLoop):
     def again(self, callback: Callable[[], object]) -> Callable[[], object]:
         """What schedules `callback`, which belongs to no run, each time that it is called."""
         return partial(self.plain_call_soon, callback, context=self.empty)
+
+    def run_now(
+        self, callback: Callable[..., object], future: asyncio.Future[Any], context: contextvars.Context
+    ) -> None:
+        """What a turn of the loop does with a callback of `future`."""
+        try:
+            context.run(callback, future)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 (whatever it was, it is told as asyncio tells it)
+            self.call_exception_handler(
+                {"message": f"Exception in callback {callback!r}", "exception": error, "future": future}
+            )
 
     def time(self) -> float:
         """Frozen between deliveries inside a body, so that comparisons come out the same on replay."""
@@ -189,6 +206,8 @@ class AetherLoop(asyncio.BaseEventLoop):
 class OwnLoop(AetherLoop, _Base):  # type: ignore[misc, valid-type]  # the base depends on the platform
     """The loop of the thread that runs agents."""
 
+    catches = True
+
     def __init__(self) -> None:
         self.empty = contextvars.Context()
         if sys.platform == "win32":
@@ -204,6 +223,9 @@ class OwnLoop(AetherLoop, _Base):  # type: ignore[misc, valid-type]  # the base 
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """Count and schedule."""
+        if self.caught is not None and context is not None:
+            self.caught.append((callback, context))
+            return None  # type: ignore[return-value]  # a future has no use for it
         if self._debug or self._closed:  # which is to be told of as asyncio tells it
             return super().call_soon(callback, *args, context=context)
         place: Any = HERE.get() if context is None else context.get(HERE)

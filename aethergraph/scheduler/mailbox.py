@@ -14,7 +14,7 @@ from ..ids import Key
 from ..record.flow import Delivery, Flow
 from .loop import AetherLoop, Pulse
 
-AT_ONCE = 32  # so many deliveries of one run, where none makes its bodies go on, before other runs have their turn
+AT_ONCE = 8  # deliveries of one run, where none leaves callbacks behind, before other runs have their turn
 SPIN = 10_000  # a body that never goes quiet still gets its mail after this many of its own callbacks
 
 Deliver = Callable[[int], None]  # called with the position of the delivery
@@ -41,7 +41,9 @@ class Mailbox:
         self._taken: set[Key] = set()
         self._dead: set[int] = set()
         self._pumping = self.closed = False
+        self.delivering = False  # no task of the run runs: who waits for what is delivered may go on at once
         self._mark = self._base = 0
+        self._loop = loop
         self._pump_soon = loop.again(self._pump)
 
     @property
@@ -69,14 +71,8 @@ class Mailbox:
 
     def push(self, position: int, deliver: Deliver) -> None:
         """A live delivery that was appended just now at `position`."""
-        if self._pumping or self._late or self._box or self._recorded or self._pulse.ticks != self._mark:
-            self._box.append((position, deliver))
-            self.kick()
-        else:  # the last pump found the run quiet, and nothing of it was scheduled since
-            self._pumping = True
-            self._deliver(position, deliver)
-            self._mark = self._base = self._pulse.ticks
-            self._pump_soon()  # after the delivery: the callbacks it scheduled are ahead of it
+        self._box.append((position, deliver))
+        self.kick()
 
     def hold(self, key: Key) -> None:
         """The recorded delivery `key` is being made again: wait for it at its place in the order."""
@@ -129,11 +125,14 @@ class Mailbox:
         return self._box.popleft() if self._box else None
 
     def _deliver(self, position: int, deliver: Deliver) -> None:
+        self.delivering = self._loop.catches
         try:
             deliver(position)
         except BaseException:
-            self._pumping = False  # or nothing would ever be delivered again
+            self._pump_soon()  # or nothing would ever be delivered again
             raise
+        finally:
+            self.delivering = False
 
     def _next_recorded(self) -> Delivery | None:
         """The next recorded delivery that is claimed, or held; those that nobody claims are skipped."""

@@ -168,3 +168,31 @@ def test_30_threads_that_resume_one_run_get_one_run(lab: Lab) -> None:
     assert len(found) == 4 and len(set(map(id, found))) == 1
     lab.answer(found[0], "?", "yes")
     assert found[0].result(LIMIT_S) == {"result": "yes"}
+
+
+@pytest.mark.parametrize("error", ["ValueError", "SystemExit"])
+def test_4_a_callback_of_a_call_that_raises_is_told_and_whoever_awaits_the_call_goes_on(
+    lab: Lab, caplog: pytest.LogCaptureFixture, error: str
+) -> None:
+    """The callbacks of a delivered result run where it is delivered, as a turn of the loop would run them."""
+    lab.cell(f"""
+@tool
+async def step(x):
+    return x
+
+@graph_fn
+async def agent():
+    order = []
+    def raises(_):
+        order.append("callback")
+        raise {error}("in a callback")
+    task = asyncio.create_task(step(1))
+    task.add_done_callback(raises)
+    total = (await task).result + (await step(2)).result
+    return {{"total": total, "order": order}}
+""")
+    assert lab.start("agent").result(LIMIT_S) == {"total": 3, "order": ["callback"]}
+    told = [record for record in caplog.records if record.name == "asyncio"]
+    assert [str(record.exc_info[1]) for record in told if record.exc_info] == (
+        ["in a callback"] if error == "ValueError" else []
+    )
