@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Coroutine, Generator, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import NotAwaited
@@ -20,8 +20,6 @@ if TYPE_CHECKING:  # the engine makes handles and handles call the engine: one n
     from .places import BodyPlace
     from .stages import Staging
 
-
-Heir = Callable[[asyncio.Future[Any]], object]
 
 _NO_CONTEXT = contextvars.Context()
 _RUNNING = NodeStatus.RUNNING
@@ -79,7 +77,7 @@ class CallHandle:
 
     __slots__ = (
         "after", "args", "at", "awaited", "callee", "context", "deps", "execution", "fingerprint", "flat", "future",
-        "given", "heir", "inner", "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "seat", "staging",
+        "given", "inner", "key", "kwargs", "no", "node", "node_id", "place", "redo", "run", "seat", "staging",
         "target", "task", "token", "why",
     )  # fmt: skip
 
@@ -108,7 +106,6 @@ class CallHandle:
         self.task: asyncio.Task[Any] | None = None
         self.staging: Staging | None = None  # the stages of a dual-stage tool, which need no task
         self.seat: Seat | None = None  # its slots, once it is to run
-        self.heir: tuple[Heir, contextvars.Context] | None = None  # what goes on with its result: see `followed_by`
         future = self.future = CallFuture(loop=run.loop)
         future.handle = self
 
@@ -142,30 +139,33 @@ class CallHandle:
         self.run.dispatch.flush()
         return future.__await__()
 
-    def followed_by(self, heir: Heir, context: contextvars.Context) -> None:
-        """`heir`, which is the engine's own code and awaits nothing, is called with its future in `context`.
-
-        It is called at once where a result is delivered: a callback of the future would cost a turn of the loop.
-        """
-        self.heir = heir, context
-        self.as_task().add_done_callback(heir, context=context)
-
     def give(self, outputs: Any) -> None:
-        """It has its result."""
-        if self.heir is None:
-            self.future.set_result(outputs)
+        """It has its result, which is delivered; who awaits it goes on at once where no task of the body runs now."""
+        mailbox, future = self.run.mailbox, self.future
+        if not mailbox.delivering:
+            future.set_result(outputs)
             self.settled()
             return
-        heir, context = self.heir
-        self.future.remove_done_callback(heir)
-        self.future.set_result(outputs)
+        mailbox.delivering = False  # what the body does when it goes on is no delivery
+        loop = self.run.loop
+        waiting = loop.caught = []
+        try:
+            future.set_result(outputs)
+        finally:
+            loop.caught = None
         self.settled()
-        context.run(heir, self.future)
+        left = iter(waiting)
+        try:
+            for callback, context in left:
+                loop.run_now(callback, future, context)
+        finally:  # after an exit the others have their turn all the same
+            for callback, context in left:
+                loop.call_soon(callback, future, context=context)
 
     def settled(self) -> None:
         """It has its result: break the reference cycles, or each call would have to wait for the garbage collector."""
         self.future.handle = None
-        self.task, self.context, self.seat, self.heir = None, _NO_CONTEXT, None, None
+        self.task, self.context, self.seat = None, _NO_CONTEXT, None
 
 
 class Reference:
