@@ -21,13 +21,16 @@ from ..code.source import is_users_file
 from ..engine import HERE
 from ..record import facts as f
 from ..storage import journal
+from .loop import AetherLoop
 from .places import LOOP, AttemptPlace, BodyPlace
 
 if TYPE_CHECKING:
     from .execution import Execution
 
 _log = logging.getLogger("aethergraph.watchdog")
-_CALLBACK = asyncio.Handle._run.__code__  # below it on a stack is the loop, above it what the loop has called
+# Below one of these on a stack is the loop, above it what the loop has called.
+_AT_ONCE = AetherLoop.run_now.__code__
+_CALLBACKS = (asyncio.Handle._run.__code__, _AT_ONCE)
 _DEBUGGERS = frozenset({"bdb", "pdb", "pydevd", "debugpy", "pudb", "ipdb", "_pydevd_bundle", "_pydevd_frame_eval"})
 _MARK = "blocks"  # the field of the note that says what it is about
 
@@ -47,9 +50,11 @@ def find(thread: int) -> Blocking | None:
         return None
     stack = list(_stack(top))
     callback = stack.pop()
-    if callback.f_code is not _CALLBACK or any(_debugged(frame) for frame in stack):
+    if callback.f_code not in _CALLBACKS or any(_debugged(frame) for frame in stack):
         return None
-    place = callback.f_locals["self"]._context.get(HERE)
+    local = callback.f_locals
+    context = local["context"] if callback.f_code is _AT_ONCE else local["self"]._context
+    place = context.get(HERE)
     if place is None or not stack:
         return None
     at = next((frame for frame in stack if is_users_file(frame.f_code.co_filename)), stack[0])
@@ -62,7 +67,7 @@ def _stack(top: FrameType) -> Iterator[FrameType]:
     frame: FrameType | None = top
     while frame is not None:
         yield frame
-        if frame.f_code is _CALLBACK:
+        if frame.f_code in _CALLBACKS:
             return
         frame = frame.f_back
 
