@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Any
 
 from ..engine import HERE
@@ -85,7 +84,8 @@ class _Walk:
         self._numbers: dict[str, int] = {}  # of the nodes that were skipped
         self._failed: dict[str, BaseException] = {}
         self._stopped: set[str] = set()  # cannot be called any more: something before them failed
-        self._open: set[str] = set()
+        self._open: dict[asyncio.Future[Any], str] = {}  # what has been called, by what its call gives
+        self._when_ended = self._ended  # one for all
         self._context = contextvars.copy_context()  # in which it goes on when a node has ended
         self._end: asyncio.Future[None] = place.run.loop.create_future()
         self._taken: set[str] = set()  # ids that the run has given already
@@ -102,6 +102,8 @@ class _Walk:
         except BaseException:
             self._cancel_open()
             raise
+        finally:
+            del self._when_ended  # or it would wait for the garbage collector
         if self._failed:
             raise self._failure()
         try:
@@ -233,12 +235,13 @@ class _Walk:
         handle.after = order
         if node.node_id not in self._taken and not self._place.no and handle.node is None:
             handle.node_id = node.node_id
-        self._open.add(node.node_id)
         self._handles[node.node_id] = handle
-        handle.as_task().add_done_callback(partial(self._ended, node.node_id), context=self._context)
+        future = handle.as_task()
+        self._open[future] = node.node_id
+        future.add_done_callback(self._when_ended, context=self._context)
 
-    def _ended(self, name: str, future: asyncio.Future[Any]) -> None:
-        self._open.discard(name)
+    def _ended(self, future: asyncio.Future[Any]) -> None:
+        name = self._open.pop(future)
         if self._end.done():
             if not future.cancelled():
                 future.exception()  # retrieved: the body has ended before
@@ -268,5 +271,5 @@ class _Walk:
 
     def _cancel_open(self) -> None:
         if not self._place.run.closed:
-            for name in list(self._open):
+            for name in list(self._open.values()):
                 self._handles[name].future.cancel()
