@@ -21,7 +21,7 @@ import agents
 import psutil
 from bench import KIB, MS, Bench, Sizes, commit, sizes
 from footprint import on_disk
-from measure import Row, seconds
+from measure import Row
 
 from aethergraph import Runtime
 from aethergraph.scheduler.watchdog import EVERY_S
@@ -96,8 +96,23 @@ def _one(bench: Bench) -> list[Row]:
 
 
 def _typical(n: int, call: Callable[[], object]) -> float:
-    """The median of the seconds that n calls take: one takes long where another process has the disk or the core."""
-    return statistics.median(seconds(call) for _ in range(n))
+    """The median of the seconds that n calls take: one takes long where another process has the disk or the core.
+
+    Garbage is collected once before all: a look at all that there is before each call of a millisecond or two would
+    measure how long it takes to fetch the rest into the caches again.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        return statistics.median([_took(call) for _ in range(n)])
+    finally:
+        gc.unfreeze()
+
+
+def _took(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
 
 
 def _asked(runtime: Runtime) -> None:

@@ -114,13 +114,18 @@ def test_each_delivery_waits_for_what_the_one_before_it_set_off(post: Callable[.
     assert one.settle() == ["a@0", "step", "step", "step", "b@1", "quiet"]
 
 
-def test_others_have_their_turn_between_many_deliveries_that_set_off_nothing(post: Callable[..., Post]) -> None:
+@pytest.mark.parametrize("seconds", [60.0, -1.0])
+def test_others_have_their_turn_between_many_deliveries_that_set_off_nothing(
+    post: Callable[..., Post], monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """After so many of them, or after the first that took long."""
+    monkeypatch.setattr(mailbox, "TURN_S", seconds)
     one = post()
     for number in range(3 * mailbox.AT_ONCE):
         one.box.push(number, one.deliver("live"))
     one.loop.call_soon(one.got.append, "other")
     got = one.settle()
-    assert got.index("other") == mailbox.AT_ONCE
+    assert got.index("other") == (mailbox.AT_ONCE if seconds > 0 else 1)
     assert got[-2:] == [f"live@{3 * mailbox.AT_ONCE - 1}", "quiet"]
 
 

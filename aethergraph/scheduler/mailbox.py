@@ -14,7 +14,10 @@ from ..ids import Key
 from ..record.flow import Delivery, Flow
 from .loop import AetherLoop, Pulse
 
-AT_ONCE = 8  # deliveries of one run, where none leaves callbacks behind, before other runs have their turn
+# Where what is delivered leaves no callbacks behind, so many deliveries of one run, within so many seconds, come before
+# other runs have their turn.
+AT_ONCE = 8
+TURN_S = 0.001
 SPIN = 10_000  # a body that never goes quiet still gets its mail after this many of its own callbacks
 
 Deliver = Callable[[int], None]  # called with the position of the delivery
@@ -43,7 +46,7 @@ class Mailbox:
         self._pumping = self.closed = False
         self.delivering = False  # no task of the run runs: who waits for what is delivered may go on at once
         self._mark = self._base = 0
-        self._loop = loop
+        self._loop, self._clock = loop, loop.plain_time
         self._pump_soon = loop.again(self._pump)
 
     @property
@@ -95,6 +98,7 @@ class Mailbox:
             self._pump_soon()
 
     def _pump(self) -> None:
+        until = self._clock() + TURN_S
         for _ in range(AT_ONCE):
             if self.closed:
                 return
@@ -111,6 +115,8 @@ class Mailbox:
                 self._quiet()
                 return
             self._deliver(*mail)  # where that schedules no callback of the run, it is as quiet as it was
+            if self._clock() > until:
+                break
         self._pump_soon()
 
     def _next(self) -> tuple[int, Deliver] | None:
