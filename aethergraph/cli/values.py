@@ -41,10 +41,13 @@ def pairs(words: Iterable[str], option: str) -> list[tuple[str, str]]:
 
 
 def from_file(file: Path) -> dict[str, Any]:
-    """The JSON object in a file; `-` is the standard input."""
+    """The JSON object in a file; `-` is the standard input. It may be UTF-8, 16 or 32, with a mark of that or without.
+
+    What is piped is read as it is: the encoding of the locale is another one on Windows.
+    """
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-        found = json.loads(text)
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        found = json.loads(data)
     except OSError as error:
         raise Wrong(f"{file} cannot be read: {error.strerror or error}") from None
     except ValueError as error:

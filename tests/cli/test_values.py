@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,8 @@ from aethergraph import graph_fn
 from aethergraph.cli import values
 from aethergraph.cli.codes import Wrong
 from aethergraph.record.schema import Question
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @graph_fn
@@ -46,6 +51,20 @@ def test_words_win_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "in.json"
     file.write_text('{"n": 1, "label": "a"}')
     assert values.inputs(agent, ["n=2"], file) == {"n": 2, "label": "a"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("piped", [False, True])
+def test_json_is_read_in_its_own_encoding_whatever_the_locale_is(tmp_path: Path, encoding: str, piped: bool) -> None:
+    file = tmp_path / "in.json"
+    file.write_bytes('{"label": "Zürich →"}'.encode(encoding))
+    code = "import sys; from pathlib import Path; from aethergraph.cli import values; print(ascii(values.from_file("
+    code += "Path(sys.argv[1]))))"
+    shown = subprocess.run(
+        [sys.executable, "-c", code, "-" if piped else str(file)], input=file.read_bytes(), check=True,
+        stdout=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert shown.stdout.decode().strip() == ascii({"label": "Zürich →"})
 
 
 @pytest.mark.parametrize(("text", "said"), [("[1]", "holds list"), ("{", "is not JSON")])
