@@ -18,6 +18,7 @@ from ..graphs.references import SKIPPED, Reference, chosen, evaluate, node_of, r
 from ..ids import Key
 from ..record import facts as f
 from ..record.failures import told
+from ..record.identity import Lineage
 from ..record.status import NodeStatus
 from ..scheduler.calls import CallHandle
 from ..scheduler.marking import marks
@@ -62,7 +63,7 @@ class _NodePlace(BodyPlace):
         self._marks = marks(node.alias, node.labels, node.name) if has_some else None
 
     def identity(self, callee: str, arguments: bytes, given: str | None = None) -> Key:
-        key = super().identity(callee, arguments, self._given)
+        key = Lineage.identity(self, callee, arguments, self._given)
         if self._marks is not None:
             self.run.marking.call(key, self._marks)
         return key
@@ -159,7 +160,7 @@ class _Walk:
             self._stopped.add(name)
             return False
         try:
-            if self._is_skipped(node):
+            if (node.condition is not True or self._skipped) and self._is_skipped(node):
                 self._skip(node)
                 return False
             args = evaluate(node.args, self._look)
@@ -174,8 +175,6 @@ class _Walk:
 
     def _is_skipped(self, node: GraphNode) -> bool:
         """Its condition is false, or it is given, as a whole argument, something of a node that was skipped."""
-        if node.condition is True and not self._skipped:
-            return False
         given = [chosen(value, self._look) for value in (*node.args, *node.kwargs.values())]
         direct = [*given, *references(node.condition)]
         if any(isinstance(value, Reference) and node_of(value) in self._skipped for value in direct):

@@ -91,7 +91,8 @@ class Dispatch:
             handle.node_id = run.flow.name(title)
         place.loose[handle] = None
         if place.written:  # the edges are those of the graph, not of values that happen to be equal; all of it is there
-            handle.deps = tuple([other.no for other in upstream])
+            if upstream:
+                handle.deps = tuple([other.no for other in upstream])
             if handle.flat or not upstream:
                 self._decide(handle, same)
             else:

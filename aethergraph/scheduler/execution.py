@@ -80,7 +80,8 @@ class Execution:
         self.names = agent.names  # where classes of the run's own definitions are found
         self.codec = runtime.codec_for(agent)
         self.pulse = Pulse()
-        self.now = self.loop.raw_time()
+        self._monotonic = self.loop.plain_time
+        self.now: float = self._monotonic()
         self.at = -1  # the position of the last delivery
         self.number = 0  # of the last fact appended
         self.closed = ""  # why no more calls are taken
@@ -182,7 +183,7 @@ class Execution:
         """A delivery happens: time goes on."""
         if position > self.at:
             self.at = position
-        self.now = self.loop.raw_time()
+        self.now = self._monotonic()
 
     # ------------------------------------------------------------------ bodies
 
