@@ -133,7 +133,10 @@ class Desk(Protocol):
         """Open the wait that `reserve` gave `token` for, and wait for its answer."""
 
     def block(self, awaitable: Awaitable[Any]) -> Any:
-        """From the worker thread of a sync tool: run `awaitable` on the loop and wait for it."""
+        """From the worker thread of a sync tool: run `awaitable` on the loop and wait for it.
+
+        Where that is refused, or cut off before it began, a coroutine is closed: Python would complain of it.
+        """
 
     @property
     def unseen(self) -> bool:

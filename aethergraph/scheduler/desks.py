@@ -203,6 +203,7 @@ class BodyDesk(_Desk):
 
     def block(self, awaitable: Awaitable[Any]) -> Any:
         """A body cannot block."""
+        _drop(awaitable)
         raise WouldBlock("a blocking call in a body", "`await ...`")
 
     def seed(self, name: str = "") -> bytes:
@@ -320,18 +321,23 @@ class AttemptDesk(_Desk):
     def block(self, awaitable: Awaitable[Any]) -> Any:
         """Run on the loop and wait, from the worker thread."""
         if self.run.host.is_current:
+            _drop(awaitable)
             why = "it runs in place, since its output was read before it was awaited"
             raise WouldBlock(f"a blocking call of {self.node_id} ({why})", f"`await {self.place.handle.callee}(...)`")
         try:
             self.check()
         except RunSuspended:
-            if inspect.iscoroutine(awaitable):
-                awaitable.close()
+            _drop(awaitable)
             raise
         job = self.run.host.submit(_awaited(awaitable, self.place))
         try:
             return self.place.blocks(job).result()
         except concurrent.futures.CancelledError:
+            # A task that is cancelled before its first step runs nothing. If it had one to come, that is over by then.
+            try:
+                self.run.host.call(_drop, awaitable)
+            except RuntimeError:  # the loop is closed
+                _drop(awaitable)
             raise RunSuspended(self.run_id, self.place.closed or self.run.closed or "it was cancelled") from None
 
     def seed(self, name: str = "") -> bytes:
@@ -342,6 +348,12 @@ class AttemptDesk(_Desk):
 def seed_of_attempt(key: bytes, name: str) -> bytes:
     """The seed of a generator of random numbers of the tool call with this identity."""
     return hashlib.blake2b(key + name.encode(), digest_size=32, person=b"aether-random").digest()
+
+
+def _drop(awaitable: Awaitable[Any]) -> None:
+    """Nobody will await it. One that has begun ends by itself; Python complains of a coroutine that never did."""
+    if inspect.iscoroutine(awaitable) and inspect.getcoroutinestate(awaitable) == inspect.CORO_CREATED:
+        awaitable.close()
 
 
 async def _awaited(awaitable: Awaitable[Any], place: AttemptPlace) -> Any:

@@ -191,7 +191,7 @@ class Blocking:
         def call(*args: Any, **kwargs: Any) -> Any:
             result = value(*args, **kwargs)
             if inspect.isawaitable(result):
-                return _finish(result) if in_place else _block(desk, result)
+                return _finish(result) if in_place else desk.block(result)
             return _BlockingManager(result, desk) if _is_manager(result) else result
 
         return call
@@ -212,10 +212,10 @@ class _BlockingManager:
         self._manager, self._desk = manager, desk
 
     def __enter__(self) -> Any:
-        return Blocking(_block(self._desk, self._manager.__aenter__()), self._desk)
+        return Blocking(self._desk.block(self._manager.__aenter__()), self._desk)
 
     def __exit__(self, *error: Any) -> Any:
-        return _block(self._desk, self._manager.__aexit__(*error))
+        return self._desk.block(self._manager.__aexit__(*error))
 
     async def __aenter__(self) -> Any:
         raise TypeError("in a sync tool write `with`, not `async with`: its context blocks")
@@ -226,15 +226,6 @@ class _BlockingManager:
 
 def _is_manager(value: Any) -> bool:
     return hasattr(value, "__aenter__") and hasattr(value, "__aexit__")
-
-
-def _block(desk: Desk, awaitable: Any) -> Any:
-    try:
-        return desk.block(awaitable)
-    finally:
-        # Where blocking is refused it never started, and Python would warn of it on top of the error.
-        if inspect.iscoroutine(awaitable) and inspect.getcoroutinestate(awaitable) == inspect.CORO_CREATED:
-            awaitable.close()
 
 
 def _finish(coroutine: Any) -> Any:

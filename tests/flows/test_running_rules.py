@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import warnings
 from typing import Any
 
 import pytest
 
-from aethergraph import RunStatus, graph_fn, run, tool
-from aethergraph.errors import RunCancelled, RunPaused, WouldBlock
+from aethergraph import RunStatus, graph_fn, run, start, tool
+from aethergraph.errors import RunCancelled, RunPaused, RunSuspended, WouldBlock
 from aethergraph.record import facts as f
+from aethergraph.scheduler.loop import LoopThread
+from aethergraph.scheduler.places import AttemptPlace
 from aethergraph.storage import waiting
 
 from .lab import LIMIT_S, Lab
@@ -130,6 +134,50 @@ async def blocks() -> Any:
 def test_28_a_blocking_call_on_the_loop_says_what_to_write(lab: Lab) -> None:
     with pytest.raises(WouldBlock, match=r"await quick\(\.\.\.\)"):
         lab.run(blocks)
+
+
+_cut = threading.Event()
+
+
+@tool
+def is_cut_off() -> str:
+    try:
+        _cut.set()
+        return f"it gave {start(quick).result()}"
+    except RunSuspended as error:
+        return str(error)
+
+
+@graph_fn
+async def cuts_off() -> Any:
+    return (await is_cut_off()).result
+
+
+def test_28_a_blocking_call_that_is_cut_off_before_it_began_leaves_nothing_unawaited(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt that is fenced between the turn that makes the task and its first step: from 3.12 on no line of it
+    runs."""
+    gone, submit = threading.Event(), LoopThread.submit
+
+    def late(host: LoopThread, coroutine: Any) -> Any:
+        if _cut.is_set():
+            host.loop.call_soon_threadsafe(gone.wait, LIMIT_S)
+        return submit(host, coroutine)
+
+    def fenced(place: AttemptPlace, job: Any) -> Any:
+        place.handle.run.loop.call_soon_threadsafe(job.cancel)
+        gone.set()
+        return job
+
+    monkeypatch.setattr(LoopThread, "submit", late)
+    monkeypatch.setattr(AttemptPlace, "blocks", fenced)
+    _cut.clear()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert "takes no more calls" in lab.run(cuts_off)["result"]
+        gc.collect()
+    assert [str(one.message) for one in told] == []
 
 
 @tool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import inspect
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -159,6 +160,8 @@ class FakeDesk:
 
     def block(self, awaitable: Awaitable[Any]) -> Any:
         if self._loop is None:
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
             raise WouldBlock("a blocking call", "`await ...`")
 
         async def wait() -> Any:
