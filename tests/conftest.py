@@ -30,6 +30,14 @@ hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What a test counted is told where it passed, too."""
+    for report in terminalreporter.getreports("passed"):
+        for name, told in report.user_properties:
+            if name == "tally":
+                terminalreporter.write_line(f"{report.nodeid}: {told}")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what takes minutes, unless asked for; many tests try more then, and may take longer."""
     if os.environ.get("AETHERGRAPH_LONG") == "1":

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -260,11 +261,11 @@ def soak(folder: Path, for_s: float, seed: int) -> Tally:
     return soaked.tally
 
 
-def _soak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, for_s: float) -> None:
+def _soak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, for_s: float, tell: Callable[[str, object], None]) -> None:
     seed = int(os.environ.get("AETHERGRAPH_SOAK_SEED") or random.getrandbits(30))
     monkeypatch.setenv(LINES, str(tmp_path / "lines"))
     tally = soak(tmp_path, float(os.environ.get("AETHERGRAPH_SOAK_S") or for_s), seed)
-    print(tally)
+    tell("tally", str(tally))
     assert not (tally.duplicates or tally.lost or tally.wrong), "\n".join(
         [str(tally), *tally.duplicates, *tally.lost, *tally.wrong]
     )
@@ -272,11 +273,15 @@ def _soak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, for_s: float) -> None
 
 
 @pytest.mark.timeout(SHORT_S + END_S + 60)
-def test_a_minute_of_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _soak(tmp_path, monkeypatch, SHORT_S)
+def test_a_minute_of_kills(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
+    _soak(tmp_path, monkeypatch, SHORT_S, record_property)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(LONG_S + END_S + 600)
-def test_half_an_hour_of_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _soak(tmp_path, monkeypatch, LONG_S)
+def test_half_an_hour_of_kills(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
+    _soak(tmp_path, monkeypatch, LONG_S, record_property)
