@@ -52,6 +52,10 @@ CHROMIUM_INSTALLERS = {  # package manager: the commands that install a Chromium
 }
 
 
+LONG = "AETHERGRAPH_LONG"  # the variable by which tests know that they may take minutes
+LONGEST_S = 4500  # that any of them may take then, until its worker is given up
+
+
 class Stop(Exception):
     """What is in the way, and the command to type."""
 
@@ -212,12 +216,13 @@ def test() -> None:
     environment()
     browser = chromium()
     lint()
-    call(python(), "-m", "pytest", "-n", "2", "--dist", "loadgroup", env={"CHROMIUM": browser})
+    patience = ["-o", f"faulthandler_timeout={LONGEST_S}"] if os.environ.get(LONG) == "1" else []
+    call(python(), "-m", "pytest", "-n", "2", "--dist", "loadgroup", *patience, env={"CHROMIUM": browser})
 
 
 def test_long() -> None:
     """As `test`, with the tests that take minutes."""
-    os.environ["AETHERGRAPH_LONG"] = "1"
+    os.environ[LONG] = "1"
     test()
 
 

@@ -38,17 +38,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 terminalreporter.write_line(f"{report.nodeid}: {told}")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what takes minutes, unless asked for; many tests try more then, and may take longer."""
-    if os.environ.get("AETHERGRAPH_LONG") == "1":
-        for item in items:
-            if item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(900))
-        return
-    skip = pytest.mark.skip(reason="takes minutes: set AETHERGRAPH_LONG=1")
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Leave out what takes minutes, unless asked for; then many tests try more, and may take longer."""
+    long = os.environ.get("AETHERGRAPH_LONG") == "1"
     for item in items:
-        if item.get_closest_marker("long"):
-            item.add_marker(skip)
+        if long and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(900))
+        elif not long and item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes: set AETHERGRAPH_LONG=1"))
+    yield
+    # Workers that do not see the groups would each start a browser, and measure everything, and nobody would know.
+    if config.getoption("loadgroup", False):
+        lost = [item.nodeid for item in items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
+        if lost:
+            raise RuntimeError(f"pytest-xdist does not see the groups of {len(lost)} tests, as {lost[0]}")
 
 
 @pytest.fixture(scope="session")

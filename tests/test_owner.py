@@ -14,6 +14,7 @@ from aethergraph.storage import owner
 from aethergraph.storage.blobs import DiskBlobs
 from aethergraph.storage.owner import Owner
 from aethergraph.storage.store import MemoryStore
+from tests.processes import bounded
 
 HOLD = """
 import sys
@@ -61,9 +62,10 @@ def test_a_run_is_not_taken_from_a_living_owner(store: MemoryStore) -> None:
 
 
 def test_the_death_of_a_process_frees_its_runs_at_once(store: MemoryStore) -> None:
-    with subprocess.Popen(
+    holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(store.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    )
+    with bounded(holder) as process:
         assert process.stdout is not None
         other = process.stdout.readline().strip()
         one = Owner(store)

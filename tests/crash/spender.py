@@ -29,7 +29,7 @@ async def step(n: int) -> int:
 
 @tool
 async def hang() -> None:
-    sys.modules[__name__].clock.advance(40)  # type: ignore[attr-defined]
+    sys.modules[__name__].clock.advance(70)  # type: ignore[attr-defined]
     print("hangs", flush=True)
     if sys.argv[4:] == ["hang"]:
         await asyncio.Event().wait()

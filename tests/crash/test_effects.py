@@ -26,6 +26,7 @@ from aethergraph.record import facts as f
 from aethergraph.services import artifact, entry, event, folders
 from aethergraph.storage import journal, waiting
 from tests.channels.receiver import Receiver, receiver
+from tests.processes import bounded
 
 from .calls import CALLS, HOOK, VARYING
 from .effects import BODY_ALONE, PLACES, RUN_ID
@@ -67,7 +68,7 @@ def forks(clean_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
             [sys.executable, "-m", "tests.crash.effects"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told,
             text=True, cwd=ROOT, env=clean_env | {HOOK: server.url},
         )  # fmt: skip
-        with process:
+        with bounded(process):
             yield Forks(process, server, errors)
 
 

@@ -19,6 +19,7 @@ from aethergraph.services import entry
 from aethergraph.storage.blobs import DiskBlobs
 from aethergraph.storage.store import MemoryStore
 from aethergraph.testing import Fragile, PowerCut
+from tests.processes import bounded
 
 from .counter import RUN_ID, counter, expected
 
@@ -71,7 +72,7 @@ def process(folder: Path, run_id: str, name: str) -> subprocess.Popen[str]:
 def test_a_process_that_is_killed_again_and_again_counts_everything_once(tmp_path: Path) -> None:
     chance, kills = random.Random(5), 0
     for _ in range(40):
-        with process(tmp_path / "store", RUN_ID, "counter") as one:
+        with bounded(process(tmp_path / "store", RUN_ID, "counter")) as one:
             assert one.stdout is not None and one.stdout.readline() == "up\n"
             with contextlib.suppress(subprocess.TimeoutExpired):
                 one.wait(chance.uniform(0.01, 0.25) if kills < 6 else LIMIT_S)
@@ -87,7 +88,7 @@ def test_a_process_that_is_killed_again_and_again_counts_everything_once(tmp_pat
 def test_two_processes_work_at_the_same_keys(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     began = time.monotonic()
-    with process(folder, "one", "beside") as one, process(folder, "two", "beside") as two:
+    with bounded(process(folder, "one", "beside")) as one, bounded(process(folder, "two", "beside")) as two:
         said = [other.communicate(timeout=LIMIT_S)[0].split("\n")[1] for other in (one, two)]
     assert time.monotonic() - began < LIMIT_S
     wins = [int(text) for text in said]

@@ -14,6 +14,7 @@ import pytest
 
 from aethergraph import Runtime
 from aethergraph.record.facts import AnyFact
+from tests.processes import bounded
 
 from .account import Life, facts_of
 from .victim import LINES, RUN_ID
@@ -36,7 +37,7 @@ class Killed(Life):
         with (self.folder / "errors").open("w+") as errors:
             command = [sys.executable, program, str(self.folder), RUN_ID]
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-            with process:
+            with bounded(process):
                 assert process.stdout is not None and process.stdout.readline() == "up\n"
                 end = time.monotonic() + for_s
                 while process.poll() is None and time.monotonic() < end:

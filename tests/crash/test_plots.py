@@ -12,6 +12,7 @@ import pytest
 
 from aethergraph import Runtime
 from aethergraph.errors import UnknownRun
+from tests.processes import bounded
 
 from . import plotter
 
@@ -27,7 +28,8 @@ def steps(runtime: Runtime) -> Counter[tuple[str, float]]:
 def live_until(folder: Path, points: int) -> bool:
     """Run it in a new process until the store holds that many points of lines, then kill that; True if it ended."""
     command = [sys.executable, PLOTTER, str(folder)]
-    with contextlib.closing(Runtime(folder)) as runtime, subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    started = subprocess.Popen(command, stdout=subprocess.PIPE)
+    with contextlib.closing(Runtime(folder)) as runtime, bounded(started) as process:
         assert process.stdout is not None and process.stdout.readline() == b"up\n"
         while process.poll() is None:
             with contextlib.suppress(UnknownRun, LookupError):

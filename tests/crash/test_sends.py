@@ -16,6 +16,7 @@ import pytest
 from aethergraph import Runtime
 from aethergraph.storage.store import Store
 from tests.channels.receiver import Receiver, receiver
+from tests.processes import bounded
 
 from . import sender
 from .cutting import cut_everywhere, maker
@@ -91,7 +92,7 @@ def test_16_killed_when_the_server_has_the_message(
     with receiver() as server:
         monkeypatch.setenv(FILE, str(said))
         monkeypatch.setenv(HOOK, server.url)
-        with process(tmp_path / "store") as first:
+        with bounded(process(tmp_path / "store")) as first:
 
             def kill(came: int, done: bool) -> None:
                 if came == fatal and done is answered:
@@ -102,7 +103,7 @@ def test_16_killed_when_the_server_has_the_message(
             # The last answer may be all that it still waited for.
             assert first.wait(LIMIT_S) in {-signal.SIGKILL, 0 if answered and fatal == len(SAID) else -signal.SIGKILL}
         server.then = None
-        with process(tmp_path / "store") as second:
+        with bounded(process(tmp_path / "store")) as second:
             assert second.wait(LIMIT_S) == 0
         again = len(server.got) - len(SAID)
         assert again in {0, 1} if answered else again == 1, "what the server had not answered did not come again"

@@ -28,6 +28,7 @@ from aethergraph.record import facts as f
 from aethergraph.record.flow import Flow
 from aethergraph.record.status import NodeStatus
 from aethergraph.storage import journal, waiting
+from tests.processes import bounded
 
 from .programs import ASKING, TRACKED, Plain, Step, make, mix
 from .soak import LINES
@@ -84,7 +85,7 @@ class Soak:
         mode, limit = ("finish", END_S) if for_s is None else ("fresh", for_s)
         command = [sys.executable, SOAK, str(self.folder / "store"), str(self.tally.seed), mode]
         with (self.folder / "errors").open("w+") as errors:
-            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+            with bounded(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)) as process:
                 assert process.stdout is not None
                 if process.stdout.readline() == "up\n":
                     end = time.monotonic() + limit

@@ -20,6 +20,7 @@ from aethergraph.storage.roster import RunInfo
 from aethergraph.testing import ScriptedChannel
 from jupyter_ext.patches import head
 from jupyter_ext.static_copy import bundle
+from tests.processes import bounded
 
 from .lab import LIMIT_S, Lab
 
@@ -222,7 +223,8 @@ def test_nobody_can_go_on_with_it(lab: Lab, end: str) -> None:
 
 def test_a_session_whose_process_was_killed_is_over_and_the_next_one_withdraws_what_it_asked(tmp_path: Path) -> None:
     folder = str(tmp_path / "store")
-    with subprocess.Popen([sys.executable, str(HOLDER), folder], stdout=subprocess.PIPE, text=True) as process:
+    started = subprocess.Popen([sys.executable, str(HOLDER), folder], stdout=subprocess.PIPE, text=True)
+    with bounded(started) as process:
         assert process.stdout is not None
         run_id = process.stdout.readline().strip()
         with contextlib.closing(Runtime(folder)) as made, made.use():
