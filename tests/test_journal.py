@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -310,3 +311,91 @@ def test_no_fact_is_made_for_a_run_that_another_process_took(written: Journal, s
     written.append("r", late)
     written.flush()
     assert late.fact is None and store.get("n") is None and texts(store) == []
+
+
+def test_what_follows_and_fails_hears_no_more_and_keeps_nobody_from_writing(
+    written: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Semantics 14: what is on disk is told; whoever is told must not be able to end that."""
+    calls: list[int] = []
+    heard: list[f.AnyFact] = []
+
+    def fails(facts: list[f.AnyFact]) -> None:
+        calls.append(len(facts))
+        raise ZeroDivisionError
+
+    written.follow("r", fails)
+    written.follow("r", heard.extend)
+    for text in ("one", "two", "three"):
+        written.append("r", noted(text))
+        written.flush(LIMIT_S)
+    written.close()
+    assert heard == [noted("one"), noted("two"), noted("three")]
+    assert calls == [1]
+    assert [record.message for record in caplog.records] == ["what follows run r has failed; it hears no more of it"]
+
+
+def test_what_fails_at_once_is_raised_and_does_not_follow(written: Journal) -> None:
+    calls: list[int] = []
+
+    def fails(facts: list[f.AnyFact]) -> None:
+        calls.append(len(facts))
+        raise ZeroDivisionError
+
+    written.append("r", noted("one"))
+    written.flush(LIMIT_S)
+    with pytest.raises(ZeroDivisionError):
+        written.follow("r", fails)
+    written.append("r", noted("two"))
+    written.flush(LIMIT_S)
+    written.close()
+    assert calls == [1] and not written._followers["r"]
+
+
+def test_who_waits_for_a_commit_and_fails_keeps_nobody_else_waiting(
+    written: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    number = written.append("r", noted("one"))
+    assert not written.barrier(number, fails)
+    written.flush(LIMIT_S)
+    written.append("r", noted("two"))
+    written.flush(LIMIT_S)
+    written.close()
+    assert "who waited for a commit has failed" in caplog.text
+
+
+def test_an_interrupt_while_the_caller_commits_leaves_a_journal_that_writes(
+    written: Journal, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the disk is fast a barrier commits on its own thread, which may be the one that Ctrl-C interrupts."""
+    acknowledge = Journal._acknowledge
+
+    def interrupted(self: Journal, *args: Any) -> None:
+        acknowledge(self, *args)
+        monkeypatch.setattr(Journal, "_acknowledge", acknowledge)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Journal, "_acknowledge", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        written.barrier(written.append("r", noted("one")), lambda: None, inline=True)
+    written.append("r", noted("two"))
+    written.flush(LIMIT_S)
+    assert texts(store) == ["one", "two"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_writer_that_dies_breaks_the_journal_so_that_nobody_waits_for_it(
+    written: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(self: Journal) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Journal, "_gather", dies)
+    written.append("r", noted("one"))
+    with pytest.raises(JournalBroken, match="ZeroDivisionError"):
+        written.flush(LIMIT_S)
+    with pytest.raises(JournalBroken):
+        written.append("r", noted("two"))

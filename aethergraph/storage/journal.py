@@ -14,9 +14,11 @@ the one this process wrote: that fences a process that was taken for dead.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -32,6 +34,8 @@ INLINE_BELOW_S = 0.001  # commits on the caller's thread only while they take le
 BATCH_BYTES = 1 << 20  # larger batches are split over rows
 
 ENDS = (f.RunDone, f.RunFailed, f.RunPaused, f.RunCancelled, f.RunContinued)  # of a run, or of a process's part in it
+
+_log = logging.getLogger("aethergraph.journal")
 
 Listener = Callable[[list[f.AnyFact]], None]
 
@@ -177,10 +181,12 @@ class Journal:
             self._hurry.set()
             self.nudge()
             return False
-        self._commit()
-        self._idle = True
-        if self._buffer:  # appended by other threads meanwhile, whose nudge found us busy
-            self.nudge()
+        try:
+            self._commit()
+        finally:  # also where the thread is interrupted: nobody else would ever write again
+            self._idle = True
+            if self._buffer:  # appended by other threads meanwhile, whose nudge found us busy
+                self.nudge()
         if self._broken is not None:
             raise self._error()
         return True
@@ -240,6 +246,10 @@ class Journal:
     def _write(self) -> None:
         try:
             self._write_until_stopped()
+        except BaseException as error:  # a fault of ours: nobody writes any more, and nobody may wait for that
+            self._broken = error
+            self._acknowledge(self._committed, [], [])
+            raise
         finally:
             self.store.close()  # this thread's connection
 
@@ -331,48 +341,67 @@ class Journal:
                 self._waiters = [w for w in self._waiters if w[0] > self._committed and self._broken is None]
         # A run that is lost hears of it before its waiters go on as if all were well.
         for track in fenced:
-            track.lost(None)
+            _safely(track.lost, None)
         if self._broken is not None:
             for track in list(self._tracks.values()):
-                track.lost(self._error())
+                _safely(track.lost, self._error())
         # Who waits goes first, but the end of a run is told to those who show it before anyone can act on it.
         if any(isinstance(batch[-1], ENDS) for _, _, batch in written):
             self._tell(written)
             written = []
         for call in ready:
-            call()
+            _safely(call)
         self._tell(written)
 
     def _tell(self, written: list[tuple[str, int, list[f.AnyFact]]]) -> None:
         if self._broken is None:
             for run_id, first, batch in written:
                 for follower in list(self._followers.get(run_id, ())):
-                    follower.take(first, batch)
+                    try:
+                        follower.take(first, batch)
+                    except Exception:  # noqa: BLE001 (not ours: it must not keep the store from being written)
+                        _log.exception("what follows run %s has failed; it hears no more of it", run_id)
+                        self._unfollow(run_id, follower)
 
     # ------------------------------------------------------------------ reading along
 
     def follow(self, run_id: str, call: Listener) -> Callable[[], None]:
         """Give `call` all facts of a run that are on disk, then each batch as it is committed; return the undo.
 
-        Facts come in order and none twice; later ones in the thread that committed them, so `call` must be quick.
+        Facts come in order and none twice; later ones in the thread that committed them, so `call` must be quick. One
+        that raises there is logged and hears no more; what it raises at once, of what is on disk already, is raised.
         """
         follower = _Follower(call)
         with self._lock:
             self._followers.setdefault(run_id, []).append(follower)
+        try:
+            self._catch_up(run_id, follower)
+        except BaseException:
+            self._unfollow(run_id, follower)
+            raise
+        return partial(self._unfollow, run_id, follower)
+
+    def _catch_up(self, run_id: str, follower: _Follower) -> None:
         batches = read(self.store, run_id)
         with follower.lock:
             if batches:
-                call([fact for batch in batches for fact in batch])
+                follower.call([fact for batch in batches for fact in batch])
             follower.seen = len(batches)
             early, follower.early = follower.early, None
             for first, batch in early or ():
                 follower.take(first, batch)
 
-        def unfollow() -> None:
-            with self._lock, contextlib.suppress(KeyError, ValueError):
-                self._followers[run_id].remove(follower)
+    def _unfollow(self, run_id: str, follower: _Follower) -> None:
+        with self._lock, contextlib.suppress(KeyError, ValueError):
+            self._followers[run_id].remove(follower)
 
-        return unfollow
+
+def _safely(call: Callable[..., object], *args: object) -> None:
+    """Tell somebody of a commit: whoever fails must not keep the others from hearing of it, nor us from writing."""
+    try:
+        call(*args)
+    except Exception:  # noqa: BLE001 (see above)
+        _log.exception("who waited for a commit has failed")
 
 
 def parts(batch: list[f.AnyFact]) -> list[bytes]:

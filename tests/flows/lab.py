@@ -153,6 +153,17 @@ class Lab:
         with self._decided:
             assert self._decided.wait_for(lambda: run.execution is None or run.execution.grace is not None, LIMIT_S)
 
+    def watched(self, run: Run) -> None:
+        """Return once whoever is to answer was told of all that `run` waits for, and its deadlines are watched."""
+
+        def all_are() -> bool:
+            execution = run.execution
+            waits = [] if execution is None else list(execution.asking.open.values())
+            return all(one.shown and (one.question.timeout_s is None or one.alarm is not None) for one in waits)
+
+        with self._decided:
+            assert self._decided.wait_for(all_are, LIMIT_S), f"{run!r} does not wait as it should"
+
     def parked(self, run: Run) -> None:
         """Return once `run` has left memory."""
         with self._decided:

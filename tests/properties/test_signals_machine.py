@@ -198,6 +198,7 @@ class Signals(Counted):
             assert dict(model.run.result(LIMIT_S)) == {"got": model.got}
         elif model.status is RunStatus.RUNNING:
             self.lab.until(model.run, lambda facts: self._has(model, facts))
+            self.lab.watched(model.run)  # of two deadlines that passed before, either may come first
 
     def _has(self, model: Model, facts: list[f.AnyFact]) -> bool:
         """Whether it has opened, taken and closed what the model says."""
