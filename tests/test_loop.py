@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aethergraph.engine import HERE
-from aethergraph.scheduler.loop import LoopThread, Pulse
+from aethergraph.scheduler.loop import LoopThread, OwnLoop, Pulse
 
 LIMIT_S = 20
 
@@ -151,3 +151,22 @@ def test_a_callback_that_takes_long_does_not_keep_another_loop_from_its_own() ->
         go_on.set()
         for one in made:
             one.stop()
+
+
+def test_only_those_who_wait_for_what_is_given_are_caught() -> None:
+    """What the garbage collector finds just then may schedule callbacks of its own, which are no business of ours."""
+    loop = OwnLoop()
+    given, other = loop.create_future(), loop.create_future()
+    came: list[str] = []
+    loop.given = given
+    given.add_done_callback(lambda _: came.append("given"))
+    other.add_done_callback(lambda future: came.append(future.result()))
+    given.set_result(None)
+    other.set_result("other")
+    loop.call_soon(came.append, "alone", context=contextvars.Context())
+    loop.given = None
+    assert len(loop.caught) == 1
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert came == ["other", "alone"]
+    loop.close()

@@ -149,10 +149,11 @@ class CallHandle:
         mailbox.delivering = False  # what the body does when it goes on is no delivery
         loop = self.run.loop
         waiting = loop.caught = []
+        loop.given = future
         try:
             future.set_result(outputs)
         finally:
-            loop.caught = None
+            loop.given = None
         self.settled()
         left = iter(waiting)
         try:

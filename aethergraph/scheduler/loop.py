@@ -102,9 +102,11 @@ class AetherLoop(asyncio.BaseEventLoop):
     plain_create_task: Any
     plain_run_in_executor: Any
 
-    catches = False  # whether `caught` is heeded
-    # While a future is given its result: whom it would call soon, to be called by who gives it, a turn earlier.
-    caught: list[tuple[Callable[..., object], contextvars.Context]] | None = None
+    catches = False  # whether `given` is heeded
+    # The future that is being given its result, and whom it would call soon, to be called by who gives it, a turn
+    # earlier. What else is scheduled meanwhile comes from what the garbage collector finds just then.
+    given: asyncio.Future[Any] | None = None
+    caught: list[tuple[Callable[..., object], contextvars.Context]]
 
     def __init_subclass__(cls) -> None:
         if len(cls.__bases__) < 2:  # a class of a hooked one
@@ -209,7 +211,7 @@ class OwnLoop(AetherLoop, _Base):  # type: ignore[misc, valid-type]  # the base 
     catches = True
 
     def __init__(self) -> None:
-        self.empty = contextvars.Context()
+        self.empty, self.caught = contextvars.Context(), []
         if sys.platform == "win32":
             self.heart: Heart = _Proactor()
         else:
@@ -223,7 +225,7 @@ class OwnLoop(AetherLoop, _Base):  # type: ignore[misc, valid-type]  # the base 
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """Count and schedule."""
-        if self.caught is not None and context is not None:
+        if self.given is not None and context is not None and args and args[0] is self.given:
             self.caught.append((callback, context))
             return None  # type: ignore[return-value]  # a future has no use for it
         if self._debug or self._closed:  # which is to be told of as asyncio tells it
