@@ -399,3 +399,35 @@ def test_a_writer_that_dies_breaks_the_journal_so_that_nobody_waits_for_it(
         written.flush(LIMIT_S)
     with pytest.raises(JournalBroken):
         written.append("r", noted("two"))
+
+
+def test_what_the_garbage_collector_closes_inside_of_an_append_may_append(written: Journal, store: MemoryStore) -> None:
+    """The body of a run that was given up is closed wherever the collector finds it, with all its `finally`."""
+
+    def body() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            written.append("r", noted("closed"))
+
+    class Growing(list[Any]):
+        """A buffer whose next row is one too many for the collector."""
+
+        body: Any = None
+
+        def append(self, row: Any) -> None:
+            body, self.body = self.body, None
+            if body is not None:
+                body.close()
+            super().append(row)
+
+    buffer = Growing()
+    buffer.body = body()
+    next(buffer.body)
+    written._buffer = buffer
+    appender = threading.Thread(target=written.append, args=("r", noted("appended")), daemon=True)
+    appender.start()
+    appender.join(LIMIT_S)
+    assert not appender.is_alive()
+    written.flush(LIMIT_S)
+    assert sorted(texts(store)) == ["appended", "closed"]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aethergraph.errors import SlotCycle
+from aethergraph.scheduler.loop import OwnLoop
 from aethergraph.scheduler.slots import Limit, Seat, Slots, checked_cap
 
 
@@ -229,3 +230,26 @@ def test_who_was_cancelled_while_away_and_ends_in_line_waits_no_more() -> None:
         return asked.cancelled(), process.used
 
     assert asyncio.run(scene()) == (True, 0)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_who_is_given_up_by_the_garbage_collector_lets_nobody_go_on_from_there(closed: bool) -> None:
+    """29: its slot goes to the next in line, but not inside of what the collector interrupts: that may hold a lock."""
+    process, began = Limit(1), list[Seat]()
+    first, second, third = (Seat(FakeRun(name), FakeCall(name), (process,)) for name in ("first", "second", "third"))
+    enter(first, began)
+    enter(second, began)
+    loop = OwnLoop()
+    if closed:
+        loop.close()
+    first.drop(loop)
+    assert began == [first] and process.used == 1
+    if closed:
+        assert not third.take()  # whoever comes next sees to it
+    else:
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        loop.close()
+    assert began == [first, second] and process.used == 1
+    second.leave()
+    assert process.used == 0

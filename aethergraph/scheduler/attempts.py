@@ -140,7 +140,7 @@ class Attempts:
 
     async def _attempts(self, handle: CallHandle, place: AttemptPlace, seat: Seat) -> None:
         run, tool = self._run, handle.target
-        started = run.clock()
+        started, dropped = run.clock(), False
         try:
             first = place.attempt
             if first > 1:
@@ -179,16 +179,20 @@ class Attempts:
             if not handle.future.done() and not run.closed:
                 run.delivery.failed(handle, error, started=started)
         except GeneratorExit:
-            raise  # it was given up, and is collected: nobody waits any more
+            dropped = True  # it was given up, and is collected: nobody waits any more
+            raise
         except BaseException as error:  # noqa: BLE001 (an exit, or what could not be recorded: it goes to who waits)
             handle.pass_on(error)
         finally:
             run.live.discard(handle)
             job = place.job
-            if job is None or job.done():
-                seat.leave()
-            else:  # a thread that cannot be stopped outlives its run: what it uses is not free before it ends
+            if job is not None and not job.done():
+                # A thread that cannot be stopped outlives its run: what it uses is not free before it ends.
                 job.add_done_callback(seat.left, context=self._run.loop.empty)
+            elif dropped:
+                seat.drop(run.loop)
+            else:
+                seat.leave()
 
     async def _pause(self, seat: Seat, seconds: float) -> None:
         self._pausing += 1

@@ -14,12 +14,16 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import SlotCycle
 
+if TYPE_CHECKING:
+    from .loop import AetherLoop
+
 # Runs are on more than one loop where some were started with `loop="kernel"`; whoever is next may be on another.
 _lock = threading.RLock()
+_dropped: deque[Seat] = deque()  # those whose coroutines were given up; `Seat.drop` says why they stand here
 
 MADE = "aethergraph_run_"  # how the modules begin that hold the stored source of a run
 
@@ -215,6 +219,8 @@ class Seat:
 
     def take(self) -> bool:
         """Take all slots if they are free now."""
+        if _dropped:
+            sweep()
         with _lock:
             for limit in self.limits:
                 if limit.used >= limit.cap:
@@ -233,6 +239,8 @@ class Seat:
             SlotCycle: nobody who has a slot of its tool can go on before this call has run.
         """
         tool = self.tool
+        if _dropped:
+            sweep()
         with _lock:
             self.back, self.go = False, go
             self.advance()
@@ -266,6 +274,16 @@ class Seat:
                 release(limits if had == len(limits) else limits[:had])
             if self._coming is not None:  # cancelled while it was away, and in line since: it will never be its turn
                 self._there(self)
+
+    def drop(self, loop: AetherLoop) -> None:
+        """Its coroutine was given up: `leave` soon.
+
+        The garbage collector does that in any thread, in the middle of anything: what goes on because of a free slot
+        might need a lock that this very thread holds.
+        """
+        _dropped.append(self)
+        with contextlib.suppress(RuntimeError):  # its loop is closed: whoever takes a slot next sweeps
+            loop.call_soon_threadsafe(sweep, context=loop.empty)
 
     def left(self, _: object) -> None:
         """`leave`, as a callback of what outlives its run."""
@@ -313,6 +331,13 @@ class Seat:
             _arrived(coming)
         else:
             loop.call_soon_threadsafe(_arrived, coming)
+
+
+def sweep() -> None:
+    """Give back the slots of those that were dropped."""
+    while _dropped:
+        with contextlib.suppress(IndexError):  # another thread sweeps, too
+            _dropped.popleft().leave()
 
 
 def _arrived(coming: asyncio.Future[None]) -> None:

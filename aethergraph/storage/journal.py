@@ -111,7 +111,7 @@ class Journal:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.commits = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # what the garbage collector closes while it is held may append, too
         self._wake = threading.Semaphore(0)
         self._hurry = threading.Event()
         self._buffer: list[Entry] = []
@@ -235,7 +235,7 @@ class Journal:
 
     def orphaned(self, why: BaseException) -> None:
         """This process was forked: what was appended is the parent's to write, and its lock may be held for ever."""
-        self._lock, self._broken, self._thread = threading.Lock(), why, None
+        self._lock, self._broken, self._thread = threading.RLock(), why, None
         self._buffer, self._waiters = [], []
 
     def _error(self) -> JournalBroken:
@@ -282,8 +282,8 @@ class Journal:
         """Write all that was appended. Only the one who set `_idle` to False may be here."""
         with self._lock:
             self._pressed = False
-            buffer, self._buffer = self._buffer, []
             number = self._appended
+            buffer, self._buffer = self._buffer, []
         written: list[tuple[str, int, list[f.AnyFact]]] = []
         fenced: list[_Track] = []
         if buffer:

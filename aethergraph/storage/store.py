@@ -165,7 +165,7 @@ class MemoryStore:
     def __init__(self, folder: Path, blobs: Blobs) -> None:
         self.folder, self.blobs = folder, blobs
         self._rows: dict[str, bytes] = {}
-        self._lock = threading.Lock()  # while the rows are read or changed
+        self._lock = threading.RLock()  # while the rows are read or changed
         self._writing = threading.Lock()  # while a transaction is open
         self._here = threading.local()  # `open`: the transaction of the thread
 
