@@ -55,7 +55,8 @@ def size(folder: Path) -> str:
 
 def _loops() -> str:
     """Where runs run."""
-    guests = [run.run_id for run in hub.current().live.values() if run.execution and not run.execution.host.own]
+    live = [(run.run_id, run.execution) for run in list(hub.current().live.values())]
+    guests = [run_id for run_id, execution in live if execution is not None and not execution.host.own]
     own = 'a thread of its own, aether-loop; start(..., loop="kernel") runs on the kernel\'s loop'
     return f"{own}, as {', '.join(sorted(guests))} now" if guests else own
 

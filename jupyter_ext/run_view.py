@@ -75,7 +75,8 @@ def open_view(run: Run) -> None:
 
 def _before(run: Run) -> str:
     """The run that `run` goes on from; "" for most."""
-    started = run.execution.flow.started if run.execution is not None else None
+    execution = run.execution
+    started = execution.flow.started if execution is not None else None
     return started.continues if started is not None else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 
 from aethergraph import Runtime
 from aethergraph.storage.keyring import Keyring
@@ -53,6 +55,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         lost = [item.nodeid for item in items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
         if lost:
             raise RuntimeError(f"pytest-xdist does not see the groups of {len(lost)} tests, as {lost[0]}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """What a test that has failed leaves to be closed may hang, too; pytest and its timer do not look at that."""
+    if isinstance(node, pytest.Item):
+        patience, where = (
+            float(node.config.getini("faulthandler_timeout")),
+            node.config.stash[fault_handler_stderr_fd_key],
+        )
+        faulthandler.dump_traceback_later(patience, exit=True, file=where)  # called off when the test is over
 
 
 @pytest.fixture(scope="session")

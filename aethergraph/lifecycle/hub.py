@@ -212,7 +212,8 @@ class Runtime:
 
     def _turn(self, run: Run, turn: Callable[[concurrent.futures.Future[Any]], None]) -> Outputs:
         """Block on the loop that `run` is on, which goes on turning."""
-        host = run.execution.host if run.execution is not None else None
+        execution = run.execution
+        host = execution.host if execution is not None else None
         if host is None or not host.is_current:
             return run.result()
         host.enter()  # the loop keeps its hooks until this is over

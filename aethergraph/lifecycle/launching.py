@@ -312,20 +312,21 @@ class Launcher:
             run.execution.host.leave()
 
     def _pause_earlier(self, here: str) -> None:
-        cell, _, execution = here.partition("#")
+        cell, _, number = here.partition("#")
         for run in self._runtime.parking.of_cell(cell):
-            if run.origin != here and execution:
+            if run.origin != here and number:
                 run.pause("its cell was run again")
-                if run.execution is None or not run.execution.host.is_current:
+                execution = run.execution
+                if execution is None or not execution.host.is_current:
                     concurrent.futures.wait([run.future], timeout=PAUSE_S)  # so that what follows finds it paused
                 print(f"paused {run.run_id}, which this cell had started; go on with: %aether resume {run.run_id}")
 
     def _lost(self, run_id: str, broken: JournalBroken | None) -> None:
         """Nothing more of a live run can be written: end it here, whatever it waits for."""
         run = self._runtime.live.get(run_id)
-        if run is None or run.execution is None:
-            return
-        run.execution.host.call(run.execution.break_off, broken or run.execution.taken())
+        execution = None if run is None else run.execution
+        if execution is not None:
+            execution.host.call(execution.break_off, broken or execution.taken())
 
     # ------------------------------------------------------------------ going on
 
@@ -381,7 +382,8 @@ class Launcher:
             row = roster.read(self._runtime.store, run_id := row.successor)
         live = self._runtime.parking.find(run_id)
         if live is not None and live.leaving and not self._runtime.on_loop():
-            if live.execution is not None and live.execution.host.is_current:
+            execution = live.execution
+            if execution is not None and execution.host.is_current:
                 raise WouldBlock(f"resuming {run_id}, which is just being let go", "it in the next cell")
             concurrent.futures.wait([live.future], LETTING_GO_S)
             live = self._runtime.parking.find(run_id)

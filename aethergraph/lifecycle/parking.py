@@ -89,7 +89,8 @@ class Parking:
         """The runs of this process, in memory or parked, that this cell started."""
         with self._lock:
             parked = [self._run_of(one) for one in self._parked.values() if one.origin.partition("#")[0] == cell]
-            return parked + [run for run in self._runtime.live.values() if run.origin.partition("#")[0] == cell]
+            live = list(self._runtime.live.values())  # one that ends leaves it at any time
+            return parked + [run for run in live if run.origin.partition("#")[0] == cell]
 
     def _run_of(self, parked: Parked) -> Run:
         run = parked.run() if parked.run is not None else None
@@ -137,7 +138,8 @@ class Parking:
             self._runtime.journal.close_run(run.run_id)
             parked = self._parked[run.run_id] = Parked(run, execution)
             self._runtime.live.pop(run.run_id, None)
-            run.execution, run.parked = None, True
+            run.parked = True  # first: whoever looks from another thread finds it live all the time
+            run.execution = None
         for order in execution.after_parking:
             order()
         self._runtime.signals.left(execution)

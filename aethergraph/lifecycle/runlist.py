@@ -37,8 +37,9 @@ class RunList:
         live = self._runtime.live.get(row.run_id)
         if live is not None:
             status = live.status
-            if live.execution is not None:  # the row is older
-                nodes, done, waits = _counts(live.execution.flow)
+            execution = live.execution  # asked once: it may leave memory at any time
+            if execution is not None:  # the row is older
+                nodes, done, waits = _counts(execution.flow)
         elif row.run_id in self._runtime.parking:
             status = RunStatus.WAITING
         elif status in (RunStatus.RUNNING, RunStatus.WAITING):
@@ -170,7 +171,8 @@ class RunList:
 
 def _counts(flow: Flow) -> tuple[int, int, int]:
     """Its nodes, those of them that are done, and its open questions."""
-    done = sum(1 for node in flow.nodes if node.outcome is not None and node.outcome.ok and node.status is not _SKIPPED)
+    ended = [(node.outcome, node.status) for node in flow.nodes]  # of a live run, which goes on meanwhile
+    done = sum(1 for outcome, status in ended if outcome is not None and outcome.ok and status is not _SKIPPED)
     return len(flow.nodes), done, len(flow.open_waits)
 
 

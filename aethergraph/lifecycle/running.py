@@ -145,8 +145,9 @@ class Run:
         return outputs
 
     def _own_result(self, timeout_s: float | None) -> Outputs:
-        known = self.execution is not None or self.parked or self._over
-        on_its_loop = self.execution is not None and self.execution.host.is_current and not self.future.done()
+        execution = self.execution
+        known = execution is not None or self.parked or self._over
+        on_its_loop = execution is not None and execution.host.is_current and not self.future.done()
         if known and (self.runtime.on_loop() or on_its_loop):
             raise WouldBlock(f"run.result() of {self.run_id}", "`await run`")
         desk = here()
@@ -191,8 +192,9 @@ class Run:
 
     def flow(self) -> Flow:
         """The state of the run: the live one, or the fold of what is on disk."""
-        if self.execution is not None:
-            return self.execution.flow
+        execution = self.execution  # asked once: it may leave memory at any time
+        if execution is not None:
+            return execution.flow
         batches = journal.read(self.runtime.store, self.run_id)
         return Flow.of(fact for batch in batches for fact in batch)
 
@@ -272,7 +274,8 @@ class Run:
     @property
     def waits(self) -> list[Any]:
         """Its open questions."""
-        return self.runtime.inbox.waits_of([node.wait.token for node in self.flow().open_waits if node.wait])
+        known = [node.wait for node in self.flow().open_waits]  # one that is withdrawn just now has none any more
+        return self.runtime.inbox.waits_of([wait.token for wait in known if wait is not None])
 
     @property
     def artifacts(self) -> list[Artifact]:

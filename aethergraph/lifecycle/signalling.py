@@ -98,8 +98,9 @@ class Signals:
                 if signal.mailbox in ("", mailbox)
             }
         for run in list(self._runtime.live.values()):
-            if run.execution is not None:
-                run.execution.host.call(run.execution.events.look)
+            execution = run.execution  # asked once: it may leave memory at any time
+            if execution is not None:
+                execution.host.call(execution.events.look)
         for run_id in wake:
             self._runtime.parking.wake(run_id)
 

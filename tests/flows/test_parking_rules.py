@@ -160,6 +160,49 @@ def test_24_who_follows_a_parked_run_goes_on_to_hear_of_it(lab: Lab) -> None:
     assert asyncio.run(last()) == "RunDone"
 
 
+class Leaving(Run):
+    """A run that leaves memory while it is looked at: it is there once, and then not any more."""
+
+    looks = 0
+
+    @property
+    def execution(self) -> Any:
+        self.looks += 1
+        return self.__dict__["execution"] if self.looks % 2 else None
+
+    @execution.setter
+    def execution(self, value: Any) -> None:
+        self.__dict__["execution"] = value
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda lab, run: [wait.prompt for wait in run.waits] == ["which?"],
+        lambda lab, run: [info.nodes for info in lab.runtime.runs()] == [2],
+        lambda lab, run: run.flow().started.run_id == run.run_id,
+        lambda lab, run: run.status in (RunStatus.RUNNING, RunStatus.WAITING),
+        lambda lab, run: lab.runtime.signal("nobody waits for it") == 1,
+    ],
+    ids=["waits", "runs", "flow", "status", "signal"],
+)
+def test_24_a_run_may_leave_memory_while_another_thread_looks_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Any
+) -> None:
+    monkeypatch.setenv("AETHERGRAPH_CHANNEL", "inbox")
+    with laboratory(tmp_path / "store") as lab:
+        lab.cell(ASKING)
+        run = lab.start("agent")
+        lab.asked(run, "which?")
+        lab.rests(run)
+        kept = run.execution
+        run.__class__ = Leaving
+        run.__dict__["execution"] = kept
+        assert look(lab, run)
+        run.__class__ = Run
+        run.execution = kept
+
+
 def test_24_a_run_that_nobody_holds_is_woken_by_its_answer(lab: Lab) -> None:
     lab.cell(ASKING)
     run = lab.start("agent")
