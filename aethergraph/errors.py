@@ -87,6 +87,9 @@ class RunPaused(AetherGraphError):
         return f"run {run_id} is paused ({why}); {how}"
 
 
+USED_UP = "its budget is used up"  # why a run is paused, as it begins
+
+
 class BudgetExceeded(RunPaused):
     """A run has used up its budget. It is paused: what it has done is kept, and a larger budget lets it go on.
 
@@ -108,7 +111,7 @@ class BudgetExceeded(RunPaused):
 
 def _used_up(spent: Mapping[str, float], budget: Mapping[str, float]) -> str:
     used = ", ".join(f"{_rounded(spent.get(name, 0.0))} of {_rounded(whole)} {name}" for name, whole in budget.items())
-    return f"its budget is used up: {used} at work"
+    return f"{USED_UP}: {used} at work"
 
 
 def _rounded(number: float) -> str:

@@ -113,6 +113,7 @@ def head(picture: Picture, now: float, *, live: bool) -> Json:
         "continues": clean(picture.continues),
         "status": status.value,
         "why": line(picture.why)[:_PREVIEW],
+        "needs": picture.needs,
         "done": picture.done,
         "total": len(picture.nodes),
         "reused": picture.counts[NodeStatus.REUSED],

@@ -70,7 +70,7 @@ def _text(picture: Picture, status: RunStatus) -> str:
     asked = [f"  asks: {line(ask.question.prompt)[:200]}" for ask in picture.asks.values()]
     asked += [f"  waits for: {line(one.question.prompt)[:200]}" for one in picture.awaited.values()]
     error = [f"  {line(error_text(picture.error)[:400])}"] if picture.error else []
-    more = [f"  go on: %aether resume {line(picture.run_id)}"] if _goes_on(picture, status) else []
+    more = [f"  go on: %aether resume {line(picture.run_id)}{picture.needs}"] if _goes_on(picture, status) else []
     return "\n".join([head, *asked, *error, *more])
 
 
@@ -155,7 +155,8 @@ def _head(picture: Picture, status: RunStatus) -> str:
     run = escape(clean(picture.run_id))
     over = status in (RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED)
     took = f", {duration(picture.elapsed(0.0))}" if over else ""
-    more = f'. Go on with <code style="{CODE}">%aether resume {run}</code>' if _goes_on(picture, status) else ""
+    command = f'<code style="{CODE}">%aether resume {run}{picture.needs}</code>'
+    more = f". Go on with {command}" if _goes_on(picture, status) else ""
     when = "" if over else f" (a copy taken at {picture.done} of {len(picture.nodes)} nodes)"
     chain = f"generation {picture.generation}, " if picture.continues else ""
     return (

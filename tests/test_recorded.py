@@ -15,7 +15,7 @@ from tests.story import Story
 
 
 def graph_of(story: Story) -> RunGraph:
-    return RunGraph(story.run_id, "study", Flow.of(story.facts).nodes)
+    return RunGraph(story.run_id, "study", Flow.of(story.facts).nodes, lambda: "<svg/>")
 
 
 @pytest.fixture
@@ -92,3 +92,49 @@ def test_dot_is_read_by_a_parser_whatever_the_names(story: Story) -> None:
     assert shown == [line(node.title) for node in graph if not node.scope and node.callee != "part"]
     edges = [(one.get_source(), one.get_destination(), one.get("style")) for one in parsed.get_edges()]
     assert edges == [('"load"', '"part"', None), ('"load"', '"show"', None), ('"part"', '"show"', "dashed")]
+
+
+def test_what_follows_what_is_asked_as_of_a_static_graph(story: Story) -> None:
+    graph = graph_of(story)
+    order = graph.topological_order()
+    assert sorted(order) == sorted(graph.node_ids())
+    assert all(order.index(other) < order.index(name) for name in order for other in graph.before(name))
+    assert graph.dependents("load") == ["part", "show"]
+    assert graph.get_upstream_nodes("show") == ["load", "part"]
+    assert graph.get_subgraph_nodes("part") == ["part", "show"]
+    with pytest.raises(LookupError, match="load"):
+        graph.get_upstream_nodes("loud")
+
+
+def test_it_is_shown_level_by_level(story: Story) -> None:
+    assert graph_of(story).ascii_overview() == "study\n  |\n[load]   [fit]   [trial]\n  |\n[part]\n  |\n[show]"
+
+
+def test_a_node_that_was_given_what_came_up_after_it_stands_at_the_end() -> None:
+    """One that ran again, with other values, keeps its number."""
+    story = Story()
+    first = story.tool("first")
+    second = story.tool("second", first)
+    nodes = Flow.of(story.facts).nodes
+    nodes[0].deps = (second,)
+    graph = RunGraph(story.run_id, "study", nodes, lambda: "")
+    assert graph.topological_order() == ["first", "second"] and len(graph.levels()) == 2
+    assert graph.get_upstream_nodes("first") == ["second"]
+
+
+def test_it_is_compared_by_what_its_nodes_call_and_follow(story: Story) -> None:
+    before = graph_of(story)
+    story.done(5)
+    story.tool("more", 5)
+    after = graph_of(story)
+    assert before.diff(after) == {"added": ["more"], "removed": [], "modified": []}
+    assert after.diff(before) == {"added": [], "removed": ["more"], "modified": []}
+    after[4].after = ()
+    assert before.diff(after)["modified"] == ["show"]
+
+
+def test_it_shows_itself_as_its_picture(story: Story) -> None:
+    graph = graph_of(story)
+    assert graph.to_svg() == "<svg/>" and graph.visualize() is graph
+    shown = graph._repr_mimebundle_()
+    assert "data:image/svg+xml;base64," in shown["text/html"] and shown["text/plain"] == repr(graph)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from ..errors import GraphBuildError, known
+from .pictured import Pictured
 from .references import NodeHandle as NodeHandle
 from .references import Reference, key_of, node_of, references
-from .selecting import Selecting
+from .topology import Topology
 
 
 def arg(name: str) -> Reference:
@@ -66,7 +66,7 @@ class GraphNode:
         return list(dict.fromkeys([*self.needs, *self.after]))
 
 
-class TaskGraph(Selecting[GraphNode]):
+class TaskGraph(Topology[GraphNode], Pictured):
     """The nodes of a static agent, in the order in which they were written.
 
     Attributes:
@@ -101,7 +101,7 @@ class TaskGraph(Selecting[GraphNode]):
                 raise GraphBuildError(f"the id {node.node_id!r} is used twice; an _id names one call", where=node.where)
             self._nodes[node.node_id] = node
         self._check_edges(where)
-        self._order = self._sorted()
+        self._check_order()
 
     def _check_edges(self, where: str) -> None:
         for node in self._nodes.values():
@@ -120,20 +120,16 @@ class TaskGraph(Selecting[GraphNode]):
                 )
                 raise GraphBuildError(what, where=where)
 
-    def _sorted(self) -> list[str]:
-        left = {name: len(node.dependencies) for name, node in self._nodes.items()}
-        followers = self.followers
-        order = [name for name, count in left.items() if not count]
-        for name in order:  # grows while it is walked
-            for follower in followers[name]:
-                left[follower] -= 1
-                if not left[follower]:
-                    order.append(follower)
-        if len(order) < len(self._nodes):
-            circle = self._circle({name for name, count in left.items() if count})
+    def _check_order(self) -> None:
+        _, left = self._sorted
+        if left:
+            circle = self._circle(set(left))
             what = f"these nodes depend on each other: {' -> '.join(circle)}; take one of the `_after=` away"
             raise GraphBuildError(what, where=self._nodes[circle[0]].where)
-        return order
+
+    def before(self, node_id: str) -> list[str]:
+        """The nodes that this one depends on directly, by value or by order."""
+        return self._nodes[node_id].dependencies
 
     def _circle(self, left: set[str]) -> list[str]:
         path = [min(left)]
@@ -141,44 +137,8 @@ class TaskGraph(Selecting[GraphNode]):
             path.append(next(other for other in self._nodes[path[-1]].dependencies if other in left))
         return path[path.index(path[-1]) :][::-1]
 
-    @cached_property
-    def followers(self) -> dict[str, list[str]]:
-        """By node: those that depend on it directly."""
-        found: dict[str, list[str]] = {name: [] for name in self._nodes}
-        for name, node in self._nodes.items():
-            for other in node.dependencies:
-                found[other].append(name)
-        return found
-
     def __len__(self) -> int:
         return len(self._nodes)
-
-    # ------------------------------------------------------------------ topology
-
-    def topological_order(self) -> list[str]:
-        """All nodes, each after those that it depends on."""
-        return list(self._order)
-
-    def dependents(self, node_id: str) -> list[str]:
-        """The nodes that depend on this one directly."""
-        return list(self.followers[self.node(node_id).node_id])
-
-    def get_upstream_nodes(self, node_id: str) -> list[str]:
-        """All nodes that this one depends on, directly or not, in topological order."""
-        return self._reach(node_id, lambda name: self._nodes[name].dependencies)
-
-    def get_subgraph_nodes(self, node_id: str) -> list[str]:
-        """This node and all that depend on it, directly or not, in topological order."""
-        followers = self.followers
-        return self._reach(node_id, lambda name: followers[name], itself=True)
-
-    def _reach(self, node_id: str, step: Callable[[str], list[str]], *, itself: bool = False) -> list[str]:
-        found, todo = {self.node(node_id).node_id}, [node_id]
-        while todo:
-            new = [name for name in step(todo.pop()) if name not in found]
-            found.update(new)
-            todo += new
-        return [name for name in self._order if name in found and (itself or name != node_id)]
 
     def io_signature(self) -> dict[str, Any]:
         """Names of inputs (those that must be given, and the defaults of the others) and outputs, as JSON can hold it.
@@ -238,18 +198,6 @@ class TaskGraph(Selecting[GraphNode]):
         from . import svg
 
         return svg.to_svg(self)
-
-    def visualize(self) -> TaskGraph:
-        """The graph itself, which shows itself in a notebook as a picture."""
-        return self
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """An image: a front end shows that in an untrusted notebook too, where it strips SVG elements."""
-        from html import escape
-
-        data = b64encode(self.to_svg().encode()).decode()
-        html = f'<img alt="{escape(repr(self))}" src="data:image/svg+xml;base64,{data}">'
-        return {"text/html": html, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         takes, gives = ", ".join(self.inputs), ", ".join(self.outputs) or "nothing"

@@ -7,11 +7,12 @@ from typing import Any
 
 from ..record import facts as f
 from ..record.flow import Node
-from .selecting import Selecting
-from .text import harmless, marks, quoted
+from .pictured import Pictured
+from .text import changes, harmless, marks, quoted, row
+from .topology import Topology
 
 
-class RunGraph(list[Node], Selecting[Node]):
+class RunGraph(list[Node], Topology[Node], Pictured):
     """The nodes of a run, in the order in which they came up, as they were when it was asked for.
 
     Each knows the numbers of those whose values it was given (`deps`), of those that it follows (`after`) and of that
@@ -19,15 +20,40 @@ class RunGraph(list[Node], Selecting[Node]):
     several times, `get_by_alias` has several to choose from and says which.
     """
 
-    def __init__(self, run_id: str, name: str, nodes: Iterable[Node]) -> None:
+    def __init__(self, run_id: str, name: str, nodes: Iterable[Node], draw: Callable[[], str]) -> None:
         super().__init__(nodes)
-        self.run_id, self.graph_id = run_id, name
+        self.run_id, self.graph_id, self._draw = run_id, name, draw
         self._nodes = {node.node_id: node for node in self}
 
     def __repr__(self) -> str:
         return f"<graph of run {self.run_id}: {len(self)} nodes>"
 
-    # ------------------------------------------------------------------ as text
+    def before(self, node_id: str) -> list[str]:
+        """The nodes whose values this one was given, and those that it follows."""
+        node = self._nodes[node_id]
+        return list(dict.fromkeys(self._ids((*node.deps, *node.after))))
+
+    def diff(self, other: RunGraph) -> dict[str, list[str]]:
+        """Ids of nodes that only `other` has (`added`), only this one (`removed`), and that differ (`modified`).
+
+        How far they have come is no difference: a run and its fork are compared by what they call and follow.
+        """
+        old, new = ({str(node.node_id): self._same(graph, node) for node in graph} for graph in (self, other))
+        return changes(old, new)
+
+    @staticmethod
+    def _same(graph: RunGraph, node: Node) -> dict[str, Any]:
+        return {name: value for name, value in graph._told(node).items() if name != "status"}
+
+    # ------------------------------------------------------------------ as text, data and picture
+
+    def to_svg(self) -> str:
+        """The picture of the run, which stands alone, as it is on disk now."""
+        return self._draw()
+
+    def ascii_overview(self) -> str:
+        """The nodes level by level, also of nested bodies: each one level after the last that it depends on."""
+        return "\n  |\n".join([self.graph_id, *map(row, self.levels())])
 
     def spec_json(self) -> dict[str, Any]:
         """The graph as plain data that JSON can hold. Values are in `run.to_dict()`."""
@@ -38,22 +64,19 @@ class RunGraph(list[Node], Selecting[Node]):
     def _told(self, node: Node) -> dict[str, Any]:
         return {
             "node_id": node.node_id, "logic": node.logic, "kind": node.kind, "status": str(node.status),
-            "scope": self[node.scope - 1].node_id if node.scope else "", "dependencies": self._before(node),
+            "scope": self[node.scope - 1].node_id if node.scope else "", "dependencies": self.before(node.node_id),
             "after": self._ids(node.after), "alias": node.alias, "labels": list(node.labels), "name": node.name,
         }  # fmt: skip
 
     def _ids(self, numbers: Iterable[int]) -> list[str]:
         return [self[no - 1].node_id for no in numbers]
 
-    def _before(self, node: Node) -> list[str]:
-        return list(dict.fromkeys(self._ids((*node.deps, *node.after))))
-
     def pretty(self) -> str:
         """A line per node, under the node in whose body it was called: what it calls, what it follows, its marks."""
         width = max((len(node.node_id) + 2 * depth for node, depth in self._tree()), default=0)
         lines = [f"{self.graph_id}: {len(self)} nodes"]
         for node, depth in self._tree():
-            before = self._before(node)
+            before = self.before(node.node_id)
             extra = [f"after {', '.join(before)}"] if before else []
             parts = [f"  {'  ' * depth + node.node_id:<{width}}", node.logic, str(node.status), *extra, *marks(node)]
             lines.append("  ".join(parts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..views.labels import line
@@ -65,16 +66,14 @@ def pretty(graph: TaskGraph) -> str:
 
 def ascii_overview(graph: TaskGraph) -> str:
     """One line per level; a node stands one level after the last that it depends on."""
-    level: dict[str, int] = {}
-    for name in graph.topological_order():
-        level[name] = 1 + max((level[other] for other in graph.node(name).dependencies), default=0)
-    rows = [", ".join(graph.inputs) or "no inputs"]
-    rows += [
-        "   ".join(f"[{name}]" for name in graph.node_ids() if level[name] == number)
-        for number in range(1, max(level.values(), default=0) + 1)
-    ]
+    rows = [", ".join(graph.inputs) or "no inputs", *map(row, graph.levels())]
     rows.append(", ".join(graph.outputs) or "no outputs")
     return "\n  |\n".join(rows)
+
+
+def row(names: list[str]) -> str:
+    """The nodes of a level."""
+    return "   ".join(f"[{name}]" for name in names)
 
 
 def to_dot(graph: TaskGraph) -> str:
@@ -156,6 +155,11 @@ def data(value: Any) -> Any:
 def diff(before: TaskGraph, after: TaskGraph) -> dict[str, list[str]]:
     """What became of the nodes of `before`."""
     old, new = ({node.node_id: _same(node) for node in graph.nodes} for graph in (before, after))
+    return changes(old, new)
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Ids that only `new` has, only `old`, and that are something else in `new`."""
     return {
         "added": [name for name in new if name not in old],
         "removed": [name for name in old if name not in new],

@@ -269,7 +269,13 @@ class Run:
         """Its nodes as a list that can be asked as the graph of a `@graphify`, in either tempo: see `RunGraph`."""
         from ..graphs.recorded import RunGraph
 
-        return RunGraph(self.run_id, self.name, self.nodes)
+        return RunGraph(self.run_id, self.name, self.nodes, self._drawn)
+
+    def _drawn(self) -> str:
+        from ..storage import codec
+        from ..views.drawing import to_svg
+
+        return to_svg(self.picture(), codec.about_outputs)
 
     @property
     def waits(self) -> list[Any]:

@@ -19,7 +19,8 @@ __all__ = ["COMMANDS", "complete", "do"]
 
 HELP = """
     %aether                     the newest runs, each with the command that goes on (%aether runs)
-    %aether resume [RUN]        go on with this notebook's unfinished run, or with RUN (--wait: until it ends)
+    %aether resume [RUN]        go on with this notebook's unfinished run, or with RUN (--wait: until it ends;
+                                --budget SECONDS: at work in all, where it was paused for that)
     %aether show [RUN]          its view, here
     %aether waits               all open questions
     %aether answer TOKEN value  answer one (RUN instead of TOKEN where that run asks one thing)

@@ -14,6 +14,7 @@ from aethergraph.lifecycle.leaving import stay
 from aethergraph.lifecycle.running import Run
 from aethergraph.record.files import amount
 from aethergraph.record.status import ENDED, RunStatus
+from aethergraph.scheduler import budgets
 from aethergraph.views.labels import line
 
 from .. import doctor, notebook, run_view
@@ -35,13 +36,14 @@ def runs(shell: Any, rest: str) -> None:
 
 def resume(shell: Any, rest: str) -> Callable[[], object] | None:
     """Go on with a run; shows first what will run again and why. Gives what waits for it, if told to wait."""
-    parts = rest.split()
+    parts, seconds = _budget(rest.split())
     run_id = chosen([part for part in parts if part != "--wait"], "resume")
     if run_id is None:
         return None
     runtime = hub.current()
     run = runtime.load(run_id)
     if run.live:
+        runtime.resume(run_id, namespace=shell.user_ns, budget=seconds)  # raises where it has another budget
         print(f"{run_id} is running in this kernel already")
         run_view.open_view(run)
     elif run.status is RunStatus.DONE:
@@ -50,10 +52,25 @@ def resume(shell: Any, rest: str) -> Callable[[], object] | None:
         )
     else:
         show_table(plan_table(run_id, runtime.plan(run_id, shell.user_ns)))
-        run = runtime.resume(run_id, namespace=shell.user_ns)
+        run = runtime.resume(run_id, namespace=shell.user_ns, budget=seconds)
     if "--wait" in parts:
         return run.result
     return None if notebook.live() else partial(finish, run)  # the kernel may be gone after this cell
+
+
+def _budget(parts: list[str]) -> tuple[list[str], float | None]:
+    """The words without `--budget SECONDS`, and the seconds."""
+    if "--budget" not in parts:
+        return parts, None
+    at = parts.index("--budget")
+    given = parts[at + 1] if at + 1 < len(parts) else "nothing"
+    try:
+        seconds = float(given)
+        budgets.checked(seconds)
+    except ValueError:
+        told = "write seconds at work, above 0, as in `%aether resume RUN --budget 120`"
+        raise UsageError(f"--budget {given}: {told}") from None
+    return [*parts[:at], *parts[at + 2 :]], seconds
 
 
 def show(shell: Any, rest: str) -> None:

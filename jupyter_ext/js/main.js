@@ -271,14 +271,14 @@ function createBar(store, tabs) {
     const over = head.session || ["done", "cancelled"].includes(head.status);
     const why = over ? lost === "gone" && `${GONE} See it in a new one with` : LOST[lost] ?? { paused: `Paused${head.why ? `: ${head.why}` : ""}. Go on with`, failed: "Change what is wrong, then go on with" }[head.status];
     note.hidden = !why;
-    const key = `${why}${lost}${head.status}`;
+    const key = `${why}${lost}${head.status}${head.needs}`;
     if (key === advised) return;
     advised = key;
     set(said, "text", "");
     go.disabled = false;
     set(go, "text", head.status === "failed" ? "Retry" : "Resume");
-    const commands = [...(lost ? ["%load_ext aethergraph"] : []), `%aether ${over ? "show" : "resume"} ${head.id}`].map((text) => html("code", {}, text));
-    note.replaceChildren(...(why ? [html("span", {}, why), ...commands, ...(lost ? [] : [go]), said] : []));
+    const commands = [...(lost ? ["%load_ext aethergraph"] : []), `%aether ${over ? "show" : "resume"} ${head.id}${over ? "" : head.needs}`].map((text) => html("code", {}, text));
+    note.replaceChildren(...(why ? [html("span", {}, why), ...commands, ...(lost || head.needs ? [] : [go]), said] : []));
   }
 
   go.onclick = () => {

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -297,3 +298,24 @@ async def agent():
     best, slow, first = json.loads(asked.stdout)
     assert (best, slow) == ("best", ["best", "other"])
     assert (first["alias"], first["labels"], first["name"]) == ("best", ["slow"], "")
+
+
+def test_the_graph_of_a_run_is_drawn_and_walked_like_a_static_one(lab: Lab) -> None:
+    lab.cell(
+        """
+@tool(outputs=["y"])
+async def double(x):
+    return 2 * x
+@graph_fn
+async def agent(x=1):
+    first = await double(x)
+    return {"y": (await double(first.y)).y}
+"""
+    )
+    run = lab.start("agent")
+    run.result(LIMIT_S)
+    graph = run.graph
+    assert graph.topological_order() == ["double", "double-2"] and graph.get_upstream_nodes("double-2") == ["double"]
+    drawn = ElementTree.fromstring(graph.to_svg())
+    assert {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")} >= {"double", "double-2"}
+    assert lab.start("agent", x=2).graph.diff(graph)["modified"] == []

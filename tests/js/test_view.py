@@ -684,6 +684,17 @@ def test_a_paused_run_is_resumed_by_a_press(page: Page) -> None:
     expect(button).to_be_enabled()
 
 
+def test_a_run_that_used_up_its_budget_says_what_to_type_and_has_nothing_to_press(page: Page) -> None:
+    story = Story()
+    story.tool("load")
+    story.put(f.RunPaused("its budget is used up: 5 of 5 seconds at work", story.t))
+    View(page, story)
+    note = page.locator(".note")
+    expect(note).to_contain_text("Paused: its budget is used up: 5 of 5 seconds at work. Go on with")
+    expect(note.locator("code")).to_have_text(f"%aether resume {story.run_id} --budget SECONDS")
+    expect(note.get_by_role("button")).to_have_count(0)
+
+
 def test_a_node_is_forked_from_its_details(page: Page) -> None:
     from aethergraph.views.scene import scene
     from jupyter_ext.details import detail

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import threading
 from collections.abc import Iterator
@@ -15,17 +16,20 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from aethergraph import Run, Runtime, graph_fn
 from aethergraph.code import definitions
-from aethergraph.errors import AlreadyAnswered, UnknownRun
+from aethergraph.errors import AlreadyAnswered, BudgetExceeded, UnknownRun
 from aethergraph.record.facts import WaitOpened
 from aethergraph.record.forms import Field
 from aethergraph.record.schema import make
+from aethergraph.record.status import RunStatus
 from aethergraph.storage.keyring import Keyring
 from jupyter_ext import cells, commands, notebook, run_view
 from jupyter_ext.commands import keeping
 from jupyter_ext.commands import runs as running
 from jupyter_ext.commands.answering import meant
 from jupyter_ext.magics import AetherMagics
+from jupyter_ext.patches import head
 from jupyter_ext.settings import Settings
+from jupyter_ext.static_copy import bundle
 
 
 @graph_fn
@@ -160,6 +164,47 @@ def test_resume_of_a_done_run_names_what_to_do_instead(ip: InteractiveShell, run
     run_id = done(runtime)
     with pytest.raises(UsageError, match=f"{run_id} is done already; `%aether show {run_id}`"):
         do(ip, f"resume {run_id}")
+
+
+@graph_fn
+async def tiring() -> dict[str, Any]:
+    await asyncio.sleep(3600)
+    return {}
+
+
+@pytest.mark.parametrize("given", ["--budget", "--budget soon", "--budget 0", "--budget -3"])
+def test_a_budget_that_is_none_is_told_with_how_one_is_written(
+    ip: InteractiveShell, runtime: Runtime, given: str
+) -> None:
+    run_id = paused(runtime)
+    with pytest.raises(UsageError, match="write seconds at work, above 0, as in `%aether resume RUN --budget 120`"):
+        do(ip, f"resume {run_id} {given}")
+    assert runtime.load(run_id).status is RunStatus.PAUSED
+
+
+def test_what_was_paused_for_its_budget_says_that_it_needs_another_one(
+    ip: InteractiveShell, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebook, "live", lambda: True)
+    ip.user_ns["tiring"] = tiring
+    run_id = paused(runtime)
+    assert head(runtime.load(run_id).picture(), 0.0, live=False)["needs"] == ""
+    run = runtime.start(tiring, {}, budget=0.05)
+    assert isinstance(run.future.exception(30), BudgetExceeded)
+    picture = run.picture()
+    assert head(picture, 0.0, live=False)["needs"] == " --budget SECONDS"
+    for text in bundle(picture, live=False).values():
+        assert f"%aether resume {run.run_id} --budget SECONDS" in text
+    with pytest.raises(UsageError, match=r"its budget is used up: \S+ of 0.05 seconds at work"):
+        do(ip, f"resume {run.run_id}")
+    do(ip, f"resume {run.run_id} --budget 3600")
+    again = runtime.live[run.run_id]
+    assert again.live
+    do(ip, f"resume {run.run_id} --budget 3600")
+    with pytest.raises(UsageError, match="goes on in this process, with a budget of 3600 seconds"):
+        do(ip, f"resume {run.run_id} --budget 7")
+    again.cancel()
+    ended(again)
 
 
 def done(runtime: Runtime) -> str:

@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from typing import Any
 
+from ...errors import USED_UP
 from ...record import facts as f
 from ...record.status import NodeStatus, RunStatus
 from ..frames import Frame, Frames
@@ -81,6 +82,11 @@ class Canvas:
         if self.status is RunStatus.RUNNING and (self.asks or self.awaited) and not self.working:
             return RunStatus.WAITING
         return self.status
+
+    @property
+    def needs(self) -> str:
+        """What `resume` has to be given besides the run, as a command has it; "" for most."""
+        return " --budget SECONDS" if self.status is RunStatus.PAUSED and self.why.startswith(USED_UP) else ""
 
     @property
     def working(self) -> bool:
