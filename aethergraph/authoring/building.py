@@ -23,7 +23,7 @@ from ..graphs.references import (
 )
 from ..ids import node_id
 from ..scheduler.control import CONTROL
-from ..scheduler.marking import unstorable
+from ..scheduler.marking import labels_of, text_of
 from ..storage.codec import canonical
 from ..values.annotations import signature_of
 from ..values.outputs import reserved
@@ -47,14 +47,12 @@ class Builder:
         options = {name: value for name, value in kwargs.items() if name in CONTROL}
         given, named = plain(args), plain({k: v for k, v in kwargs.items() if k not in CONTROL})
         self._check_arguments(target, given, named, where)
-        wanted = _text(options, "_id", where)
+        wanted, alias, labels, name = _said(options, where)
         if wanted in self.nodes:
             refuse(f"_id={wanted!r} was used before at {self.nodes[wanted].where}; an _id names one call", where)
-        alias = _text(options, "_alias", where)
         if alias in self._aliases:
             taken = self._aliases[alias]
             refuse(f"_alias={alias!r} was given to {taken.node_id} at {taken.where}; an alias names one node", where)
-        labels = _labels(options.get("_labels"), where)
         outputs = self._outputs_of(target, where)
         node = GraphNode(
             node_id=wanted or self._free(target.name),
@@ -68,7 +66,7 @@ class Builder:
             condition=_both(self._under, _condition(options.get("_condition", True), where)),
             alias=alias,
             labels=labels,
-            name=_text(options, "_name", where),
+            name=name,
             where=where,
             same=bool(options.get("_same")),
             identity=wanted or self._identity(target.name, given, named),
@@ -155,22 +153,13 @@ class Builder:
 BUILDING: contextvars.ContextVar[Builder | None] = contextvars.ContextVar("BUILDING", default=None)
 
 
-def _text(options: Mapping[str, Any], name: str, where: str) -> str:
-    value = options.get(name)
-    if value is not None and (not isinstance(value, str) or not value):
-        refuse(f"{name}= takes a text, got {value!r}", where)
-    if value and (why := unstorable((value,))):
-        refuse(f"{name}= {why}", where)
-    return value or ""
-
-
-def _labels(value: Any, where: str) -> tuple[str, ...]:
-    labels = (value,) if isinstance(value, str) else value or ()
-    if not isinstance(labels, (list, tuple, set, frozenset)) or not all(isinstance(one, str) for one in labels):
-        refuse(f"_labels= takes a text or a list of texts, got {value!r}", where)
-    if why := unstorable(labels):
-        refuse(f"_labels= {why}", where)
-    return tuple(labels)
+def _said(options: Mapping[str, Any], where: str) -> tuple[str, str, tuple[str, ...], str]:
+    """Id, alias, labels and name of a call."""
+    try:
+        return text_of(options, "_id"), text_of(options, "_alias"), labels_of(options), text_of(options, "_name")
+    except (TypeError, ValueError) as error:
+        why = str(error)
+    refuse(why, where)
 
 
 def _condition(value: Any, where: str) -> Any:

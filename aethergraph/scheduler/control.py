@@ -10,7 +10,7 @@ from ..record import facts as f
 from ..values.outputs import Outputs
 from ..values.shapes import RESULT
 from .calls import CallHandle, resolve, unresolved
-from .marking import Marks, unstorable
+from .marking import Marks, labels_of, text_of
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -51,8 +51,8 @@ class Control:
             if needs:
                 self._conditions[handle] = options["_condition"]
                 waits_for += needs
-        _text(options, "_name")
-        self._id(handle, _text(options, "_id"))
+        text_of(options, "_name")
+        self._id(handle, text_of(options, "_id"))
         for mark in marks:
             handles = self._marks.setdefault(handle.place.scope, {}).setdefault(mark, {})
             handles[handle] = None
@@ -60,18 +60,12 @@ class Control:
         return waits_for
 
     def _read_marks(self, handle: CallHandle, options: dict[str, Any]) -> list[str]:
-        marks, alias, labels = [], _text(options, "_alias"), options.get("_labels") or ()
+        marks, alias = [], text_of(options, "_alias")
         if alias:
             marks.append(f"@{alias}")
             if marks[0] in self._marks.get(handle.place.scope, {}):
                 raise ValueError(f"_alias={alias!r} was used twice in this body; an alias names one call")
-        if isinstance(labels, str):
-            labels = (labels,)
-        if not isinstance(labels, (list, tuple, set, frozenset)) or not all(isinstance(one, str) for one in labels):
-            raise TypeError(f"_labels= takes a text or a list of texts, got {labels!r:.80}")
-        if why := unstorable(labels):
-            raise ValueError(f"_labels= {why}")
-        return [*marks, *(f"#{label}" for label in labels)]
+        return [*marks, *(f"#{label}" for label in labels_of(options))]
 
     def _id(self, handle: CallHandle, given: str) -> None:
         taken = self._ids.setdefault(handle.place.scope, set())
@@ -149,12 +143,3 @@ def _holds(value: Any) -> bool:
             f"write `_condition=bool(...)`, or an `if` around the call"
         )
     return bool(value)
-
-
-def _text(options: dict[str, Any], name: str) -> str:
-    value = options.get(name)
-    if value is not None and (not isinstance(value, str) or not value):
-        raise TypeError(f"{name}= takes a text, got {value!r:.80}")
-    if value and (why := unstorable((value,))):
-        raise ValueError(f"{name}= {why}")
-    return value or ""

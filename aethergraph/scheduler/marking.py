@@ -24,6 +24,31 @@ def marks(alias: str, labels: str | Iterable[str], name: str) -> Marks:
     return alias, tuple(dict.fromkeys(ordered)), name
 
 
+def text_of(options: Mapping[str, Any], name: str) -> str:
+    """The control word `name` of a call, which is a text; "" where it is not given.
+
+    Raises:
+        TypeError, ValueError: it is no text, or one that cannot be on record.
+    """
+    value = options.get(name)
+    if value is not None and (not isinstance(value, str) or not value):
+        raise TypeError(f"{name}= takes a text, got {value!r:.80}")
+    if value and (why := unstorable((value,))):
+        raise ValueError(f"{name}= {why}")
+    return value or ""
+
+
+def labels_of(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The `_labels=` of a call; raises as `text_of` does."""
+    value = options.get("_labels") or ()
+    labels = (value,) if isinstance(value, str) else value
+    if not isinstance(labels, (list, tuple, set, frozenset)) or not all(isinstance(one, str) for one in labels):
+        raise TypeError(f"_labels= takes a text or a list of texts, got {value!r:.80}")
+    if why := unstorable(labels):
+        raise ValueError(f"_labels= {why}")
+    return tuple(labels)
+
+
 def unstorable(texts: Iterable[str]) -> str:
     """Why these cannot be on record, in words; "" where they can."""
     for text in texts:

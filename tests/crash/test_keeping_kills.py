@@ -69,10 +69,11 @@ def process(folder: Path, run_id: str, name: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def test_a_process_that_is_killed_again_and_again_counts_everything_once(tmp_path: Path) -> None:
-    chance, kills = random.Random(5), 0
+def killed_until_done(folder: Path, chance: random.Random) -> int:
+    """Kill it at random instants, then let it come to its end, which is checked; how often it was killed."""
+    kills = 0
     for _ in range(40):
-        with bounded(process(tmp_path / "store", RUN_ID, "counter")) as one:
+        with bounded(process(folder, RUN_ID, "counter")) as one:
             assert one.stdout is not None and one.stdout.readline() == "up\n"
             with contextlib.suppress(subprocess.TimeoutExpired):
                 one.wait(chance.uniform(0.01, 0.25) if kills < 6 else LIMIT_S)
@@ -82,7 +83,13 @@ def test_a_process_that_is_killed_again_and_again_counts_everything_once(tmp_pat
             break
         kills += 1
     assert ast.literal_eval(said) == expected(20)
-    assert kills, "it ended before it could be killed"
+    return kills
+
+
+def test_a_process_that_is_killed_again_and_again_counts_everything_once(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    # Where the machine is busy, one may come to its end before it is killed.
+    assert any(killed_until_done(tmp_path / f"store-{turn}", chance) for turn in range(10))
 
 
 def test_two_processes_work_at_the_same_keys(tmp_path: Path) -> None:
