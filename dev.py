@@ -53,7 +53,7 @@ CHROMIUM_INSTALLERS = {  # package manager: the commands that install a Chromium
 
 
 LONG = "AETHERGRAPH_LONG"  # the variable by which tests know that they may take minutes
-LONGEST_S = 4500  # that any of them may take then, until its worker is given up
+PATIENCE_S = 600  # that a test may take where they may not, until its worker is given up
 
 
 class Stop(Exception):
@@ -216,7 +216,7 @@ def test() -> None:
     environment()
     browser = chromium()
     lint()
-    patience = ["-o", f"faulthandler_timeout={LONGEST_S}"] if os.environ.get(LONG) == "1" else []
+    patience = [] if os.environ.get(LONG) == "1" else ["-o", f"faulthandler_timeout={PATIENCE_S}"]
     call(python(), "-m", "pytest", "-n", "2", "--dist", "loadgroup", *patience, env={"CHROMIUM": browser})
 
 

@@ -61,11 +61,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
     """What a test that has failed leaves to be closed may hang, too; pytest and its timer do not look at that."""
     if isinstance(node, pytest.Item):
-        patience, where = (
-            float(node.config.getini("faulthandler_timeout")),
-            node.config.stash[fault_handler_stderr_fd_key],
-        )
-        faulthandler.dump_traceback_later(patience, exit=True, file=where)  # called off when the test is over
+        patience = float(node.config.getini("faulthandler_timeout"))
+        told = node.config.stash[fault_handler_stderr_fd_key]
+        if patience > 0:
+            faulthandler.dump_traceback_later(patience, exit=True, file=told)  # called off when the test is over
 
 
 @pytest.fixture(scope="session")

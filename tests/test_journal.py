@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -86,8 +88,24 @@ def test_a_barrier_calls_once_its_own_fact_is_on_disk(written: Journal, store: M
 
 def test_an_idle_writer_on_a_fast_disk_lets_the_caller_commit(written: Journal, store: MemoryStore) -> None:
     number = written.append("r", noted("mine"))
-    assert written.barrier(number, lambda: pytest.fail("it was committed at once"), inline=True)
+    with ThreadPoolExecutor(1) as caller:
+        barrier = caller.submit(written.barrier, number, lambda: pytest.fail("it was committed at once"), inline=True)
+        assert barrier.result(LIMIT_S)
     assert texts(store) == ["mine"]
+
+
+def test_the_main_thread_commits_nothing_since_ctrl_c_would_break_it_in_the_middle(written: Journal) -> None:
+    done, threads = threading.Event(), list[int]()
+    put = written._put
+
+    def noting(*args: Any) -> Any:
+        threads.append(threading.get_ident())
+        return put(*args)
+
+    written._put = noting  # type: ignore[method-assign]
+    if not written.barrier(written.append("r", noted("mine")), done.set, inline=True):
+        assert done.wait(LIMIT_S)
+    assert threads and threading.main_thread().ident not in threads
 
 
 def test_rows_are_written_with_their_fact_or_not_at_all(store: MemoryStore) -> None:
@@ -313,8 +331,9 @@ def test_no_fact_is_made_for_a_run_that_another_process_took(written: Journal, s
     assert late.fact is None and store.get("n") is None and texts(store) == []
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit, asyncio.CancelledError])
 def test_what_follows_and_fails_hears_no_more_and_keeps_nobody_from_writing(
-    written: Journal, caplog: pytest.LogCaptureFixture
+    written: Journal, caplog: pytest.LogCaptureFixture, error: type[BaseException]
 ) -> None:
     """Semantics 14: what is on disk is told; whoever is told must not be able to end that."""
     calls: list[int] = []
@@ -322,7 +341,7 @@ def test_what_follows_and_fails_hears_no_more_and_keeps_nobody_from_writing(
 
     def fails(facts: list[f.AnyFact]) -> None:
         calls.append(len(facts))
-        raise ZeroDivisionError
+        raise error
 
     written.follow("r", fails)
     written.follow("r", heard.extend)
@@ -365,25 +384,6 @@ def test_who_waits_for_a_commit_and_fails_keeps_nobody_else_waiting(
     written.flush(LIMIT_S)
     written.close()
     assert "who waited for a commit has failed" in caplog.text
-
-
-def test_an_interrupt_while_the_caller_commits_leaves_a_journal_that_writes(
-    written: Journal, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where the disk is fast a barrier commits on its own thread, which may be the one that Ctrl-C interrupts."""
-    acknowledge = Journal._acknowledge
-
-    def interrupted(self: Journal, *args: Any) -> None:
-        acknowledge(self, *args)
-        monkeypatch.setattr(Journal, "_acknowledge", acknowledge)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Journal, "_acknowledge", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        written.barrier(written.append("r", noted("one")), lambda: None, inline=True)
-    written.append("r", noted("two"))
-    written.flush(LIMIT_S)
-    assert texts(store) == ["one", "two"]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -431,3 +431,37 @@ def test_what_the_garbage_collector_closes_inside_of_an_append_may_append(writte
     assert not appender.is_alive()
     written.flush(LIMIT_S)
     assert sorted(texts(store)) == ["appended", "closed"]
+
+
+def test_what_is_appended_while_a_group_is_taken_is_in_the_next_one(written: Journal, store: MemoryStore) -> None:
+    """What the garbage collector closes may append between any two steps, and what it appended is waited for."""
+
+    appended: list[int] = []
+    written.append("r", noted("early"))
+    commit = Journal._commit
+
+    def with_a_late_one(self: Journal) -> None:
+        lock = self._lock
+
+        class Swapping:
+            """The lock, whose holder is interrupted at its end."""
+
+            def __enter__(self) -> None:
+                lock.acquire()
+
+            def __exit__(self, *_: object) -> None:
+                if not appended:
+                    appended.append(0)
+                    written._lock = lock
+                    appended[0] = written.append("r", noted("late"))
+                lock.release()
+
+        self._lock = Swapping()  # type: ignore[assignment]
+        commit(self)
+
+    written._commit = lambda: with_a_late_one(written)  # type: ignore[method-assign]
+    written.flush(LIMIT_S)
+    done = threading.Event()
+    if not written.barrier(appended[0], done.set):
+        assert done.wait(LIMIT_S)
+    assert texts(store) == ["early", "late"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 
 import pytest
 
@@ -138,3 +140,20 @@ def test_it_shows_itself_as_its_picture(story: Story) -> None:
     assert graph.to_svg() == "<svg/>" and graph.visualize() is graph
     shown = graph._repr_mimebundle_()
     assert "data:image/svg+xml;base64," in shown["text/html"] and shown["text/plain"] == repr(graph)
+
+
+def test_it_can_be_copied_and_pickled_without_its_run(story: Story) -> None:
+    graph = graph_of(story)
+    for made in (pickle.loads(pickle.dumps(graph)), copy.deepcopy(graph)):
+        assert made == graph and made.pretty() == graph.pretty() and made.topological_order()
+        with pytest.raises(TypeError, match=rf"load_run\('{story.run_id}'\)\.graph\.to_svg\(\)"):
+            made.to_svg()
+
+
+def test_it_stays_as_it_was_when_it_was_asked_for(story: Story) -> None:
+    nodes = Flow.of(story.facts).nodes
+    graph = RunGraph(story.run_id, "study", nodes, lambda: "")
+    before = graph.spec_json()
+    nodes[0].deps = (77,)  # it ran again, after a node that came up later
+    assert graph.spec_json() == before
+    assert RunGraph(story.run_id, "study", nodes, lambda: "").before("load") == []

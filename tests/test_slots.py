@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aethergraph.errors import SlotCycle
-from aethergraph.scheduler.loop import OwnLoop
+from aethergraph.scheduler import slots
+from aethergraph.scheduler.loop import LoopThread
 from aethergraph.scheduler.slots import Limit, Seat, Slots, checked_cap
 
 
@@ -235,21 +237,38 @@ def test_who_was_cancelled_while_away_and_ends_in_line_waits_no_more() -> None:
 @pytest.mark.parametrize("closed", [True, False])
 def test_who_is_given_up_by_the_garbage_collector_lets_nobody_go_on_from_there(closed: bool) -> None:
     """29: its slot goes to the next in line, but not inside of what the collector interrupts: that may hold a lock."""
-    process, began = Limit(1), list[Seat]()
-    first, second, third = (Seat(FakeRun(name), FakeCall(name), (process,)) for name in ("first", "second", "third"))
-    enter(first, began)
-    enter(second, began)
-    loop = OwnLoop()
+    process, threads, gone_on = Limit(1), list[int](), threading.Event()
+    first, second = (Seat(FakeRun(name), FakeCall(name), (process,)) for name in ("first", "second"))
+
+    def go_on(seat: Seat) -> None:
+        threads.append(threading.get_ident())
+        gone_on.set()
+
+    assert first.take()
+    second.queue(go_on)
+    loop = LoopThread()
     if closed:
-        loop.close()
-    first.drop(loop)
-    assert began == [first] and process.used == 1
-    if closed:
-        assert not third.take()  # whoever comes next sees to it
-    else:
-        loop.call_soon(loop.stop)
-        loop.run_forever()
-        loop.close()
-    assert began == [first, second] and process.used == 1
+        loop.stop()
+    with slots._lock:
+        first.drop(loop.loop)
+        assert not gone_on.is_set() and process.used == 1
+    assert gone_on.wait(20) and process.used == 1
+    loop.stop()
+    assert threads != [threading.get_ident()]
     second.leave()
     assert process.used == 0
+
+
+def test_whoever_cannot_go_on_is_no_business_of_who_sweeps(caplog: pytest.LogCaptureFixture) -> None:
+    process = Limit(1)
+    first, second = (Seat(FakeRun(name), FakeCall(name), (process,)) for name in ("first", "second"))
+
+    def fails(seat: Seat) -> None:
+        raise RuntimeError("its loop is closed")
+
+    assert first.take()
+    second.queue(fails)
+    slots._dropped.append(first)
+    other = Seat(FakeRun("other"), FakeCall("other"), (Limit(1),))
+    assert other.take()
+    assert "whoever was to have the slots of first of run first next could not begin" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from typing import Any
 
 from ..record import facts as f
@@ -21,8 +22,9 @@ class RunGraph(list[Node], Topology[Node], Pictured):
     """
 
     def __init__(self, run_id: str, name: str, nodes: Iterable[Node], draw: Callable[[], str]) -> None:
-        super().__init__(nodes)
-        self.run_id, self.graph_id, self._draw = run_id, name, draw
+        super().__init__(map(copy, nodes))  # those of a live run go on
+        self.run_id, self.graph_id = run_id, name
+        self._draw: Callable[[], str] | None = draw
         self._nodes = {node.node_id: node for node in self}
 
     def __repr__(self) -> str:
@@ -48,8 +50,18 @@ class RunGraph(list[Node], Topology[Node], Pictured):
     # ------------------------------------------------------------------ as text, data and picture
 
     def to_svg(self) -> str:
-        """The picture of the run, which stands alone, as it is on disk now."""
+        """The picture of the run, which stands alone, as it is on disk now.
+
+        Raises:
+            TypeError: it is a copy, which has let go of its run.
+        """
+        if self._draw is None:
+            raise TypeError(f"this is a copy; the picture is at the run: `load_run({self.run_id!r}).graph.to_svg()`")
         return self._draw()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a copy: without the run, which is of its process."""
+        return {**self.__dict__, "_draw": None}
 
     def ascii_overview(self) -> str:
         """The nodes level by level, also of nested bodies: each one level after the last that it depends on."""
@@ -69,7 +81,7 @@ class RunGraph(list[Node], Topology[Node], Pictured):
         }  # fmt: skip
 
     def _ids(self, numbers: Iterable[int]) -> list[str]:
-        return [self[no - 1].node_id for no in numbers]
+        return [self[no - 1].node_id for no in numbers if no <= len(self)]  # or it came up while this was copied
 
     def pretty(self) -> str:
         """A line per node, under the node in whose body it was called: what it calls, what it follows, its marks."""

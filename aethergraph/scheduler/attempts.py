@@ -162,7 +162,10 @@ class Attempts:
                         outputs, packed, volatile = shape(value, tool.outputs, tool.name), None, ""
                     else:
                         outputs, packed, volatile = await self._in_loop(handle, place)
-                except Exception as error:  # noqa: BLE001 (the tool is the user's)
+                except Exception as error:
+                    if _is_given_up(handle):  # it awaited in a `finally`, which Python tells as an error of its own
+                        dropped = True
+                        raise
                     if not self._again(handle, attempt, error):
                         run.delivery.failed(handle, error, started=started, attempt=attempt)
                         return
@@ -181,7 +184,9 @@ class Attempts:
         except GeneratorExit:
             dropped = True  # it was given up, and is collected: nobody waits any more
             raise
-        except BaseException as error:  # noqa: BLE001 (an exit, or what could not be recorded: it goes to who waits)
+        except BaseException as error:
+            if dropped:
+                raise
             handle.pass_on(error)
         finally:
             run.live.discard(handle)
@@ -327,3 +332,11 @@ class Attempts:
             self._watch.cancel()
         for place in list(self._places):
             place.fence(self._run.closed)
+
+
+def _is_given_up(handle: CallHandle) -> bool:
+    """Whether the coroutine that asks does not run in its task any more: it is being closed."""
+    try:
+        return asyncio.current_task() is not handle.task
+    except RuntimeError:  # on a thread without a loop
+        return True

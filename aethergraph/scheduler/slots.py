@@ -9,8 +9,10 @@ finds the one thing that can come of that.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextlib
+import logging
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 # Runs are on more than one loop where some were started with `loop="kernel"`; whoever is next may be on another.
 _lock = threading.RLock()
+_log = logging.getLogger("aethergraph.slots")
 _dropped: deque[Seat] = deque()  # those whose coroutines were given up; `Seat.drop` says why they stand here
 
 MADE = "aethergraph_run_"  # how the modules begin that hold the stored source of a run
@@ -282,8 +285,11 @@ class Seat:
         might need a lock that this very thread holds.
         """
         _dropped.append(self)
-        with contextlib.suppress(RuntimeError):  # its loop is closed: whoever takes a slot next sweeps
-            loop.call_soon_threadsafe(sweep, context=loop.empty)
+        with contextlib.suppress(RuntimeError):  # the interpreter ends, or the loop was closed just now
+            if loop.is_running():
+                loop.call_soon_threadsafe(sweep, context=loop.empty)
+            else:  # not by `threading`, whose own locks this thread may hold
+                _thread.start_new_thread(sweep, ())
 
     def left(self, _: object) -> None:
         """`leave`, as a callback of what outlives its run."""
@@ -335,9 +341,15 @@ class Seat:
 
 def sweep() -> None:
     """Give back the slots of those that were dropped."""
-    while _dropped:
-        with contextlib.suppress(IndexError):  # another thread sweeps, too
-            _dropped.popleft().leave()
+    while True:
+        try:
+            seat = _dropped.popleft()
+        except IndexError:
+            return
+        try:
+            seat.leave()
+        except Exception:  # noqa: BLE001 (whoever is next in line: that is no business of who happens to sweep)
+            _log.exception("whoever was to have the slots of %s next could not begin", seat.name)
 
 
 def _arrived(coming: asyncio.Future[None]) -> None:

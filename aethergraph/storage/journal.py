@@ -3,7 +3,7 @@
 What is on disk is always a prefix of what was appended. Appending does not wake the writer: a barrier or a quiet run
 does, else a chain would pay two commits a step. With nobody waiting the writer lingers, so that a group can gather.
 Where the disk is fast and the writer sleeps, a barrier commits on the caller's own thread, which saves two thread
-hops a step; it never waits there for a busy database.
+hops a step; it never waits there for a busy database. Not on the main thread: Ctrl-C interrupts that anywhere.
 
 What is only for the eye (`soon`) gathers ten times as long, so that a plot costs a few commits a second.
 
@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from threading import get_ident
 
 import msgspec
 
@@ -34,6 +35,8 @@ INLINE_BELOW_S = 0.001  # commits on the caller's thread only while they take le
 BATCH_BYTES = 1 << 20  # larger batches are split over rows
 
 ENDS = (f.RunDone, f.RunFailed, f.RunPaused, f.RunCancelled, f.RunContinued)  # of a run, or of a process's part in it
+
+_MAIN = threading.main_thread().ident  # where Ctrl-C may interrupt anything, a commit between two of its steps, too
 
 _log = logging.getLogger("aethergraph.journal")
 
@@ -172,7 +175,7 @@ class Journal:
                 raise self._error()
             if self._committed >= number:
                 return True
-            ours = inline and self._idle and self._average_s < INLINE_BELOW_S
+            ours = inline and self._idle and self._average_s < INLINE_BELOW_S and get_ident() != _MAIN
             if ours:
                 self._idle = False
             else:
@@ -181,12 +184,10 @@ class Journal:
             self._hurry.set()
             self.nudge()
             return False
-        try:
-            self._commit()
-        finally:  # also where the thread is interrupted: nobody else would ever write again
-            self._idle = True
-            if self._buffer:  # appended by other threads meanwhile, whose nudge found us busy
-                self.nudge()
+        self._commit()
+        self._idle = True
+        if self._buffer:  # appended by other threads meanwhile, whose nudge found us busy
+            self.nudge()
         if self._broken is not None:
             raise self._error()
         return True
@@ -280,10 +281,13 @@ class Journal:
 
     def _commit(self) -> None:
         """Write all that was appended. Only the one who set `_idle` to False may be here."""
+        fresh: list[Entry] = []
         with self._lock:
             self._pressed = False
-            number = self._appended
-            buffer, self._buffer = self._buffer, []
+            buffer, self._buffer = self._buffer, fresh
+            # In this order: what the garbage collector appends between any two of these is in the next group.
+            appended = self._appended
+            number = appended - len(self._buffer)
         written: list[tuple[str, int, list[f.AnyFact]]] = []
         fenced: list[_Track] = []
         if buffer:
@@ -359,7 +363,7 @@ class Journal:
                 for follower in list(self._followers.get(run_id, ())):
                     try:
                         follower.take(first, batch)
-                    except Exception:  # noqa: BLE001 (not ours: it must not keep the store from being written)
+                    except BaseException:  # noqa: BLE001 (not ours: it must not keep the store from being written)
                         _log.exception("what follows run %s has failed; it hears no more of it", run_id)
                         self._unfollow(run_id, follower)
 
@@ -400,7 +404,7 @@ def _safely(call: Callable[..., object], *args: object) -> None:
     """Tell somebody of a commit: whoever fails must not keep the others from hearing of it, nor us from writing."""
     try:
         call(*args)
-    except Exception:  # noqa: BLE001 (see above)
+    except BaseException:  # noqa: BLE001 (see above)
         _log.exception("who waited for a commit has failed")
 
 

@@ -43,8 +43,9 @@ def resume(shell: Any, rest: str) -> Callable[[], object] | None:
     runtime = hub.current()
     run = runtime.load(run_id)
     if run.live:
-        runtime.resume(run_id, namespace=shell.user_ns, budget=seconds)  # raises where it has another budget
-        print(f"{run_id} is running in this kernel already")
+        known, run = run, runtime.resume(run_id, namespace=shell.user_ns, budget=seconds)
+        if run is known:  # and not one that was just leaving
+            print(f"{run_id} is running in this kernel already")
         run_view.open_view(run)
     elif run.status is RunStatus.DONE:
         raise UsageError(

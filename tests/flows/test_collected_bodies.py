@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import weakref
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from aethergraph import NodeContext, Runtime, graph_fn, tool
 from aethergraph.record import facts as f
+from aethergraph.scheduler.slots import Seat
 from aethergraph.storage import journal
 from aethergraph.storage.blobs import DiskBlobs
 from aethergraph.storage.store import MemoryStore
 
-from .lab import Lab
+from .lab import LIMIT_S, Lab
 
 ended: list[str] = []
 
@@ -96,3 +100,39 @@ def test_collecting_a_body_leaves_the_one_that_runs_in_its_place(lab: Lab, tmp_p
     assert [node.callee for node in run.nodes] == ["double", "double"]
     assert not isinstance(before[-1], f.RunPaused)
     assert [fact for batch in journal.read(store, run_id) for fact in batch] == before
+
+
+HANGING = """
+@tool
+async def hangs():
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        await asyncio.sleep(0)  # which Python does not allow while a coroutine is closed
+
+@graph_fn
+async def agent():
+    await hangs()
+"""
+
+
+def test_a_tool_that_awaits_while_it_is_collected_has_not_failed(lab: Lab) -> None:
+    lab.cell(HANGING)
+    run = lab.start("agent")
+    lab.until(run, lambda facts: any(isinstance(fact, f.NodeStarted) for fact in facts))
+    (handle,) = run.execution.live  # type: ignore[union-attr]
+    swept = threading.Event()
+    leave = Seat.leave
+
+    def leaving(seat: Seat) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        leave(seat)
+        swept.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Seat, "leave", leaving)
+        with pytest.raises(RuntimeError, match="ignored GeneratorExit"):
+            handle.task.get_coro().close()
+        assert swept.wait(LIMIT_S)
+    assert [node.status for node in run.nodes] == ["running"]
+    handle.task._log_destroy_pending = False

@@ -160,6 +160,30 @@ def test_resume_of_a_live_run_shows_it(ip: InteractiveShell, runtime: Runtime, o
     assert opened == [run.run_id]
 
 
+def test_resume_of_a_run_that_is_just_leaving_goes_on_with_it(
+    ip: InteractiveShell, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(notebook, "live", lambda: True)
+    ip.user_ns["study"] = study
+    run = asking(runtime)
+    entered, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        entered.set()
+        let_go.wait(30)
+
+    run.execution.host.call(hold)  # type: ignore[union-attr]
+    assert entered.wait(30)
+    run.pause("it was told to")
+    threading.Timer(0.2, let_go.set).start()
+    do(ip, f"resume {run.run_id}")
+    assert "already" not in capsys.readouterr().out
+    again = runtime.live[run.run_id]
+    assert again is not run and again.live
+    again.answer("svm")
+    assert again.result(30) == {"y": 6, "name": "svm"}
+
+
 def test_resume_of_a_done_run_names_what_to_do_instead(ip: InteractiveShell, runtime: Runtime) -> None:
     run_id = done(runtime)
     with pytest.raises(UsageError, match=f"{run_id} is done already; `%aether show {run_id}`"):
