@@ -1,7 +1,7 @@
 """A process whose run has a budget. Its clock stands still but for what its tools take, so that it can be counted.
 
-Arguments: the store, the time that its clock begins with, the budget (0: the one that it has), and "hang" where a tool
-is not to come to its end.
+Arguments: the store, the time that its clock begins with, the budget (0: the one that it has), how long its second tool
+takes, and "hang" where that one is not to come to its end.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ async def step(n: int) -> int:
 
 @tool
 async def hang() -> None:
-    sys.modules[__name__].clock.advance(70)  # type: ignore[attr-defined]
+    sys.modules[__name__].clock.advance(float(sys.argv[4]))  # type: ignore[attr-defined]
     print("hangs", flush=True)
-    if sys.argv[4:] == ["hang"]:
+    if sys.argv[5:] == ["hang"]:
         await asyncio.Event().wait()
 
 

@@ -32,10 +32,10 @@ def test_14_what_was_used_is_known_after_a_kill_up_to_the_last_fact(
         with bounded(process(store, *args)) as one:
             return one.communicate(timeout=LIMIT_S)[0].splitlines()
 
-    with bounded(process(store, "1e9", "100", "hang")) as first:
+    with bounded(process(store, "1e9", "100", "40", "hang")) as first:
         assert first.stdout is not None and first.stdout.readline() == "hangs\n"
-        first.kill()  # 30 s are on disk, and 70 s that the tool was at work are not
-    assert tells("2e9", "0", "hang") == ["hangs", "100.0"]  # 30 before, 70 now; and it is stopped where it hangs
-    assert tells("3e9", "0") == ["100.0"]  # and nothing ran
-    assert tells("4e9", "400") == ["hangs", "{'n': 4}"]
+        first.kill()  # 30 s are on disk, and 40 s that the tool was at work are not
+    assert tells("2e9", "0", "70", "hang") == ["hangs", "100.0"]  # 30 before, 70 now; and it is stopped where it hangs
+    assert tells("3e9", "0", "70") == ["100.0"]  # and nothing ran
+    assert tells("4e9", "400", "70") == ["hangs", "{'n': 4}"]
     assert [json.loads(told)[1] for told in lines.read_text().splitlines()] == [1, 2, 3, 4]

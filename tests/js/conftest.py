@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 PACKAGE = Path(__file__).resolve().parents[2] / "jupyter_ext"
 PLACES = (PACKAGE / "static", PACKAGE / "js")  # the bundle, which holds what is not ours, and single modules of ours
@@ -35,29 +35,52 @@ def _serve(route: Route) -> None:
         route.abort()
 
 
+class Window:
+    """A page in a browser, which is used again by the next test where it can be."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._page: Page | None = None
+
+    @property
+    def page(self) -> Page:
+        """An empty page that can import the modules; nothing else can be loaded."""
+        if self._page is None:
+            context = self._browser.new_context(viewport={"width": 1000, "height": 800})
+            context.route("**/*", _serve)
+            self._page = context.new_page()
+        return self._page
+
+    def left(self) -> None:
+        """A test is over. A clock that it has installed stays with its context, and all frames come by that."""
+        if self._page is not None and not self._page.evaluate("`${requestAnimationFrame}`.includes('[native code]')"):
+            self._page.context.close()
+            self._page = None
+
+
 @pytest.fixture(scope="module")
-def window() -> Iterator[Page]:
-    """An empty page that can import the modules; nothing else can be loaded."""
+def window() -> Iterator[Window]:
+    """Where the tests of a module take place."""
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        context = browser.new_context(viewport={"width": 1000, "height": 800})
-        context.route("**/*", _serve)
-        yield context.new_page()
+        yield Window(browser)
         browser.close()
 
 
 @pytest.fixture
-def page(window: Page) -> Iterator[Page]:
+def page(window: Window) -> Iterator[Page]:
     """The page, as new, which may not have raised an error at the end."""
     errors: list[str] = []
+    opened = window.page
 
     def note(error: object) -> None:
         errors.append(str(error))
 
-    window.on("pageerror", note)
-    window.goto(ORIGIN + "/")
-    window.evaluate("localStorage.clear()")
-    yield window
-    window.remove_listener("pageerror", note)
+    opened.on("pageerror", note)
+    opened.goto(ORIGIN + "/")
+    opened.evaluate("localStorage.clear()")
+    yield opened
+    opened.remove_listener("pageerror", note)
+    window.left()
     assert not errors
