@@ -156,4 +156,6 @@ def test_it_stays_as_it_was_when_it_was_asked_for(story: Story) -> None:
     before = graph.spec_json()
     nodes[0].deps = (77,)  # it ran again, after a node that came up later
     assert graph.spec_json() == before
-    assert RunGraph(story.run_id, "study", nodes, lambda: "").before("load") == []
+    later = RunGraph(story.run_id, "study", nodes, lambda: "")
+    assert later.before("load") == [] and later.to_mermaid() == graph.to_mermaid()
+    assert later.to_dot() == graph.to_dot() and later.pretty() == graph.pretty()

@@ -33,7 +33,7 @@ class RunGraph(list[Node], Topology[Node], Pictured):
     def before(self, node_id: str) -> list[str]:
         """The nodes whose values this one was given, and those that it follows."""
         node = self._nodes[node_id]
-        return list(dict.fromkeys(self._ids((*node.deps, *node.after))))
+        return self._ids(self._earlier(node))
 
     def diff(self, other: RunGraph) -> dict[str, list[str]]:
         """Ids of nodes that only `other` has (`added`), only this one (`removed`), and that differ (`modified`).
@@ -81,7 +81,11 @@ class RunGraph(list[Node], Topology[Node], Pictured):
         }  # fmt: skip
 
     def _ids(self, numbers: Iterable[int]) -> list[str]:
-        return [self[no - 1].node_id for no in numbers if no <= len(self)]  # or it came up while this was copied
+        return [self[no - 1].node_id for no in numbers if no <= len(self)]
+
+    def _earlier(self, node: Node) -> list[int]:
+        """The numbers of those that come before a node, without what came up only while the nodes were copied."""
+        return [no for no in dict.fromkeys((*node.deps, *node.after)) if no <= len(self)]
 
     def pretty(self) -> str:
         """A line per node, under the node in whose body it was called: what it calls, what it follows, its marks."""
@@ -148,5 +152,5 @@ class RunGraph(list[Node], Topology[Node], Pictured):
     def _edges(self) -> Iterator[tuple[Node, Node, bool]]:
         """From, to, and whether a value goes along."""
         for node in self:
-            for no in dict.fromkeys((*node.deps, *node.after)):
+            for no in self._earlier(node):
                 yield self[no - 1], node, no in node.deps
