@@ -23,11 +23,34 @@ def test_diskcache_reads_our_rows_and_we_read_its(tmp_path: Path) -> None:
             rows.set("a", b"1")
             rows.set("b", b"2")
         sealed = cache["a"]
-        assert sealed.endswith(b"1") and len(cache) == 3  # with the format
+        assert sealed.endswith(b"1") and set(cache) == {"a", "b", disk.FORMAT_KEY}
         del cache["b"]
         assert (store.get("a"), store.get("b")) == (b"1", None)
         cache["a"] = sealed
         assert store.get("a") == b"1"
+
+
+def test_a_commit_does_not_write_the_page_of_the_counters(tmp_path: Path) -> None:
+    log = tmp_path / f"{disk.DATABASE}-wal"
+    with closing(DiskStore(tmp_path)) as store:
+        sizes = []
+        for key in ("a", "b"):  # with the first, each table has its page
+            with store.transact() as rows:
+                rows.set(key, b"1")
+            sizes.append(log.stat().st_size)
+        assert (sizes[1] - sizes[0]) // 4096 == 2  # that of the row, and that of its key in the index
+
+
+def test_diskcache_counts_what_it_stored_itself(tmp_path: Path) -> None:
+    with closing(DiskStore(tmp_path)) as store, diskcache.Cache(str(tmp_path)) as cache:
+        with store.transact() as rows:
+            rows.set("ours", b"1")
+        cache["mine"] = b"2"
+        assert len(cache) == 1
+        del cache["ours"]
+        assert len(cache) == 1
+        del cache["mine"]
+        assert len(cache) == 0
 
 
 def test_settings_are_changed_where_they_differ(tmp_path: Path) -> None:

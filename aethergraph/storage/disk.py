@@ -24,6 +24,7 @@ from ..record.facts import FORMAT
 from . import mounts
 from .blobs import DiskBlobs
 from .connections import BUSY_S, Connections
+from .logfile import LogFile
 from .store import Blobs, Transaction
 
 HOME = "AETHERGRAPH_HOME"
@@ -66,6 +67,7 @@ class DiskStore:
             )  # fmt: skip
         settings = self._settings(durability)
         self._connections = Connections(self.folder / DATABASE, SYNCHRONOUS[durability])
+        self._log = LogFile(self.folder / DATABASE)
         if not (made and settings.items() <= known.items()):
             self._make(settings)
 
@@ -131,7 +133,7 @@ class DiskStore:
 
     def transact(self) -> AbstractContextManager[Transaction]:
         """Write several rows or none, durably on leaving; one writer at a time over all processes."""
-        return _Transaction(self.folder, self._connections)
+        return _Transaction(self.folder, self._connections, self._log)
 
     def compact(self) -> None:
         """Give the room of deleted rows back to the system, where nobody else uses the store at the moment."""
@@ -158,8 +160,8 @@ _DELETE = "DELETE FROM Cache WHERE key = ? AND raw = 1"
 class _Transaction:
     """Rows inside one BEGIN IMMEDIATE ... COMMIT of the calling thread; one inside another is a part of it."""
 
-    def __init__(self, folder: Path, connections: Connections) -> None:
-        self._folder, self._connections = folder, connections
+    def __init__(self, folder: Path, connections: Connections, log: LogFile) -> None:
+        self._folder, self._connections, self._log = folder, connections, log
         self._begun = False
 
     def __enter__(self) -> Transaction:
@@ -183,6 +185,7 @@ class _Transaction:
             return
         try:
             if error is None:
+                self._log.will_commit()
                 self._connection.execute("COMMIT")
         except sqlite3.Error as failed:
             raise _story(self._folder, failed) from failed

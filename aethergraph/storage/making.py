@@ -3,10 +3,14 @@
 diskcache is made for caches, so two of its habits are turned off, each tested: it forgets rows (eviction, 1 GiB limit),
 and it moves large rows to files that it does not flush. It looks at each of its settings, tables and triggers at every
 opening, so a store that is made already is opened without it.
+
+It counts its rows by triggers, in a table of its own: one page more of each commit, which takes a quarter longer with
+it. So here they count what diskcache itself stored, which has a time; a row of ours has none. `len(cache)` is that.
 """
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +21,7 @@ import diskcache  # type: ignore[import-untyped]
 from .connections import BUSY_S, Closer
 
 _INDEX = "CREATE INDEX IF NOT EXISTS Cache_expire_time"  # of rows that expire: ours never do
+_COUNTING = re.compile(r"(CREATE TRIGGER IF NOT EXISTS Settings_\w+ AFTER (\w+) ON Cache FOR EACH ROW)( BEGIN .*)")
 
 
 def make(folder: Path, settings: Mapping[str, Any]) -> None:
@@ -25,7 +30,7 @@ def make(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 class _Cache(diskcache.Cache):  # type: ignore[misc]
-    """A cache that opens without writing where its settings are stored already, and has no index that we do not use.
+    """A cache that opens without writing where its settings are stored already, and indexes and counts nothing for us.
 
     diskcache writes each setting twice at every opening, some fifty commits: a third of a second on a slow disk.
     """
@@ -56,6 +61,9 @@ class _Cache(diskcache.Cache):  # type: ignore[misc]
                     return None
             if statement.startswith(_INDEX):
                 return None
+            if counting := _COUNTING.fullmatch(statement):
+                head, event, body = counting.groups()
+                statement = f"{head} WHEN {'OLD' if event == 'DELETE' else 'NEW'}.store_time{body}"
             return execute(statement, args)
 
         return unless_same
