@@ -14,7 +14,7 @@ from typing import Any
 from ..engine import HERE
 from ..errors import GraphBuildError, NodeFailed, NoOneToAsk
 from ..graphs.graph import GraphNode, TaskGraph
-from ..graphs.references import SKIPPED, Reference, chosen, evaluate, node_of, references
+from ..graphs.references import SKIPPED, Reference, chosen, evaluate, evaluated, node_of, references
 from ..ids import Key
 from ..record import facts as f
 from ..record.failures import told
@@ -163,7 +163,7 @@ class _Walk:
             if (node.condition is not True or self._skipped) and self._is_skipped(node):
                 self._skip(node)
                 return False
-            args = evaluate(node.args, self._look)
+            args = tuple(evaluated(node.args, self._look))
             kwargs = evaluate(dict(node.kwargs), self._look) if node.kwargs else _NO_KWARGS
             node.target.check(args, kwargs)
         except Exception as error:  # noqa: BLE001 (a comparison of the user's values may raise anything)

@@ -33,9 +33,15 @@ class Origins:
 
     def add_plain(self, values: dict[str, Any], no: int) -> None:
         """Node `no` gave these plain values."""
+        known = self._plain
         for value in values.values():
             if value is not None and value is not True and value is not False:
-                self._add_content(_content(value), no)
+                data = _encode(value)
+                content = data if len(data) <= _SHORT else hash(data)
+                if content in known:
+                    self._add_content(content, no)
+                else:  # as nearly always
+                    known[content] = no
 
     def _add_content(self, content: bytes | int, no: int) -> None:
         """Several nodes may have given equal values: then it may have come from any of them."""

@@ -322,15 +322,16 @@ def evaluate(value: Any, look: Callable[[str, str | None], Any]) -> Any:
             return evaluate(chosen(value, look), look)
         return _OPERATIONS[value._sign](*(evaluate(operand, look) for operand in value._operands))
     if type(value) is list:
-        return _members(value, look)
+        return evaluated(value, look)
     if type(value) is tuple:
-        return tuple(_members(value, look))
+        return tuple(evaluated(value, look))
     if type(value) is dict:
-        return dict(zip(value, _members(value.values(), look), strict=True))
+        return dict(zip(value, evaluated(value.values(), look), strict=True))
     return value
 
 
-def _members(values: Iterable[Any], look: Callable[[str, str | None], Any]) -> list[Any]:
+def evaluated(values: Iterable[Any], look: Callable[[str, str | None], Any]) -> list[Any]:
+    """Each of `values` as `evaluate` gives it."""
     found = []
     for value in values:
         if type(value) is Reference and not value._path:  # as nearly all are

@@ -136,7 +136,7 @@ class Flow:
     order: list[Delivery] = field(default_factory=list)
     deliveries: int = 0
     counts: dict[str, int] = field(default_factory=dict)
-    named: set[NodeId] = field(default_factory=set, compare=False)  # ids given by `name` whose facts have not come yet
+    named: set[NodeId] = field(default_factory=set, compare=False)  # ids given away whose facts have not come yet
     started: f.RunStarted | None = None
     opened: f.RunOpened | None = None
     status: RunStatus = RunStatus.RUNNING
@@ -462,6 +462,7 @@ class Flow:
     def reserve(self, callee: str, wanted: str) -> None:
         """Keep the id `wanted` for a call of `callee` that comes later: `name` gives it to nobody else."""
         self._count(callee, wanted)
+        self.named.add(NodeId(wanted))
 
     def supersede(self, fatal: Iterable[int]) -> list[Node]:
         """Undo, on record, the failures `fatal` (negative: of effects) and what their lineages called after them.

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .execution import Execution
 
 _stable = msgspec.msgpack.Encoder(order="deterministic").encode
+_encode = msgspec.msgpack.Encoder().encode
 _FLAT = frozenset({int, float, bool, type(None)})
 _PENDING, _REUSE = Todo.PENDING, Todo.REUSE  # each look into an enum takes its time in Python 3.11
 
@@ -458,14 +459,17 @@ def _was_running(handle: CallHandle) -> bool:
 
 def preview(handle: CallHandle) -> bytes:
     """The arguments as its fact keeps them, for a person to look at."""
-    target = handle.target
-    if handle.flat and len(handle.fingerprint) <= values.ARGS_LIMIT and (target.pure or not handle.args):
+    target, args = handle.target, handle.args
+    if handle.flat and len(handle.fingerprint) <= values.ARGS_LIMIT and (target.pure or not args):
         return b"m" + handle.fingerprint  # what is at hand: plain arguments are fingerprinted by their encoding
     names = getattr(target, "inputs", ())
-    named = dict(zip(names, handle.args, strict=False)) | handle.kwargs
-    rest = handle.args[len(names) :]
+    named = dict(zip(names, args, strict=False))
+    if handle.kwargs:
+        named |= handle.kwargs
+    rest = args[len(names) :]
     if handle.flat:
-        return values.preview_args(rest, named)
+        packed: bytes = _encode((rest, named))  # as `preview_args` does it, where there is nothing to look at first
+        return b"m" + packed if len(packed) <= values.ARGS_LIMIT else values.preview_args(rest, named)
     told = {name: values.about_value(value) for name, value in named.items()}
     return b"n" + _stable([[values.about_value(value) for value in rest], told])
 

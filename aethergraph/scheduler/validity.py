@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -28,6 +28,7 @@ class Validity:
     def __init__(self, run: Execution) -> None:
         self._run = run
         self._pin = PerObject(lambda target: cast(bytes, target.validity()))  # code, taken once per callee and run
+        self._pinned: tuple[Any, bytes] = None, b""  # the callee that was asked for last: fans and chains have but one
         self._covers: dict[int, frozenset[int]] = {}  # nodes that ran again, by what descends from them
         self._past = {node.no for node in run.flow.nodes if node.outcome is not None}  # and has not been called yet
         self._uncalled = {node.no for node in run.flow.nodes}  # were on record, and have not been called yet
@@ -35,7 +36,10 @@ class Validity:
 
     def of(self, handle: CallHandle) -> bytes:
         """The fingerprint of the callee's code, and of files that the arguments name."""
-        pin = self._pin(handle.target)
+        known, pin = self._pinned
+        if known is not handle.target:
+            pin = self._pin(handle.target)
+            self._pinned = handle.target, pin
         if handle.flat:
             return pin
         files = contents.files_in((handle.args, handle.kwargs))
