@@ -121,20 +121,19 @@ class Attempts:
 
     def _begin(self, seat: Seat) -> None:
         handle: CallHandle = seat.call
+        run, tool, known = self._run, handle.target, handle.node
         if self._waiting:
             self._waiting.discard(seat)
-        if self._run.strict is not None:
-            self._run.strict.arguments(handle)
-        self._run.live.add(handle)
-        tool = handle.target
-        known = handle.node
+        if run.strict is not None:
+            run.strict.arguments(handle)
+        run.live.add(handle)
         first = 1 if known is None or not known.tried else known.tried + 1  # those before failed before a kill
         place = AttemptPlace(handle, first, tool.runs_in == THREAD, self._desk)
         handle.context.run(HERE.set, place)
         work = self._attempts(handle, place, seat)
-        handle.task = asyncio.Task(work, loop=self._run.loop, name=handle.node_id, context=handle.context)
+        handle.task = asyncio.Task(work, loop=run.loop, name=handle.node_id, context=handle.context)
         if tool.pure and self._watch is None:
-            self._watch = self._run.loop.raw_at(self._run.loop.raw_time() + LAZY_START_S, self._show_running, set())
+            self._watch = run.loop.raw_at(run.loop.raw_time() + LAZY_START_S, self._show_running, set())
 
     # ------------------------------------------------------------------ attempts
 

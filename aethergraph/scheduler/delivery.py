@@ -48,18 +48,20 @@ class Delivery:
         in_place: bool = False,
     ) -> None:
         """`handle` gave its outputs."""
-        run = self._run
+        run, target = self._run, handle.target
         if run.closed or handle.future.done():
             return
-        value, hashes = b"", dict[str, bytes]()
+        value = b""
+        ops: Sequence[Op] = ()
         files: tuple[tuple[str, int, int], ...] = ()
-        if handle.target.kind == f.TOOL and not handle.target.store:
+        is_tool = target.kind == f.TOOL
+        if is_tool and not target.store:
             volatile = "its outputs are kept out of the store (store=False)"
         elif packed is None and _all_numbers(outputs):
             value = b"m" + _encode(outputs)
         else:
             packed = packed or run.codec.dump_outputs(outputs, f"node {handle.node_id} of run {run.run_id}")
-            value, files, hashes = packed.payload, tuple(packed.files), packed.hashes
+            value, files = packed.payload, tuple(packed.files)
             volatile = volatile or packed.volatile
             if run.strict is not None:
                 try:
@@ -67,8 +69,7 @@ class Delivery:
                 except Exception as error:  # noqa: BLE001 (loading runs the value's own code)
                     self.failed(handle, error, started=started, attempt=attempt, in_place=in_place)
                     return
-        ops: Sequence[Op] = ()
-        cache = handle.target.kind == f.TOOL and handle.target.cache
+        cache = is_tool and target.cache
         if cache:
             ops = run.caching.keep(handle, value, volatile, files, run.clock() - started)
         position = self._write(handle, value, None, volatile, files, started, attempt, ops)
@@ -76,10 +77,11 @@ class Delivery:
             run.caching.not_kept(handle, volatile)
         if packed is None:
             run.origins.add_plain(outputs, handle.no)
-        for key, output in outputs.items() if packed is not None else ():
-            # what could not be stored is known by who made it, so that calls that are given it keep their identity
-            digest = hashes.get(key) or hashlib.blake2b(handle.key + key.encode(), digest_size=16).digest()
-            run.origins.add(output, handle.no, digest)
+        else:
+            for key, output in outputs.items():
+                # what could not be stored is known by who made it, so that calls that are given it keep their identity
+                digest = packed.hashes.get(key) or hashlib.blake2b(handle.key + key.encode(), digest_size=16).digest()
+                run.origins.add(output, handle.no, digest)
         self._hand_over(handle, position, partial(self._result, handle, outputs), in_place)
 
     def failed(

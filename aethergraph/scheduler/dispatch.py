@@ -69,27 +69,28 @@ class Dispatch:
         run = self._run
         if run.closed:
             raise asyncio.CancelledError(f"run {run.run_id} takes no more calls: {run.closed}")
-        options: dict[str, Any] = {}
+        options: dict[str, Any] | None = None
         if kwargs and not kwargs.keys().isdisjoint(CONTROL):
             options, kwargs = split(kwargs)
         handle = CallHandle(run, place, target, target.name, args, kwargs)
         waits_for = self._fingerprint(handle)
         if upstream:
             waits_for += upstream
-        if options:
+        if options is None:
+            handle.key = place.identity(target.name, handle.fingerprint)
+        else:
             waits_for += self._control.read(handle, options)
             same = same or bool(options.get("_same"))
-        given = options.get("_id")
-        handle.key = place.identity(target.name, handle.fingerprint, given)
-        title = given or options.get("_name") or options.get("_alias")
-        if options:
+            given = options.get("_id")
+            handle.key = place.identity(target.name, handle.fingerprint, given)
+            title = given or options.get("_name") or options.get("_alias")
             said = of_options(options)
             if self._control.is_skipped(handle, options):
                 self._control.skip(handle, said, title)
                 return handle
             run.marking.call(handle.key, said)
-        if title and handle.key not in run.flow.by_key:
-            handle.node_id = run.flow.name(title)
+            if title and handle.key not in run.flow.by_key:
+                handle.node_id = run.flow.name(title)
         place.loose[handle] = None
         if place.written:  # the edges are those of the graph, not of values that happen to be equal; all of it is there
             if upstream:
@@ -463,10 +464,14 @@ def preview(handle: CallHandle) -> bytes:
     if handle.flat and len(handle.fingerprint) <= values.ARGS_LIMIT and (target.pure or not args):
         return b"m" + handle.fingerprint  # what is at hand: plain arguments are fingerprinted by their encoding
     names = getattr(target, "inputs", ())
-    named = dict(zip(names, args, strict=False))
+    named: dict[str, Any]
+    rest: tuple[Any, ...]
+    if len(args) == 1 and names:
+        named, rest = {names[0]: args[0]}, ()
+    else:
+        named, rest = dict(zip(names, args, strict=False)), args[len(names) :]
     if handle.kwargs:
         named |= handle.kwargs
-    rest = args[len(names) :]
     if handle.flat:
         packed: bytes = _encode((rest, named))  # as `preview_args` does it, where there is nothing to look at first
         return b"m" + packed if len(packed) <= values.ARGS_LIMIT else values.preview_args(rest, named)

@@ -95,6 +95,18 @@ class Limit:
                 return seat_or_none
         return None
 
+    def next_of(self, limits: tuple[Limit, ...]) -> Seat | None:
+        """Whoever is next, where one run alone is in line, and needs these very limits; it is in line no more."""
+        if len(self.order) != 1:
+            return None
+        line = self.lines[self.order[0]]
+        if not line or line[0].gone or line[0].limits is not limits:
+            return None
+        seat = line.popleft()
+        if not line:
+            del self.lines[self.order.popleft()]
+        return seat
+
     def waiting(self) -> list[Seat]:
         """Who stands in line."""
         return [seat for line in (self.back, *self.lines.values()) for seat in line if not seat.gone]
@@ -274,9 +286,28 @@ class Seat:
                 limits = self.limits
                 if self.tool is not None:
                     self.tool.holders.remove(self)
+                elif had == len(limits) and self._hand_over():
+                    return
                 release(limits if had == len(limits) else limits[:had])
             if self._coming is not None:  # cancelled while it was away, and in line since: it will never be its turn
                 self._there(self)
+
+    def _hand_over(self) -> bool:
+        """Let the next of the first line have all that this one had: what `release` comes to where only that has one.
+
+        Of a large fan nearly every call ends so.
+        """
+        limits = self.limits
+        for limit in limits[1:]:
+            if limit.order or limit.back:
+                return False
+        if not limits or limits[0].back or self._coming is not None or (seat := limits[0].next_of(limits)) is None:
+            return False
+        seat.at = len(limits)
+        go, seat.go = seat.go, None
+        if go is not None:
+            go(seat)
+        return True
 
     def drop(self, loop: AetherLoop) -> None:
         """Its coroutine was given up: `leave` soon.

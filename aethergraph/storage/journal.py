@@ -306,21 +306,26 @@ class Journal:
         by_run: dict[str, list[f.AnyFact]] = {}
         out: set[str] = set()
         fenced: list[_Track] = []
+        last: str | None = None
         for run_id, fact, ops in buffer:
-            if run_id not in by_run:
-                by_run[run_id] = []
-                track = self._tracks.get(run_id)
-                if track is not None and rows.get(f"e:{run_id}") != track.epoch:
-                    out.add(run_id)
-                    fenced.append(track)
-                    track.taken = True
-            if run_id in out:
+            if run_id != last:
+                last = run_id
+                if run_id in by_run:
+                    facts = by_run[run_id]
+                else:
+                    facts = by_run[run_id] = []
+                    track = self._tracks.get(run_id)
+                    if track is not None and rows.get(f"e:{run_id}") != track.epoch:
+                        out.add(run_id)
+                        fenced.append(track)
+                        track.taken = True
+            if out and run_id in out:
                 continue
             if isinstance(fact, Late):
                 fact.fact = fact.make(rows)
                 fact = fact.fact
             if fact is not None:
-                by_run[run_id].append(fact)
+                facts.append(fact)
             for op in ops:
                 op(rows)
         written = []
