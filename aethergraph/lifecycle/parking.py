@@ -25,7 +25,7 @@ from ..record import facts as f
 from ..record.flow import Flow
 from ..record.status import RunStatus
 from ..scheduler.alarms import Alarm
-from ..storage import journal, owner, roster, waiting
+from ..storage import journal, owner, roster
 from .lingering import why_not
 from .running import Run
 
@@ -61,6 +61,8 @@ class Parking:
         self._parked: dict[str, Parked] = {}
         self._queue: deque[str] = deque()
         self._waking: set[str] = set()  # being read from disk, or not at rest yet
+        # What was read last of a parked run, most often to answer it: it comes back from that. A flow and its batches.
+        self._latest: tuple[Parked, Flow, int] | None = None
         self._cap = 2 * (os.cpu_count() or 1) + 2
         self._clerk = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="aether-waker")
         self._closed = False
@@ -99,6 +101,22 @@ class Parking:
             run.parked, run.origin = True, parked.origin
             parked.run = weakref.ref(run)
         return run
+
+    def flow(self, run_id: str) -> Flow:
+        """The fold of what is on disk of a run that is not in memory.
+
+        As long as it is parked nothing is added to that: `Parked` is another one each time that it leaves memory.
+        """
+        parked = self._parked.get(run_id)
+        flow, batches = self._fold(run_id)
+        with self._lock:
+            if parked is not None and parked.small and self._parked.get(run_id) is parked:
+                self._latest = parked, flow, batches
+        return flow
+
+    def _fold(self, run_id: str) -> tuple[Flow, int]:
+        batches = journal.read(self._runtime.store, run_id)
+        return Flow.of(fact for batch in batches for fact in batch), len(batches)
 
     # ------------------------------------------------------------------ leaving memory
 
@@ -143,16 +161,11 @@ class Parking:
         for order in execution.after_parking:
             order()
         self._runtime.signals.left(execution)
-        if self._look(execution) or execution.events.missed():
+        if execution.events.missed():
             self.wake(run.run_id)
         deadlines = [deadline for _, deadline in execution.left_open if deadline]
         if deadlines:
             parked.alarm = self._alarm(min(deadlines), partial(self.wake, run.run_id))
-
-    def _look(self, execution: Execution) -> bool:
-        """Whether a wait was closed while the run was leaving, when nobody was there to be told."""
-        rows = (waiting.read(self._runtime.store, token) for token, _ in execution.left_open)
-        return any(row is None or row.state != "open" for row in rows)
 
     # ------------------------------------------------------------------ coming back
 
@@ -167,7 +180,9 @@ class Parking:
         run = self._runtime.live.get(run_id)
         if run is None or run.execution is None:
             self._wake(run_id)
-        else:  # where it is just leaving, it looks once more when it has left
+        elif run.execution.parking:  # nothing of it is there any more that could be told
+            run.execution.after_parking.append(partial(self._wake, run_id))
+        else:
             _on_its_loop(run.execution, run.execution.asking.answered, Token(token))
 
     def wake(self, run_id: str) -> None:
@@ -195,13 +210,17 @@ class Parking:
         """On the clerk's thread where the journal is long: it must not hold up the loop."""
         call = self._runtime.thread.call
         try:
-            batches = journal.read(self._runtime.store, parked.run_id)
-            flow = Flow.of(fact for batch in batches for fact in batch)
+            with self._lock:
+                latest, self._latest = self._latest, None
+            if latest is not None and latest[0] is parked:
+                _, flow, batches = latest
+            else:
+                flow, batches = self._fold(parked.run_id)
             inputs = self._runtime.codec_for(parked.agent).load(flow.started.inputs) if flow.started else {}
         except BaseException as error:  # noqa: BLE001 (it belongs to whoever waits for the run)
             call(self._over, parked, error)
         else:
-            call(self._come_back, parked, flow, len(batches), inputs)
+            call(self._come_back, parked, flow, batches, inputs)
 
     def _come_back(self, parked: Parked, flow: Flow, batches: int, inputs: dict[str, Any]) -> None:
         if parked.leaving or self._closed:
@@ -287,12 +306,11 @@ class Parking:
         """On the clerk's thread: no code of the run's has to see its end, so it need not come back for that."""
         runtime, run_id, told = self._runtime, parked.run_id, error
         try:
-            batches = journal.read(runtime.store, run_id)
-            flow = Flow.of(known for batch in batches for known in batch)
+            flow, batches = self._fold(run_id)
             ops = runtime.runlist.end_ops(roster.read(runtime.store, run_id), flow, status)
             flow.fold(fact)
             epoch = owner.encode(runtime.owner.epoch(parked.epoch))
-            runtime.journal.open(run_id, len(batches), epoch, lambda _: None)
+            runtime.journal.open(run_id, batches, epoch, lambda _: None)
             runtime.journal.append(run_id, fact, ops)
             runtime.journal.flush()
             if runtime.journal.was_taken(run_id):

@@ -195,8 +195,7 @@ class Run:
         execution = self.execution  # asked once: it may leave memory at any time
         if execution is not None:
             return execution.flow
-        batches = journal.read(self.runtime.store, self.run_id)
-        return Flow.of(fact for batch in batches for fact in batch)
+        return self.runtime.parking.flow(self.run_id)
 
     @property
     def _over(self) -> bool:
@@ -424,7 +423,7 @@ class Run:
             found = [w for w in asked if wait in self._around(w.node_id)]
         if len(found) != 1:
             raise UnknownWait(wait or "", self._not_asked(wait, asked, len(found)))
-        self.runtime.answer(found[0].token, value)
+        self.runtime.answer(found[0].token, value, question=found[0].schema)
 
     def _around(self, node_id: str) -> list[str]:
         """The ids of the nodes in whose body a node was called, from the inside."""

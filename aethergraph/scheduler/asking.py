@@ -61,10 +61,17 @@ class _Open(msgspec.Struct):
     question: Question
     asker: Asker | None
     in_body: bool
+    opening: waiting.Opening | None = None  # where it was opened just now
     shown: bool = False  # it is on disk, and whoever is to answer was told
     asking: asyncio.Task[None] | None = None
     deadline: float = 0.0
     alarm: Alarm | None = None
+
+    @property
+    def new(self) -> bool:
+        """Whether its row was not there before: then whoever has answered it since has told us."""
+        plain = self.question.kind != schema.EVENT and self.question.timeout_s is None
+        return plain and self.opening is not None and self.opening.new
 
 
 class Asking:
@@ -73,7 +80,7 @@ class Asking:
     def __init__(self, run: Execution) -> None:
         self._run = run
         self.open: dict[Token, _Open] = {}
-        self.opening = 0  # of these, how many are about to ask for their commit
+        self.committing = 0  # of these, how many are about to ask for their commit
         self._kept: dict[Token, CallHandle] = {}  # addresses that were taken, and not waited at yet
         self._texts = PerObject(_own_code)  # fingerprints of what asks
         self._claimed: set[int] = set()  # wait nodes that this process's code asked
@@ -222,22 +229,23 @@ class Asking:
         node = handle.node
         is_open = node is not None and node.status is NodeStatus.WAITING and node.token == token
         known = node is not None and is_open and node.wait is not None and node.wait.body == body
+        opening = None
         if not known:
             run.new(handle.place, lambda: f"waits for {question.prompt!r:.200}")
-            self._write(handle, question, token, round_, body)
+            opening = self._write(handle, question, token, round_, body)
         self._claimed.add(handle.no)
-        one = _Open(handle, question, asker, in_body)
+        one = _Open(handle, question, asker, in_body, opening)
         self.open[token] = one
         run.mailbox.kick()  # it may be the last that happens for now
         if known and in_body:
             self._known.append((token, one))
             return
         # After that, so that the row of a run that now waits is in the same commit as the question.
-        self.opening += 1
+        self.committing += 1
         run.loop.call_soon(self._open_committed, token, one, context=run.loop.empty)
 
     def _open_committed(self, token: Token, one: _Open) -> None:
-        self.opening -= 1
+        self.committing -= 1
         self._run.when_committed(partial(self._opened, token, one))
 
     def _address(self, handle: CallHandle) -> tuple[Token, int]:
@@ -255,7 +263,7 @@ class Asking:
         handle.token = ids.token(secret, handle.key + round_.to_bytes(2, "big"), handle.node_id)
         return Token(handle.token), round_
 
-    def _write(self, handle: CallHandle, question: Question, token: Token, round_: int, body: bytes) -> None:
+    def _write(self, handle: CallHandle, question: Question, token: Token, round_: int, body: bytes) -> waiting.Opening:
         run, node = self._run, handle.node
         if node is None or node.token != token or node.status not in (NodeStatus.WAITING, NodeStatus.PENDING):
             run.dispatch.node_started(handle)
@@ -263,7 +271,9 @@ class Asking:
         deadline = now + question.timeout_s if question.timeout_s is not None else 0.0
         row = waiting.WaitRow(token, run.run_id, handle.node_id, handle.no, question, now, deadline)
         opened = f.WaitOpened(handle.no, token, schema.encode(question), now, deadline, round_, body)
-        run.fact(opened, [waiting.open_op(row)])
+        opening = waiting.Opening(row)
+        run.fact(opened, [opening])
+        return opening
 
     def _opened(self, token: Token, one: _Open) -> None:
         """The question is on disk: it may be shown, asked and answered."""
@@ -272,12 +282,16 @@ class Asking:
         one.shown = True
         if one.question.kind == schema.EVENT and self._run.events.opened(token, one.question.name):
             return
-        row, node = self._look(token, one), one.handle.node
-        if row is None or node is None:
+        node = one.handle.node
+        if not one.new:
+            row = self._look(token, one)
+            if row is None or node is None:
+                return
+            if row.refused and node.refused < row.round:  # what was kept for it did not fit: who answers next is told
+                self._run.fact(f.WaitRefused(node.no, row.round, row.refused, self._run.clock()))
+                self._run.journal.nudge()
+        elif node is None or any(arrived[2] == token for arrived in self.arrived):
             return
-        if row.refused and node.refused < row.round:  # what was kept for it did not fit: who answers next is told
-            self._run.fact(f.WaitRefused(node.no, row.round, row.refused, self._run.clock()))
-            self._run.journal.nudge()
         if one.asker is not None:
             context = contextvars.copy_context()
             context.run(HERE.set, None)
@@ -298,7 +312,7 @@ class Asking:
         run = self._run
         if self.open.get(token) is not one:  # it has its answer: in the store, too, once that is committed
             return None
-        row = waiting.read(run.runtime.store, token)
+        row = waiting.read(run.runtime.store, token, over=run.woken)  # it comes back since one of its waits is over
         if row is not None and row.state == "open" and one.question.kind == schema.EVENT:
             row = run.events.offer(token, row) or row
         if row is not None and row.state == "open" and 0 < row.deadline <= run.clock():

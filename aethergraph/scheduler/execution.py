@@ -162,7 +162,8 @@ class Execution:
 
     def when_committed(self, call: Callable[[], None]) -> None:
         """Call on the loop once all that was appended so far is on disk."""
-        if self.journal.barrier(self.number, lambda: self.host.call(call), inline=self._alone):
+        inline = self._alone and not self.mailbox.pumping  # else what the run says once it is quiet comes in a moment
+        if self.journal.barrier(self.number, lambda: self.host.call(call), inline=inline):
             self.loop.call_soon(call, context=self.loop.empty)
 
     @property
@@ -288,7 +289,7 @@ class Execution:
         self.asking.quiet()  # may write
         if self.idle:
             self.children.quiet()
-        if not self.mailbox.pumping and not self.asking.opening:  # else something comes at once that goes with this
+        if not self.mailbox.pumping and not self.asking.committing:  # else something comes at once that goes with this
             self.journal.nudge()
         if self.woken or self.asking.open:
             self._rest()

@@ -68,17 +68,27 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(WaitRow)
 
 
-def open_op(row: WaitRow) -> Op:
+class Opening:
     """Write `row`, unless its token has one: then an answer kept there stays, and a withdrawn wait opens again.
 
     A question that now reads otherwise (prompt or allowed answers were edited) opens in a new round: an answer to the
     old one is not taken for it. The deadline of a wait that is still open is kept, so that resuming gains no time.
+
+    `new`, once it is written: there was no row, so nobody can have answered before.
     """
 
-    def op(transaction: Transaction) -> None:
+    __slots__ = ("_row", "new")
+
+    def __init__(self, row: WaitRow) -> None:
+        self._row, self.new = row, False
+
+    def __call__(self, transaction: Transaction) -> None:
+        """The row, in the transaction of its fact."""
+        row = self._row
         old = _get(transaction, row.token)
+        self.new = old is None
         if old is None:
-            _save(transaction, row)
+            _write(transaction, PREFIX, row)
         elif old.state == "reserved":
             _save(transaction, msgspec.structs.replace(row, round=old.round))
         elif old.state == "kept":
@@ -94,8 +104,6 @@ def open_op(row: WaitRow) -> Op:
                     row, round=old.round, refused=old.refused, created=old.created, deadline=old.deadline
                 ),
             )
-
-    return op
 
 
 def reserve_op(row: WaitRow) -> Op:
@@ -244,9 +252,10 @@ def _expire(transaction: Transaction, token: str, now: float) -> WaitRow | None:
     return row
 
 
-def read(store: Store, token: str) -> WaitRow | None:
-    """The row of `token`, or None."""
-    return _get(store, token) or _get(store, token)  # it may have been moved between the two looks of the first
+def read(store: Store, token: str, *, over: bool = False) -> WaitRow | None:
+    """The row of `token`, or None. `over`: it is most likely that of a wait that is over."""
+    # It may have been moved between the two looks of the first.
+    return _get(store, token, over=over) or _get(store, token)
 
 
 def everything(store: Store) -> Iterator[WaitRow]:
@@ -283,10 +292,10 @@ def row_keys(token: str) -> tuple[str, ...]:
     return PREFIX + token, OVER + token, INBOX + token
 
 
-def _get(rows: Store | Transaction, token: str) -> WaitRow | None:
-    data = rows.get(PREFIX + token)
+def _get(rows: Store | Transaction, token: str, *, over: bool = False) -> WaitRow | None:
+    data = rows.get((OVER if over else PREFIX) + token)
     if data is None:
-        data = rows.get(OVER + token)
+        data = rows.get((PREFIX if over else OVER) + token)
     return None if data is None else _decode(token, data)
 
 
@@ -298,15 +307,19 @@ def _decode(token: str, data: bytes) -> WaitRow:
 
 
 def _save(transaction: Transaction, row: WaitRow) -> None:
+    here, there = (PREFIX, OVER) if row.state in ("open", "reserved", "kept") else (OVER, PREFIX)
+    _write(transaction, here, row)
+    transaction.delete(there + row.token)
+
+
+def _write(transaction: Transaction, prefix: str, row: WaitRow) -> None:
     """Write the row, without its token, which is the key, and without what is not set: many wait, and for long."""
     values = ["", *msgspec.structs.astuple(row)[1:]]
     for default in reversed(WaitRow.__struct_defaults__):
         if values[-1] != default:
             break
         values.pop()
-    here, there = (PREFIX, OVER) if row.state in ("open", "reserved", "kept") else (OVER, PREFIX)
-    transaction.set(here + row.token, _encoder.encode(values))
-    transaction.delete(there + row.token)
+    transaction.set(prefix + row.token, _encoder.encode(values))
 
 
 def _asks_the_same(old: Question, new: Question) -> bool:

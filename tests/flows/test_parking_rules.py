@@ -19,7 +19,7 @@ from aethergraph.errors import JournalBroken, RunCancelled, RunPaused
 from aethergraph.record import facts as f
 from aethergraph.record.status import NodeStatus, RunStatus
 from aethergraph.scheduler.execution import Execution
-from aethergraph.storage import signals, waiting
+from aethergraph.storage import signals
 from aethergraph.testing import FakeClock
 
 from .lab import LIMIT_S, Lab, laboratory
@@ -592,22 +592,72 @@ def test_24_a_run_that_waits_does_not_keep_the_loop_turning(
 # ---------------------------------------------------------------------- 25 waking
 
 
-def test_25_an_answer_in_the_very_moment_of_parking_is_not_lost(lab: Lab) -> None:
-    """The row is answered when nobody is there any more to be told, and not yet anybody who could be woken."""
+@pytest.mark.parametrize("moment", ["it begins to leave", "it has left"])
+def test_25_an_answer_in_the_very_moment_of_parking_is_not_lost(
+    lab: Lab, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is answered when nobody is there any more to be told, and not yet anybody who could be woken."""
     lab.cell(ASKING)
+    lab.cell("""
+@graph_fn
+async def around():  # whose nested body takes a turn of the loop to leave
+    return dict(await agent())
+""")
     parking, ready = lab.runtime.parking, threading.Event()
-    before = parking.gone
+    begin, gone = Execution.park, parking.gone
 
-    def in_between(execution: Any) -> None:
+    def answered(execution: Execution) -> None:
         if execution.parking and not ready.is_set():
             ready.set()
             (token, _), *_ = execution.left_open
-            waiting.answer(lab.store, token, "b", "click", 1.0)
-        before(execution)
+            lab.runtime.answer(token, "b")
 
-    parking.gone = in_between  # type: ignore[method-assign]
-    assert lab.start("agent").result(LIMIT_S) == {"choice": "b", "z": 8}
+    def begins(execution: Execution) -> None:
+        begin(execution)
+        answered(execution)
+
+    def left(execution: Execution) -> None:
+        answered(execution)
+        gone(execution)
+
+    if moment == "it begins to leave":
+        monkeypatch.setattr(Execution, "park", begins)
+    else:
+        parking.gone = left  # type: ignore[method-assign]
+    assert lab.start("around").result(LIMIT_S) == {"choice": "b", "z": 8}
     assert ready.is_set()
+
+
+def test_25_a_run_comes_back_from_what_is_on_disk_now_whatever_was_read_of_it_before(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who reads a parked run may be overtaken by an answer: what it has read is no place to go on from."""
+    lab.cell("""
+@graph_fn
+async def agent(*, context):
+    return {"said": [await context.channel().ask_text("one?"), await context.channel().ask_text("two?")]}
+""")
+    run, parking = lab.start("agent"), lab.runtime.parking
+    lab.asked(run, "one?")
+    lab.parked(run)
+    read = parking._fold
+    (first,) = lab.runtime.waits()
+
+    def overtaken(run_id: str) -> Any:
+        monkeypatch.setattr(parking, "_fold", read)
+        found = read(run_id)
+        lab.runtime.answer(first.token, "1")
+        lab.asked(run, "two?")
+        lab.parked(run)
+        return found
+
+    monkeypatch.setattr(parking, "_fold", overtaken)
+    assert len(run.nodes) == 1
+    written = lab.facts(run)
+    (second,) = lab.runtime.waits()
+    lab.runtime.answer(second.token, "2")
+    assert run.result(LIMIT_S) == {"said": ["1", "2"]}
+    assert lab.facts(run)[: len(written)] == written
 
 
 @pytest.mark.parametrize("order", [("one?", "two?"), ("two?", "one?")])
