@@ -152,24 +152,25 @@ def test_29_a_slot_that_somebody_else_will_give_back_is_waited_for() -> None:
     assert began == [below]
 
 
-@given(
-    caps=st.tuples(*[st.integers(1, 3)] * 5),
-    calls=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.integers(0, 2)), max_size=30),
-    choices=st.lists(st.integers(0, 99), max_size=60),
-)
-def test_no_limit_is_exceeded_and_everything_begins(
-    caps: tuple[int, ...], calls: list[tuple[int, int, int]], choices: list[int]
-) -> None:
-    """29: whatever the order of the ends, all calls begin."""
-    slots = Slots(caps[0])
+SCENES = {
+    "caps": st.tuples(*[st.integers(1, 3)] * 5),
+    "calls": st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.integers(0, 2)), max_size=30),
+    "choices": st.lists(st.integers(0, 99), max_size=60),
+}
+
+
+def play(caps: tuple[int, ...], calls: list[tuple[int, int, int]], choices: list[int]) -> list[int]:
+    """The calls in the order in which they began, ended in an order that `choices` says."""
+    slots, choices = Slots(caps[0]), [*choices]
     runs = [(FakeRun(f"run {n}"), Limit(caps[1 + n % 2])) for n in range(3)]
     graphs = [Limit(caps[3]), Limit(caps[4])]
     tools = [None, slots.of(FakeTool("one", 1)), slots.of(FakeTool("two", 2))]
+    plain = [(own, slots.process) for _, own in runs]  # one for all calls of a body, as a run has it
+    within = (graphs[0], *plain[0])
     began, ended = list[Seat](), list[Seat]()
-    for run_no, nested, tool_no in calls:
-        run, own = runs[run_no]
-        limits = (graphs[0], own, slots.process) if nested and not run_no else (own, slots.process)
-        enter(Seat(run, None, limits, tools[tool_no]), began)
+    for number, (run_no, nested, tool_no) in enumerate(calls):
+        limits = within if nested and not run_no else plain[run_no]
+        enter(Seat(runs[run_no][0], number, limits, tools[tool_no]), began)
         if choices and choices[0] % 2 and (running := [s for s in began if s not in ended]):
             ended.append(running[choices.pop(0) % len(running)])
             ended[-1].leave()
@@ -180,7 +181,40 @@ def test_no_limit_is_exceeded_and_everything_begins(
         ended[-1].leave()
         assert all(limit.used <= limit.cap for limit in (slots.process, *graphs))
     assert len(began) == len(calls)
-    assert slots.process.used == 0
+    assert not any(
+        limit.used or limit.order or limit.lines for limit in (slots.process, *graphs, *(o for _, o in runs))
+    )
+    return [seat.call for seat in began]
+
+
+@given(**SCENES)
+def test_no_limit_is_exceeded_and_everything_begins(
+    caps: tuple[int, ...], calls: list[tuple[int, int, int]], choices: list[int]
+) -> None:
+    """29: whatever the order of the ends, all calls begin."""
+    play(caps, calls, choices)
+
+
+@given(**SCENES)
+def test_slots_that_are_handed_straight_on_go_to_whoever_would_have_taken_them(
+    caps: tuple[int, ...], calls: list[tuple[int, int, int]], choices: list[int]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Seat, "_hand_over", lambda seat: False)
+        given_back = play(caps, calls, choices)
+    assert play(caps, calls, choices) == given_back
+
+
+def test_the_next_of_a_fan_has_the_slots_of_the_one_before_without_giving_them_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits, run, began = (Limit(1), Limit(2)), FakeRun(), list[Seat]()
+    for number in range(3):
+        enter(Seat(run, number, limits), began)
+    monkeypatch.setattr(slots, "release", lambda _: pytest.fail("they were given back"))
+    began[0].leave()
+    assert [seat.call for seat in began] == [0, 1] and [limit.used for limit in limits] == [1, 1]
+    assert began[1].held and not began[0].held
 
 
 @pytest.mark.parametrize("cap", [0, -1, True, 1.5, "2"])

@@ -26,6 +26,8 @@ def gather(batch: list[f.AnyFact]) -> list[f.AnyFact]:
 
     A stretch ends at any other fact: a point stands on its side of the facts that start a node, or drop what it drew.
     """
+    if f.Noted not in map(type, batch):  # as nearly always
+        return batch
     if not any(type(fact) is f.Noted and fact.kind == "point" for fact in batch):
         return batch
     kept: list[f.AnyFact] = []

@@ -345,8 +345,9 @@ class Journal:
             if self._broken is None:
                 self._committed = number
                 self.commits += 1
-            ready = [call for n, call in self._waiters if n <= self._committed or self._broken is not None]
-            if ready:
+            ready: list[Callable[[], None]] = []
+            if self._waiters:
+                ready = [call for n, call in self._waiters if n <= self._committed or self._broken is not None]
                 self._waiters = [w for w in self._waiters if w[0] > self._committed and self._broken is None]
         # A run that is lost hears of it before its waiters go on as if all were well.
         for track in fenced:
@@ -355,15 +356,16 @@ class Journal:
             for track in list(self._tracks.values()):
                 _safely(track.lost, self._error())
         # Who waits goes first, but the end of a run is told to those who show it before anyone can act on it.
-        if any(isinstance(batch[-1], ENDS) for _, _, batch in written):
+        ended = [run_id for run_id, _, batch in written if type(batch[-1]) in ENDS]
+        if ended:
             self._tell(written)
-            written = []
         for call in ready:
             _safely(call)
-        self._tell(written)
+        if not ended:
+            self._tell(written)
 
     def _tell(self, written: list[tuple[str, int, list[f.AnyFact]]]) -> None:
-        if self._broken is None:
+        if self._broken is None and self._followers:
             for run_id, first, batch in written:
                 for follower in list(self._followers.get(run_id, ())):
                     try:
@@ -403,6 +405,8 @@ class Journal:
     def _unfollow(self, run_id: str, follower: _Follower) -> None:
         with self._lock, contextlib.suppress(KeyError, ValueError):
             self._followers[run_id].remove(follower)
+            if not self._followers[run_id]:
+                del self._followers[run_id]
 
 
 def _safely(call: Callable[..., object], *args: object) -> None:
