@@ -34,6 +34,7 @@ RAW = 1  # the mode of bytes in the table of diskcache
 NEVER_A_FILE = 1 << 40  # bytes; no row is that large
 FORMAT_KEY = "format"
 CHECK_SIZE = 4  # bytes of the checksum before each row
+SIDE_FILES = 1 << 16  # bytes; what the shared memory and the head of the log of a store take at least
 SYNCHRONOUS = {"power": 2, "process": 1}  # SQLite's FULL and NORMAL
 
 _log = logging.getLogger("aethergraph.disk")
@@ -295,4 +296,15 @@ def _story(folder: Path, error: sqlite3.Error, key: str = "") -> Exception:
     if damaged:
         what = f"the row {key!r} of {folder}" if key else f"the database {folder / DATABASE}"
         return DamagedRecord(what, str(error))
-    return OSError(f"the store {folder} cannot be used: {error}")
+    why = f"{error}; its disk is full" if "I/O" in str(error) and _is_full(folder) else str(error)
+    return OSError(f"the store {folder} cannot be used: {why}")
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether the disk has no room for what SQLite makes beside its file; it calls that an I/O error."""
+    import shutil  # only where something is wrong
+
+    try:
+        return shutil.disk_usage(folder).free < SIDE_FILES
+    except OSError:  # it is gone altogether
+        return False
