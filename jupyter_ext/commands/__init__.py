@@ -95,8 +95,17 @@ def do(shell: Any, text: str) -> Callable[[], object] | None:
 
 
 def complete(shell: Any, event: Any) -> list[str]:
-    """Tab after `%aether`: subcommands, then run ids, tokens or settings."""
-    before = event.line[: len(event.line) - len(event.symbol)].split()
+    """Tab after `%aether`: subcommands, then run ids, tokens or settings.
+
+    What is completed is `event.symbol`, the part of a word that IPython would replace: of `study-7f3` only `7f3`.
+    """
+    *before, begun = event.line.split() if not event.line.endswith(" ") else [*event.line.split(), ""]
+    shown = len(begun) - len(event.symbol)
+    return [word[shown:] for word in _words(before) if word.startswith(begun)]
+
+
+def _words(before: list[str]) -> list[str]:
+    """What may come after these words."""
     if len(before) == 1:
         return sorted(COMMANDS)
     if len(before) > 2 and before[1] != "plot":  # which takes several runs

@@ -457,13 +457,17 @@ def test_tab_completes(ip: InteractiveShell, runtime: Runtime) -> None:
     run_id, other = paused(runtime), done(runtime)
 
     def offered(line: str) -> list[str]:
-        symbol = "" if line.endswith(" ") else line.split()[-1]
+        symbol = ip.Completer.splitter.split_line(line)  # the part of a word that IPython would replace
         return commands.complete(ip, SimpleNamespace(line=line, symbol=symbol))
 
     assert "resume" in offered("%aether ") and "resume" in offered("%aether res")
     assert offered("%aether resume ") == [run_id]
-    assert offered("%aether load stu") == [other]
-    assert offered("%aether config e")[0] == "echo=off"
+    assert offered("%aether load stu") == [other] and offered("%aether load nosuch") == []
+    for typed in range(1, len(other)):  # also behind its dash, where a word ends for IPython
+        line = f"%aether load {other[:typed]}"
+        kept = line[: len(line) - len(ip.Completer.splitter.split_line(line))]
+        assert [kept + word for word in offered(line)] == [f"%aether load {other}"]
+    assert offered("%aether config e")[0] == "echo=off" and offered("%aether config echo=o") == ["off", "on"]
     assert offered("%aether answer ") == [runtime.waits()[0].token]
     assert offered("%aether resume x y ") == [] and offered("%aether doctor ") == []
 
