@@ -90,6 +90,7 @@ def test_a_process_that_is_killed_leaves_what_it_committed(tmp_path: Path, stret
     assert done.returncode == 9
     left = (tmp_path / f"{DATABASE}-wal").read_bytes()
     with closing(DiskStore(tmp_path)) as store:
+        assert file_of(store).read_bytes() == left  # the next process opens it, and does not put it away first
         assert (len(left) >= logfile.STEP) is stretched and (left.endswith(bytes(10_000))) is stretched
         assert numbers(store) == list(range(count))
         commit(store, count, 5)

@@ -58,7 +58,9 @@ class DiskStore:
         self.folder = Path(folder)
         self._make_folder()
         self.blobs: Blobs = DiskBlobs(self.folder / "blobs")
-        made, known = _known(self.folder)
+        self._connections = Connections(self.folder / DATABASE, SYNCHRONOUS[durability])
+        self._log = LogFile(self.folder / DATABASE)
+        made, known = self._known()
         self.network = mounts.network(self.folder)
         if self.network:
             _log.warning(
@@ -67,9 +69,8 @@ class DiskStore:
                 self.folder, self.network, HOME,
             )  # fmt: skip
         settings = self._settings(durability)
-        self._connections = Connections(self.folder / DATABASE, SYNCHRONOUS[durability])
-        self._log = LogFile(self.folder / DATABASE)
         if not (made and settings.items() <= known.items()):
+            self.close()  # the way in which the file is written may be changed only where nobody has it open
             self._make(settings)
 
     def _make(self, settings: dict[str, Any]) -> None:
@@ -82,6 +83,31 @@ class DiskStore:
                     rows.set(FORMAT_KEY, str(FORMAT).encode())
         except sqlite3.DatabaseError as error:
             raise _story(self.folder, error) from error
+
+    def _known(self) -> tuple[bool, dict[str, Any]]:
+        """Whether a store was made here, and the settings on record; asked before anything is written.
+
+        The connection is kept: the last one to be closed would put the log, which a kill has left, where it belongs.
+
+        Raises:
+            NewerStore: a newer version wrote it; it is left exactly as it was.
+        """
+        if not (self.folder / DATABASE).exists():
+            return False, {}
+        try:
+            found = _read(self._connections.here, FORMAT_KEY)
+            if found is None:
+                return False, {}
+            if int(found) > FORMAT:
+                raise NewerStore(str(self.folder), int(found), FORMAT)
+            return True, dict(self._connections.here.execute("SELECT key, value FROM Settings").fetchall())
+        except BaseException as error:
+            if isinstance(error, sqlite3.OperationalError) and "no such table" in str(error):
+                return False, {}  # made this instant by another process, which has not come to the tables yet
+            self.close()
+            if isinstance(error, sqlite3.DatabaseError):
+                raise _story(self.folder, error) from error
+            raise
 
     def _make_folder(self) -> None:
         try:
@@ -225,34 +251,6 @@ def find_store(start: Path) -> Path:
         if (folder / NAME).is_dir():
             return folder / NAME
     return start / NAME
-
-
-def _known(folder: Path) -> tuple[bool, dict[str, Any]]:
-    """Whether a store was made here, and the settings on record; asked before anything is written.
-
-    Raises:
-        NewerStore: a newer version wrote it; it is left exactly as it was.
-    """
-    file = folder / DATABASE
-    if not file.exists():
-        return False, {}
-    connection = sqlite3.connect(file, timeout=BUSY_S)
-    try:
-        found = connection.execute(_GET, (FORMAT_KEY,)).fetchone()
-        if found is None:
-            return False, {}
-        written = int(_unseal(FORMAT_KEY, found[0]))
-        if written > FORMAT:
-            raise NewerStore(str(folder), written, FORMAT)
-        return True, dict(connection.execute("SELECT key, value FROM Settings").fetchall())
-    except sqlite3.OperationalError as error:
-        if "no such table" not in str(error):
-            raise _story(folder, error) from error
-        return False, {}  # made this instant by another process, which has not come to the tables yet
-    except sqlite3.DatabaseError as error:
-        raise _story(folder, error) from error
-    finally:
-        connection.close()
 
 
 def _beyond(prefix: str) -> str:
