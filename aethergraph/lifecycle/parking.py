@@ -102,8 +102,8 @@ class Parking:
             parked.run = weakref.ref(run)
         return run
 
-    def flow(self, run_id: str) -> Flow:
-        """The fold of what is on disk of a run that is not in memory.
+    def peek(self, run_id: str) -> Flow:
+        """The fold of what is on disk of a run that is not in memory; not to be kept: it may live in that soon.
 
         As long as it is parked nothing is added to that: `Parked` is another one each time that it leaves memory.
         """
@@ -250,6 +250,8 @@ class Parking:
 
     def _forget(self, parked: Parked) -> None:
         self._parked.pop(parked.run_id, None)
+        if self._latest is not None and self._latest[0] is parked:
+            self._latest = None
         self._runtime.signals.came_back(parked.run_id)
         if parked.alarm is not None:
             self._runtime.alarms.cancel(parked.alarm)

@@ -166,6 +166,7 @@ class RunList:
         if told != execution.row_told and not execution.closed:
             execution.row_told, execution.row_at = told, now
             execution.number = self._runtime.journal.append(execution.run_id, None, [self.row_op(execution, status)])
+            self._runtime.journal.nudge()
 
 
 def _counts(flow: Flow) -> tuple[int, int, int]:

@@ -195,7 +195,8 @@ class Run:
         execution = self.execution  # asked once: it may leave memory at any time
         if execution is not None:
             return execution.flow
-        return self.runtime.parking.flow(self.run_id)
+        batches = journal.read(self.runtime.store, self.run_id)
+        return Flow.of(fact for batch in batches for fact in batch)
 
     @property
     def _over(self) -> bool:
@@ -279,7 +280,9 @@ class Run:
     @property
     def waits(self) -> list[Any]:
         """Its open questions."""
-        known = [node.wait for node in self.flow().open_waits]  # one that is withdrawn just now has none any more
+        execution = self.execution
+        flow = execution.flow if execution is not None else self.runtime.parking.peek(self.run_id)
+        known = [node.wait for node in flow.open_waits]  # one that is withdrawn just now has none any more
         return self.runtime.inbox.waits_of([wait.token for wait in known if wait is not None])
 
     @property

@@ -80,7 +80,6 @@ class Asking:
     def __init__(self, run: Execution) -> None:
         self._run = run
         self.open: dict[Token, _Open] = {}
-        self.committing = 0  # of these, how many are about to ask for their commit
         self._kept: dict[Token, CallHandle] = {}  # addresses that were taken, and not waited at yet
         self._texts = PerObject(_own_code)  # fingerprints of what asks
         self._claimed: set[int] = set()  # wait nodes that this process's code asked
@@ -241,12 +240,7 @@ class Asking:
             self._known.append((token, one))
             return
         # After that, so that the row of a run that now waits is in the same commit as the question.
-        self.committing += 1
-        run.loop.call_soon(self._open_committed, token, one, context=run.loop.empty)
-
-    def _open_committed(self, token: Token, one: _Open) -> None:
-        self.committing -= 1
-        self._run.when_committed(partial(self._opened, token, one))
+        run.loop.call_soon(run.when_committed, partial(self._opened, token, one), context=run.loop.empty)
 
     def _address(self, handle: CallHandle) -> tuple[Token, int]:
         """Token and round of what `handle` asks now; a recorded outcome that is not taken is no answer to it."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _encode = msgspec.msgpack.Encoder().encode
 _NONE: frozenset[int] = frozenset()
+_NO_HASHES: dict[str, bytes] = {}
 _NUMBERS = frozenset({int, float, bool, type(None)})
 
 
@@ -51,7 +52,7 @@ class Delivery:
         run, target = self._run, handle.target
         if run.closed or handle.future.done():
             return
-        value = b""
+        value, hashes = b"", _NO_HASHES
         ops: Sequence[Op] = ()
         files: tuple[tuple[str, int, int], ...] = ()
         is_tool = target.kind == f.TOOL
@@ -61,7 +62,7 @@ class Delivery:
             value = b"m" + _encode(outputs)
         else:
             packed = packed or run.codec.dump_outputs(outputs, f"node {handle.node_id} of run {run.run_id}")
-            value, files = packed.payload, tuple(packed.files)
+            value, files, hashes = packed.payload, tuple(packed.files), packed.hashes
             volatile = volatile or packed.volatile
             if run.strict is not None:
                 try:
@@ -75,12 +76,12 @@ class Delivery:
         position = self._write(handle, value, None, volatile, files, started, attempt, ops)
         if cache and volatile:
             run.caching.not_kept(handle, volatile)
-        if packed is None:
+        if value and packed is None:  # they are numbers
             run.origins.add_plain(outputs, handle.no)
         else:
             for key, output in outputs.items():
                 # what could not be stored is known by who made it, so that calls that are given it keep their identity
-                digest = packed.hashes.get(key) or hashlib.blake2b(handle.key + key.encode(), digest_size=16).digest()
+                digest = hashes.get(key) or hashlib.blake2b(handle.key + key.encode(), digest_size=16).digest()
                 run.origins.add(output, handle.no, digest)
         self._hand_over(handle, position, partial(self._result, handle, outputs), in_place)
 

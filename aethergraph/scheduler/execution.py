@@ -149,7 +149,7 @@ class Execution:
         def tell() -> None:
             self.host.call(_done, done)
 
-        if not self.journal.barrier(self.number if number is None else number, tell, inline=self._alone):
+        if not self.journal.barrier(self.number if number is None else number, tell):
             await done
             self.journal.barrier(0, tell)  # raises if the journal broke meanwhile
         if self.journal.was_taken(self.run_id):
@@ -162,14 +162,8 @@ class Execution:
 
     def when_committed(self, call: Callable[[], None]) -> None:
         """Call on the loop once all that was appended so far is on disk."""
-        inline = self._alone and not self.mailbox.pumping  # else what the run says once it is quiet comes in a moment
-        if self.journal.barrier(self.number, lambda: self.host.call(call), inline=inline):
+        if self.journal.barrier(self.number, lambda: self.host.call(call)):
             self.loop.call_soon(call, context=self.loop.empty)
-
-    @property
-    def _alone(self) -> bool:
-        """Whether no other run could share a commit: then it is made at once, else the writer gathers them."""
-        return len(self.runtime.live) < 2
 
     async def nap(self, seconds: float) -> None:
         """Wait in a tool. A clock that is set by hand says when it is over; that of the machine may be put right."""
@@ -289,8 +283,7 @@ class Execution:
         self.asking.quiet()  # may write
         if self.idle:
             self.children.quiet()
-        if not self.mailbox.pumping and not self.asking.committing:  # else something comes at once that goes with this
-            self.journal.nudge()
+        self.journal.nudge()
         if self.woken or self.asking.open:
             self._rest()
 

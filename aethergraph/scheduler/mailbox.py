@@ -43,7 +43,7 @@ class Mailbox:
         self._held: set[Key] = set()
         self._taken: set[Key] = set()
         self._dead: set[int] = set()
-        self.pumping = self.closed = False  # `pumping`: it will deliver, or find the run quiet
+        self._pumping = self.closed = False
         self.delivering = False  # no task of the run runs: who waits for what is delivered may go on at once
         self._mark = self._base = 0
         self._loop, self._clock = loop, loop.plain_time
@@ -57,7 +57,7 @@ class Mailbox:
     @property
     def busy(self) -> bool:
         """Whether there is mail, or the run has not come to rest since the last was delivered."""
-        return self.pumping or bool(self._box or self._late or self._recorded)
+        return self._pumping or bool(self._box or self._late or self._recorded)
 
     def claim(self, key: Key, deliver: Deliver) -> None:
         """Somebody is there for the recorded delivery `key`."""
@@ -92,8 +92,8 @@ class Mailbox:
 
     def kick(self) -> None:
         """Flush and deliver as soon as the run is quiet."""
-        if not self.pumping:
-            self.pumping = True
+        if not self._pumping:
+            self._pumping = True
             self._mark = self._base = self._pulse.ticks
             self._pump_soon()
 
@@ -111,7 +111,7 @@ class Mailbox:
             self._base = self._mark = ticks
             mail = self._next()
             if mail is None:
-                self.pumping = False
+                self._pumping = False
                 self._quiet()
                 return
             self._deliver(*mail)  # where that schedules no callback of the run, it is as quiet as it was

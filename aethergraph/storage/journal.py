@@ -46,8 +46,9 @@ Listener = Callable[[list[f.AnyFact]], None]
 class Late:
     """A fact that is made in the transaction that writes it, from the rows that are there then.
 
-    `make` runs in the writer's thread. What it raises undoes the transaction and breaks the journal; where it gives
-    None, there is nothing to say. `fact` is what it made, to be read once it is on disk.
+    `make` runs in the thread that commits, which is the writer's as a rule. What it raises undoes the transaction and
+    breaks the journal; where it gives None, there is nothing to say. `fact` is what it made, to be read once it is on
+    disk.
     """
 
     __slots__ = ("fact", "make")

@@ -99,13 +99,16 @@ def complete(shell: Any, event: Any) -> list[str]:
 
     What is completed is `event.symbol`, the part of a word that IPython would replace: of `study-7f3` only `7f3`.
     """
-    *before, begun = event.line.split() if not event.line.endswith(" ") else [*event.line.split(), ""]
+    line = event.text_until_cursor
+    *before, begun = [*line.split(), ""] if not line or line[-1].isspace() else line.split()
     shown = len(begun) - len(event.symbol)
     return [word[shown:] for word in _words(before) if word.startswith(begun)]
 
 
 def _words(before: list[str]) -> list[str]:
     """What may come after these words."""
+    if not before:
+        return []
     if len(before) == 1:
         return sorted(COMMANDS)
     if len(before) > 2 and before[1] != "plot":  # which takes several runs

@@ -620,6 +620,40 @@ async def agent(*, context):
     assert lab.took() == ["login"]
 
 
+@pytest.mark.parametrize("how", ["def", "async def"])
+def test_9_what_is_kept_out_of_the_store_is_known_by_who_made_it_also_where_it_comes_out_otherwise(
+    lab: Lab, how: str
+) -> None:
+    lab.cell(
+        f"""
+import random
+class Door:
+    pass
+@tool(outputs=["key", "door"], store=False)
+{how} login():
+    ran("login")
+    return {{"key": {{"key", random.random()}}, "door": Door()}}
+@tool(outputs=["n"])
+async def use(keys):
+    ran("use")
+    return len(keys)
+@tool(outputs=["n"])
+async def count(door):
+    ran("count")
+    return 1
+@graph_fn
+async def agent(*, context):
+    opened = await login()
+    n = (await use(opened.key)).n + (await count(opened.door)).n
+    await context.channel().ask_text("go on?")
+    return {{"n": n}}
+""".replace('"keys"]', '"keys_"]')
+    )
+    run = killed_at_its_question(lab, "agent")
+    assert finished(lab, run) == {"n": 3}
+    assert lab.took() == ["login"], "what was made with it is on record"
+
+
 # ---------------------------------------------------------------------- 10 values
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from aethergraph.errors import AetherGraphError, NotLoadable
 from aethergraph.record import facts as f
 from aethergraph.storage import journal
 from aethergraph.storage.disk import DiskStore
-from aethergraph.storage.journal import Journal
 from aethergraph.testing import Fragile, PowerCut
 
 from .lab import LIMIT_S, Lab
@@ -88,37 +86,3 @@ def test_34_a_value_of_a_class_that_is_not_loaded_is_refused_and_nothing_is_impo
     with pytest.raises(NotLoadable, match="made_up_here"):
         _ = lab.runtime.load(run.run_id).outputs["result"]
     assert "made_up_here" not in sys.modules
-
-
-@pytest.mark.parametrize("alone", [True, False])
-def test_the_end_of_a_run_is_committed_at_once_unless_others_may_share_the_commit(
-    lab: Lab, alone: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(journal, "INLINE_BELOW_S", 60.0)  # however slow the machine is just now
-    threads, commit, busy, over = list[str](), Journal._commit, threading.Event(), threading.Event()
-
-    def noted(self: Journal) -> None:
-        threads.append(threading.current_thread().name)
-        commit(self)
-
-    @tool
-    def work() -> None:
-        busy.set()
-        over.wait(LIMIT_S)
-
-    @graph_fn
-    async def other() -> None:
-        await work()
-
-    @graph_fn
-    async def agent() -> int:
-        return 1
-
-    if not alone:
-        lab.start(other)
-        assert busy.wait(LIMIT_S)
-    lab.runtime.journal.flush()
-    monkeypatch.setattr(Journal, "_commit", noted)
-    assert lab.run(agent) == {"result": 1}
-    over.set()
-    assert threads[:1] == ["aether-loop" if alone else "aether-journal"]

@@ -458,9 +458,10 @@ def test_tab_completes(ip: InteractiveShell, runtime: Runtime) -> None:
 
     def offered(line: str) -> list[str]:
         symbol = ip.Completer.splitter.split_line(line)  # the part of a word that IPython would replace
-        return commands.complete(ip, SimpleNamespace(line=line, symbol=symbol))
+        return commands.complete(ip, SimpleNamespace(line=line, text_until_cursor=line, symbol=symbol))
 
     assert "resume" in offered("%aether ") and "resume" in offered("%aether res")
+    assert "resume" in offered("%aether\t") and offered("%aether") == []
     assert offered("%aether resume ") == [run_id]
     assert offered("%aether load stu") == [other] and offered("%aether load nosuch") == []
     for typed in range(1, len(other)):  # also behind its dash, where a word ends for IPython
