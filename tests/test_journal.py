@@ -94,6 +94,20 @@ def test_an_idle_writer_on_a_fast_disk_lets_the_caller_commit(written: Journal, 
     assert texts(store) == ["mine"]
 
 
+def test_14_where_another_process_writes_the_caller_does_not_wait_for_it(written: Journal, store: MemoryStore) -> None:
+    there = threading.Event()
+    with ThreadPoolExecutor(1) as caller:
+        with store.transact():  # on another thread, which is to this one as another process
+            number = written.append("r", noted("mine"))
+            assert not caller.submit(written.barrier, number, there.set, inline=True).result(LIMIT_S)
+            last = written.append("r", noted("later"))
+            assert texts(store) == [] and not there.is_set()
+        assert there.wait(LIMIT_S)
+        caller.submit(written.barrier, last, there.set, inline=True).result(LIMIT_S)
+    written.flush()
+    assert texts(store) == ["mine", "later"] and written.commits <= 2
+
+
 def test_the_main_thread_commits_nothing_since_ctrl_c_would_break_it_in_the_middle(written: Journal) -> None:
     done, threads = threading.Event(), list[int]()
     put = written._put
@@ -243,8 +257,8 @@ def test_a_follower_misses_nothing_that_is_committed_while_it_reads(tmp_path: Pa
             return super().scan(prefix, after=after, limit=limit)
 
         @contextmanager
-        def transact(self) -> Iterator[Transaction]:
-            with super().transact() as rows:
+        def transact(self, *, wait: bool = True) -> Iterator[Transaction]:
+            with super().transact(wait=wait) as rows:
                 yield rows
 
     store = Late(tmp_path, DiskBlobs(tmp_path / "blobs"))
@@ -450,9 +464,9 @@ class Interrupted(Journal):
     def _appended(self, value: int) -> None:
         self.__dict__["_appended"] = value
 
-    def _commit(self) -> None:
+    def _commit(self, *, wait: bool = True) -> bool:
         self.commits_begun += 1
-        super()._commit()
+        return super()._commit(wait=wait)
 
 
 def test_what_is_appended_while_a_group_is_taken_is_waited_for(store: MemoryStore) -> None:

@@ -25,7 +25,7 @@ from ..record import facts as f
 from ..record.flow import Flow
 from ..record.status import RunStatus
 from ..scheduler.alarms import Alarm
-from ..storage import journal, owner, roster
+from ..storage import journal, owner, roster, waiting
 from .lingering import why_not
 from .running import Run
 
@@ -161,11 +161,16 @@ class Parking:
         for order in execution.after_parking:
             order()
         self._runtime.signals.left(execution)
-        if execution.events.missed():
+        if self._look(execution) or execution.events.missed():
             self.wake(run.run_id)
         deadlines = [deadline for _, deadline in execution.left_open if deadline]
         if deadlines:
             parked.alarm = self._alarm(min(deadlines), partial(self.wake, run.run_id))
+
+    def _look(self, execution: Execution) -> bool:
+        """Whether a wait was closed while the run was leaving, and whoever did that could not tell us."""
+        rows = (waiting.read(self._runtime.store, token) for token, _ in execution.left_open)
+        return any(row is None or row.state != "open" for row in rows)
 
     # ------------------------------------------------------------------ coming back
 

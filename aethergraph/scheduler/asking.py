@@ -61,17 +61,10 @@ class _Open(msgspec.Struct):
     question: Question
     asker: Asker | None
     in_body: bool
-    opening: waiting.Opening | None = None  # where it was opened just now
     shown: bool = False  # it is on disk, and whoever is to answer was told
     asking: asyncio.Task[None] | None = None
     deadline: float = 0.0
     alarm: Alarm | None = None
-
-    @property
-    def new(self) -> bool:
-        """Whether its row was not there before: then whoever has answered it since has told us."""
-        plain = self.question.kind != schema.EVENT and self.question.timeout_s is None
-        return plain and self.opening is not None and self.opening.new
 
 
 class Asking:
@@ -228,12 +221,11 @@ class Asking:
         node = handle.node
         is_open = node is not None and node.status is NodeStatus.WAITING and node.token == token
         known = node is not None and is_open and node.wait is not None and node.wait.body == body
-        opening = None
         if not known:
             run.new(handle.place, lambda: f"waits for {question.prompt!r:.200}")
-            opening = self._write(handle, question, token, round_, body)
+            self._write(handle, question, token, round_, body)
         self._claimed.add(handle.no)
-        one = _Open(handle, question, asker, in_body, opening)
+        one = _Open(handle, question, asker, in_body)
         self.open[token] = one
         run.mailbox.kick()  # it may be the last that happens for now
         if known and in_body:
@@ -257,7 +249,7 @@ class Asking:
         handle.token = ids.token(secret, handle.key + round_.to_bytes(2, "big"), handle.node_id)
         return Token(handle.token), round_
 
-    def _write(self, handle: CallHandle, question: Question, token: Token, round_: int, body: bytes) -> waiting.Opening:
+    def _write(self, handle: CallHandle, question: Question, token: Token, round_: int, body: bytes) -> None:
         run, node = self._run, handle.node
         if node is None or node.token != token or node.status not in (NodeStatus.WAITING, NodeStatus.PENDING):
             run.dispatch.node_started(handle)
@@ -265,9 +257,7 @@ class Asking:
         deadline = now + question.timeout_s if question.timeout_s is not None else 0.0
         row = waiting.WaitRow(token, run.run_id, handle.node_id, handle.no, question, now, deadline)
         opened = f.WaitOpened(handle.no, token, schema.encode(question), now, deadline, round_, body)
-        opening = waiting.Opening(row)
-        run.fact(opened, [opening])
-        return opening
+        run.fact(opened, [waiting.open_op(row)])
 
     def _opened(self, token: Token, one: _Open) -> None:
         """The question is on disk: it may be shown, asked and answered."""
@@ -276,16 +266,12 @@ class Asking:
         one.shown = True
         if one.question.kind == schema.EVENT and self._run.events.opened(token, one.question.name):
             return
-        node = one.handle.node
-        if not one.new:
-            row = self._look(token, one)
-            if row is None or node is None:
-                return
-            if row.refused and node.refused < row.round:  # what was kept for it did not fit: who answers next is told
-                self._run.fact(f.WaitRefused(node.no, row.round, row.refused, self._run.clock()))
-                self._run.journal.nudge()
-        elif node is None or any(arrived[2] == token for arrived in self.arrived):
+        row, node = self._look(token, one), one.handle.node
+        if row is None or node is None:
             return
+        if row.refused and node.refused < row.round:  # what was kept for it did not fit: who answers next is told
+            self._run.fact(f.WaitRefused(node.no, row.round, row.refused, self._run.clock()))
+            self._run.journal.nudge()
         if one.asker is not None:
             context = contextvars.copy_context()
             context.run(HERE.set, None)

@@ -141,7 +141,7 @@ class Staging:
         row = waiting.WaitRow(token, run.run_id, wait.node_id, wait.no, question, now)
         run.fact(
             f.WaitOpened(wait.no, token, schema.encode(question), now, 0.0, wait.node.round if wait.node else 1),
-            [waiting.Opening(row), waiting.close_op(token, value, "", now)],
+            [waiting.open_op(row), waiting.close_op(token, value, "", now)],
         )
         run.delivery.answered(wait, value, None, through_mailbox=True)
 

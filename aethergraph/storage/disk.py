@@ -25,7 +25,7 @@ from . import mounts
 from .blobs import DiskBlobs
 from .connections import BUSY_S, Connections
 from .logfile import LogFile
-from .store import Blobs, Transaction
+from .store import Blobs, StoreBusy, Transaction
 
 HOME = "AETHERGRAPH_HOME"
 NAME = ".aethergraph"
@@ -158,9 +158,9 @@ class DiskStore:
         for key, sealed in found:
             yield key, _unseal(key, sealed)
 
-    def transact(self) -> AbstractContextManager[Transaction]:
+    def transact(self, *, wait: bool = True) -> AbstractContextManager[Transaction]:
         """Write several rows or none, durably on leaving; one writer at a time over all processes."""
-        return _Transaction(self.folder, self._connections, self._log)
+        return _Transaction(self.folder, self._connections, self._log, wait)
 
     def compact(self) -> None:
         """Give the room of deleted rows back to the system, where nobody else uses the store at the moment."""
@@ -181,14 +181,15 @@ _SET = (
 )
 # Likewise: rows of ours never expire, are never culled, and lie in no file beside the database.
 _GET = "SELECT value FROM Cache WHERE key = ? AND raw = 1"
+_PATIENT = f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}"
 _DELETE = "DELETE FROM Cache WHERE key = ? AND raw = 1"
 
 
 class _Transaction:
     """Rows inside one BEGIN IMMEDIATE ... COMMIT of the calling thread; one inside another is a part of it."""
 
-    def __init__(self, folder: Path, connections: Connections, log: LogFile) -> None:
-        self._folder, self._connections, self._log = folder, connections, log
+    def __init__(self, folder: Path, connections: Connections, log: LogFile, wait: bool) -> None:
+        self._folder, self._connections, self._log, self._wait = folder, connections, log, wait
         self._begun = False
 
     def __enter__(self) -> Transaction:
@@ -197,13 +198,25 @@ class _Transaction:
             try:
                 self._connection = self._connections.here
                 if not self._connection.in_transaction:
-                    self._connection.execute("BEGIN IMMEDIATE")
+                    self._begin()
                     self._begun = True
             except sqlite3.Error as error:
+                if not self._wait and _busy(error):
+                    raise StoreBusy from error
                 if not (_busy(error) and time.monotonic() < until):
                     raise _story(self._folder, error) from error
             else:
                 return self
+
+    def _begin(self) -> None:
+        if self._wait:
+            self._connection.execute("BEGIN IMMEDIATE")
+            return
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        finally:
+            self._connection.execute(_PATIENT)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -27,7 +27,7 @@ from ..engine import Op
 from ..errors import DamagedRecord, JournalBroken
 from ..record import facts as f
 from ..record import points
-from .store import Store, Transaction
+from .store import Store, StoreBusy, Transaction
 
 LINGER_S = 0.010  # how long an unhurried group may gather
 CALM_S = 0.100  # how long one may in which there is nothing but notes
@@ -185,7 +185,12 @@ class Journal:
             self._hurry.set()
             self.nudge()
             return False
-        self._commit()
+        if not self._commit(wait=False):  # another process writes: that is for the writer to wait for
+            with self._lock:
+                self._waiters.append((number, call))
+            self._hurry.set()
+            self._wake.release()
+            return False
         self._idle = True
         if self._buffer:  # appended by other threads meanwhile, whose nudge found us busy
             self.nudge()
@@ -280,8 +285,11 @@ class Journal:
             self._hurry.wait(LINGER_S)
         self._hurry.clear()
 
-    def _commit(self) -> None:
-        """Write all that was appended. Only the one who set `_idle` to False may be here."""
+    def _commit(self, *, wait: bool = True) -> bool:
+        """Write all that was appended. Only the one who set `_idle` to False may be here.
+
+        False where somebody else writes just now, and this does not `wait`: nothing has changed.
+        """
         fresh: list[Entry] = []
         with self._lock:
             self._pressed = False
@@ -294,12 +302,17 @@ class Journal:
         if buffer:
             began = time.perf_counter()
             try:
-                with self.store.transact() as rows:
+                with self.store.transact(wait=wait) as rows:
                     written, fenced = self._put(rows, buffer)
+            except StoreBusy:
+                with self._lock:
+                    self._buffer[:0] = buffer
+                return False
             except BaseException as error:  # noqa: BLE001 (whatever it was, nothing may be acknowledged any more)
                 self._broken = error
             self._average_s += 0.1 * (time.perf_counter() - began - self._average_s)
         self._acknowledge(number, written, fenced)
+        return True
 
     def _put(
         self, rows: Transaction, buffer: list[Entry]

@@ -46,9 +46,9 @@ class Shadow:
                 limit = None if limit is None else limit - 1
             last = key
 
-    def transact(self) -> AbstractContextManager[Transaction]:
+    def transact(self, *, wait: bool = True) -> AbstractContextManager[Transaction]:
         """Write here."""
-        return self._own.transact()
+        return self._own.transact(wait=wait)
 
     def compact(self) -> None:
         """Nothing to give back."""

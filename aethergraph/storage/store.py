@@ -16,6 +16,10 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 
+class StoreBusy(Exception):
+    """Somebody else writes just now; nothing was begun."""
+
+
 class Transaction(Protocol):
     """Rows as one transaction sees them. Never keep it beyond its `with`, never await inside."""
 
@@ -128,10 +132,11 @@ class Store(Protocol):
     def scan(self, prefix: str, *, after: str = "", limit: int | None = None) -> Iterator[tuple[str, bytes]]:
         """Committed rows whose key starts with `prefix`, in key order; of these, the `limit` first `after` a key."""
 
-    def transact(self) -> AbstractContextManager[Transaction]:
+    def transact(self, *, wait: bool = True) -> AbstractContextManager[Transaction]:
         """Write several rows or none, durably on leaving; one writer at a time over all processes.
 
         Readers do not wait for it. One that is opened inside another of the same thread is part of that.
+        With `wait=False` it raises StoreBusy on entering where somebody else writes.
         """
 
     def compact(self) -> None:
@@ -185,13 +190,15 @@ class MemoryStore:
         ]
 
     @contextmanager
-    def transact(self) -> Iterator[Transaction]:
+    def transact(self, *, wait: bool = True) -> Iterator[Transaction]:
         """All or nothing."""
         outer: Transaction | None = getattr(self._here, "open", None)
         if outer is not None:
             yield outer
             return
-        with self._writing:
+        if not self._writing.acquire(blocking=wait):
+            raise StoreBusy
+        try:
             transaction = self._here.open = _MemoryTransaction(self._rows)
             try:
                 yield transaction
@@ -203,6 +210,8 @@ class MemoryStore:
                         self._rows.pop(key, None)
                     else:
                         self._rows[key] = row
+        finally:
+            self._writing.release()
 
     def compact(self) -> None:
         """Nothing to give back."""

@@ -68,25 +68,15 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(WaitRow)
 
 
-class Opening:
+def open_op(row: WaitRow) -> Op:
     """Write `row`, unless its token has one: then an answer kept there stays, and a withdrawn wait opens again.
 
     A question that now reads otherwise (prompt or allowed answers were edited) opens in a new round: an answer to the
     old one is not taken for it. The deadline of a wait that is still open is kept, so that resuming gains no time.
-
-    `new`, once it is written: there was no row, so nobody can have answered before.
     """
 
-    __slots__ = ("_row", "new")
-
-    def __init__(self, row: WaitRow) -> None:
-        self._row, self.new = row, False
-
-    def __call__(self, transaction: Transaction) -> None:
-        """The row, in the transaction of its fact."""
-        row = self._row
+    def op(transaction: Transaction) -> None:
         old = _get(transaction, row.token)
-        self.new = old is None
         if old is None:
             _write(transaction, PREFIX, row)
         elif old.state == "reserved":
@@ -104,6 +94,8 @@ class Opening:
                     row, round=old.round, refused=old.refused, created=old.created, deadline=old.deadline
                 ),
             )
+
+    return op
 
 
 def reserve_op(row: WaitRow) -> Op:

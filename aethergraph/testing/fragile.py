@@ -50,18 +50,18 @@ class Fragile:
         """Committed rows by prefix."""
         return self._store.scan(prefix, after=after, limit=limit)
 
-    def transact(self) -> AbstractContextManager[Transaction]:
+    def transact(self, *, wait: bool = True) -> AbstractContextManager[Transaction]:
         """The next transaction, which may be the last."""
-        return self._transact()
+        return self._transact(wait)
 
     @contextmanager
-    def _transact(self) -> Iterator[Transaction]:
-        with self._lock:
-            if self.dead:
-                raise PowerCut(f"the power was cut in transaction {self._fatal}")
-            self.count += 1
-            fatal = self.count == self._fatal
-        with self._store.transact() as transaction:
+    def _transact(self, wait: bool) -> Iterator[Transaction]:
+        with self._store.transact(wait=wait) as transaction:
+            with self._lock:
+                if self.dead:
+                    raise PowerCut(f"the power was cut in transaction {self._fatal}")
+                self.count += 1
+                fatal = self.count == self._fatal
             yield transaction
             if fatal and not self._after:
                 self.dead = True

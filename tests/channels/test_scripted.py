@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> Store:
 
 def opened(store: Store, no: int, question: Question = NAME, run_id: str = "r") -> Asked:
     with store.transact() as transaction:
-        waiting.Opening(waiting.WaitRow(f"t{no}", run_id, "ask", no, question, 1.0))(transaction)
+        waiting.open_op(waiting.WaitRow(f"t{no}", run_id, "ask", no, question, 1.0))(transaction)
     return Asked(question, f"t{no}", run_id)
 
 

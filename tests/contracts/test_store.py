@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from aethergraph.errors import DamagedRecord
 from aethergraph.storage.blobs import DiskBlobs
 from aethergraph.storage.disk import DiskStore
-from aethergraph.storage.store import MemoryStore, Store
+from aethergraph.storage.store import MemoryStore, Store, StoreBusy
 from aethergraph.testing import Fragile
 
 LIMIT_S = 10
@@ -209,6 +209,20 @@ def test_a_transaction_inside_another_is_part_of_it(store: Store) -> None:
         assert outer.get("b") == b"2"
         raise RuntimeError
     assert (store.get("a"), store.get("b")) == (b"1", None)
+
+
+def test_who_does_not_wait_is_told_that_somebody_else_writes(store: Store, other: Store) -> None:
+    def impatient() -> None:
+        with pytest.raises(StoreBusy), other.transact(wait=False) as rows:
+            rows.set("a", b"2")
+
+    with store.transact() as rows:
+        rows.set("a", b"1")
+        elsewhere(other, impatient)
+    assert other.get("a") == b"1"
+    with other.transact(wait=False) as rows, other.transact(wait=False) as inner:
+        inner.set("b", b"1")
+    assert store.get("b") == b"1"
 
 
 def test_writers_of_two_handles_take_turns(store: Store, other: Store) -> None:

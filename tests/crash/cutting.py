@@ -28,7 +28,7 @@ class OneByOne(Journal):
     fatal = 0
     told = True
 
-    def _commit(self) -> None:
+    def _commit(self, *, wait: bool = True) -> bool:
         with self._lock:
             buffer, self._buffer = self._buffer, []
             number = self._appended - len(buffer)
@@ -47,6 +47,7 @@ class OneByOne(Journal):
             self._acknowledge(number, written, fenced)
         if self._broken is not None:
             self._acknowledge(number, [], [])
+        return True
 
 
 class Mortal(Protocol):

@@ -38,9 +38,9 @@ class Gate(MemoryStore):
         self.open.set()
 
     @contextmanager
-    def transact(self) -> Iterator[Transaction]:
+    def transact(self, *, wait: bool = True) -> Iterator[Transaction]:
         """As ever, but at its own time."""
-        with super().transact() as transaction:
+        with super().transact(wait=wait) as transaction:
             yield transaction
             assert self.open.wait(LIMIT_S)
 

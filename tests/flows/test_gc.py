@@ -408,8 +408,8 @@ class _Steps:
         real = store.transact
 
         @contextmanager
-        def transact() -> Iterator[Transaction]:
-            with real() as rows:
+        def transact(*, wait: bool = True) -> Iterator[Transaction]:
+            with real(wait=wait) as rows:
                 yield rows
                 self.step()
             self.step()

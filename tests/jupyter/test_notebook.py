@@ -163,7 +163,7 @@ def asked(kernel: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         question = Question("text", "Name?", channel=channel)
         row = waiting.WaitRow("t", "run-1", "ask", 1, question, 0.0, state=state)
         with runtime.store.transact() as rows:
-            waiting.Opening(row)(rows)
+            waiting.open_op(row)(rows)
         return notebook.ask_while_blocked(question, "t")
 
     with runtime.use():

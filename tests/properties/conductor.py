@@ -176,7 +176,7 @@ class Stage:
                         transaction.delete(key)
                     if row.token in known:
                         again = msgspec.structs.replace(row, state="open", answer=b"", answer_id="", answered_at=0.0)
-                        waiting.Opening(again)(transaction)
+                        waiting.open_op(again)(transaction)
 
     def forget(self, run_id: str) -> None:
         """Take a run out of the store."""

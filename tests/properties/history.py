@@ -137,7 +137,7 @@ class History:
                 if wait.no not in withdrawn:
                     for key in waiting.row_keys(token):
                         transaction.delete(key)
-                    waiting.Opening(msgspec.structs.replace(wait, state="open"))(transaction)
+                    waiting.open_op(msgspec.structs.replace(wait, state="open"))(transaction)
 
     def answered(self) -> set[str]:
         """The tokens of all questions that have their answer."""

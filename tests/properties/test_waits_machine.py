@@ -140,7 +140,7 @@ class Waits(Counted):
             question = Question(question.kind, question.prompt, options=question.options, min=question.min,
                                 max=question.max, step=question.step)  # fmt: skip
         deadline = 0.0 if lasts is None else now + lasts
-        self._do(handle, waiting.Opening(WaitRow(token, f"run {token}", "ask", 3, question, now, deadline)))
+        self._do(handle, waiting.open_op(WaitRow(token, f"run {token}", "ask", 3, question, now, deadline)))
         old, new = self.waits.get(token), Wait(question, now, deadline)
         if old is None:
             self.waits[token] = new
@@ -326,7 +326,7 @@ class Waits(Counted):
 
         row = WaitRow(token, f"run {token}", "ask", 3, QUESTIONS[kind], self.clock.now())
         with pytest.raises(ZeroDivisionError):
-            self._do(handle, waiting.withdraw_op(token), waiting.reserve_op(row), waiting.Opening(row), fail)
+            self._do(handle, waiting.withdraw_op(token), waiting.reserve_op(row), waiting.open_op(row), fail)
 
     @rule()
     def both_are_opened_anew(self) -> None:

@@ -130,7 +130,7 @@ class FakeDesk:
         token = f"ask-{key.hex()[:8]}"
         no = 100 + len(list(waiting.everything(self.store)))
         with self.store.transact() as transaction:
-            waiting.Opening(waiting.WaitRow(token, self.run_id, "ask", no, question, 1.0))(transaction)
+            waiting.open_op(waiting.WaitRow(token, self.run_id, "ask", no, question, 1.0))(transaction)
         refused = ""
         while True:
             task = asyncio.create_task(self._get(question, token, refused, asker))
