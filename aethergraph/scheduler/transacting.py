@@ -1,7 +1,7 @@
 """Effects that look at rows and change them: what they find, what they write and the fact that says so are one
 transaction, so two processes never act on the same finding, and a kill leaves all of it or nothing.
 
-Such a fact is made by the journal's writer, and not when it is appended: its place in the journal is before those that
+Such a fact is made when it is committed, and not when it is appended: its place in the journal is before those that
 were appended while it was written, of which the body may know already. So in a body it is no delivery. A `TimerFired`
 of the same key, appended once it is on disk, says when the body was told.
 """
@@ -32,7 +32,7 @@ Fact = Callable[[bytes, f.Error | None], f.Effect]  # (payload of the outcome, o
 
 
 class Change:
-    """One such effect, as the journal's writer makes it. `work` raises before it has written, or not at all."""
+    """One such effect, as it is made when it is committed. `work` raises before it has written, or not at all."""
 
     def __init__(self, run: Execution, name: str, work: Work, fact: Fact, *, keeps_failures: bool) -> None:
         self._run, self._name, self._work, self._fact = run, name, work, fact
