@@ -119,8 +119,8 @@ def test_16_a_change_and_its_fact_are_one_transaction(lab: Lab, monkeypatch: pyt
     together: list[tuple[str, ...]] = []
     plain = lab.store.transact
 
-    def seen() -> Any:
-        manager = plain()
+    def seen(*, wait: bool = True) -> Any:
+        manager = plain(wait=wait)
 
         class Seen:
             def __enter__(self) -> Transaction:
