@@ -36,8 +36,7 @@ class Origins:
         known = self._plain
         for value in values.values():
             if value is not None and value is not True and value is not False:
-                data = _encode(value)
-                content = data if len(data) <= _SHORT else hash(data)
+                content = _content(value)
                 if content in known:
                     self._add_content(content, no)
                 else:  # as nearly always

@@ -46,7 +46,6 @@ from .signalling import Signals
 
 if TYPE_CHECKING:
     from ..authoring.reactive import Agent
-    from ..record.schema import Question
     from .collecting import Garbage
 
 
@@ -283,10 +282,10 @@ class Runtime:
         """All open questions of the store, oldest first."""
         return self.inbox.waits()
 
-    def answer(self, token: str, value: Any, answer_id: str | None = None, *, question: Question | None = None) -> None:
+    def answer(self, token: str, value: Any, answer_id: str | None = None) -> None:
         """Answer a question, whichever process runs it. See `Inbox.answer`."""
         self._check()
-        self.inbox.answer(token, value, answer_id, question=question)
+        self.inbox.answer(token, value, answer_id)
 
     def answer_soon(self, token: str, value: Any, answer_id: str, done: Callable[[str], None]) -> None:
         """Answer from any thread without waiting. See `Inbox.answer_soon`."""

@@ -135,10 +135,8 @@ class Inbox:
         rows = (waiting.read(store, token) for token in tokens)
         return [_info(row) for row in waiting.still_open(store, rows, self._runtime.clock.now())]
 
-    def answer(self, token: str, value: Any, answer_id: str | None = None, *, question: Question | None = None) -> None:
+    def answer(self, token: str, value: Any, answer_id: str | None = None) -> None:
         """Answer a question, whichever process runs it; it is on disk when this returns.
-
-        question: as it was read just now, and was open.
 
         Raises:
             UnknownWait, AlreadyAnswered, BadAnswer: it was not taken; says why.
@@ -150,11 +148,9 @@ class Inbox:
         now = self._runtime.clock.now()
         answer_id = answer_id or secrets.token_hex(8)
         parking = self._runtime.parking
-        if question is None:
-            asked = waiting.read(self._runtime.store, token)
-            question = asked.question if asked is not None and asked.state == "open" else None
-        if question is not None:
-            value = self._taken_in(token, question, value)
+        asked = waiting.read(self._runtime.store, token)
+        if asked is not None and asked.state == "open":
+            value = self._taken_in(asked, value)
         try:
             row = waiting.answer(self._runtime.store, token, value, answer_id, now, parking.is_ours)
         except AlreadyAnswered:
@@ -164,12 +160,12 @@ class Inbox:
             raise
         self._ring(row.run_id, token)
 
-    def _taken_in(self, token: str, question: Question, value: Any) -> Any:
+    def _taken_in(self, asked: waiting.WaitRow, value: Any) -> Any:
         """`value` with its files in the store: that takes as long as they are large, and nobody may wait for it."""
         try:
-            return uploads.take_in(self._runtime.store, question, value)
+            return uploads.take_in(self._runtime.store, asked.question, value)
         except BadAnswer as error:
-            raise BadAnswer(error.why, token=token) from None
+            raise BadAnswer(error.why, token=asked.token) from None
 
     def _ring(self, run_id: str, token: str) -> None:
         if not self._runtime.parking.told(run_id, token):

@@ -168,7 +168,7 @@ class Parking:
             parked.alarm = self._alarm(min(deadlines), partial(self.wake, run.run_id))
 
     def _look(self, execution: Execution) -> bool:
-        """Whether a wait was closed while the run was leaving, and whoever did that could not tell us."""
+        """Whether a wait was closed while the run was leaving, when nobody was there to be told."""
         rows = (waiting.read(self._runtime.store, token) for token, _ in execution.left_open)
         return any(row is None or row.state != "open" for row in rows)
 
@@ -185,9 +185,7 @@ class Parking:
         run = self._runtime.live.get(run_id)
         if run is None or run.execution is None:
             self._wake(run_id)
-        elif run.execution.parking:  # nothing of it is there any more that could be told
-            run.execution.after_parking.append(partial(self._wake, run_id))
-        else:
+        else:  # where it is just leaving, it looks once more when it has left
             _on_its_loop(run.execution, run.execution.asking.answered, Token(token))
 
     def wake(self, run_id: str) -> None:

@@ -426,7 +426,7 @@ class Run:
             found = [w for w in asked if wait in self._around(w.node_id)]
         if len(found) != 1:
             raise UnknownWait(wait or "", self._not_asked(wait, asked, len(found)))
-        self.runtime.answer(found[0].token, value, question=found[0].schema)
+        self.runtime.answer(found[0].token, value)
 
     def _around(self, node_id: str) -> list[str]:
         """The ids of the nodes in whose body a node was called, from the inside."""

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from .execution import Execution
 
 _stable = msgspec.msgpack.Encoder(order="deterministic").encode
-_encode = msgspec.msgpack.Encoder().encode
 _FLAT = frozenset({int, float, bool, type(None)})
 _PENDING, _REUSE = Todo.PENDING, Todo.REUSE  # each look into an enum takes its time in Python 3.11
 
@@ -473,8 +472,7 @@ def preview(handle: CallHandle) -> bytes:
     if handle.kwargs:
         named |= handle.kwargs
     if handle.flat:
-        packed: bytes = _encode((rest, named))  # as `preview_args` does it, where there is nothing to look at first
-        return b"m" + packed if len(packed) <= values.ARGS_LIMIT else values.preview_args(rest, named)
+        return values.preview_args(rest, named, flat=True)
     told = {name: values.about_value(value) for name, value in named.items()}
     return b"n" + _stable([[values.about_value(value) for value in rest], told])
 

@@ -322,10 +322,13 @@ def _add_file(found: dict[str, File], path: str) -> None:
         found[path] = (path, stat.st_size, stat.st_mtime_ns)
 
 
-def preview_args(args: tuple[Any, ...] | list[Any], kwargs: Mapping[str, Any]) -> bytes:
-    """The arguments of a call for its fact: `m` and msgpack of both where plain and small, else `t` and a text."""
+def preview_args(args: tuple[Any, ...] | list[Any], kwargs: Mapping[str, Any], *, flat: bool = False) -> bytes:
+    """The arguments of a call for its fact: `m` and msgpack of both where plain and small, else `t` and a text.
+
+    flat: it is known that all are numbers, None or short texts.
+    """
     values = [list(args), dict(kwargs)]
-    if plain(values):
+    if flat or plain(values):
         try:
             packed: bytes = _encode(values)
         except (UnicodeEncodeError, RecursionError):
