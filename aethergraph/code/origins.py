@@ -14,6 +14,7 @@ import msgspec
 from ..storage.codec import plain
 
 _encode = msgspec.msgpack.Encoder().encode
+_STILL = frozenset({int, float, str, bytes})
 _SHORT = 48  # longer encodings are kept as a hash
 _MEMBERS = 64  # how many members of a container are looked at
 _PRODUCERS = 4  # how many producers of equal values are remembered
@@ -29,18 +30,32 @@ class Origins:
 
     def __init__(self) -> None:
         self._plain: dict[bytes | int, int | tuple[int, ...]] = {}
+        self._given: list[Any] = []  # values and their nodes in turns, to be put into that when somebody asks
         self._objects: dict[int, tuple[weakref.ref[Any], int, bytes]] = {}
 
     def add_plain(self, values: dict[str, Any], no: int) -> None:
         """Node `no` gave these plain values."""
-        known = self._plain
+        given = self._given
         for value in values.values():
-            if value is not None and value is not True and value is not False:
+            if type(value) in _STILL:  # what a body does with most of them is not to pass them on
+                given.append(value)
+                given.append(no)
+            elif value is not None and value is not True and value is not False:
+                self._index()
+                self._add_content(_content(value), no)
+
+    def _index(self) -> dict[bytes | int, int | tuple[int, ...]]:
+        """The nodes by what they gave, all of it."""
+        given, known = self._given, self._plain
+        if given:
+            self._given = []
+            for value, no in zip(given[::2], given[1::2], strict=True):
                 content = _content(value)
                 if content in known:
                     self._add_content(content, no)
                 else:  # as nearly always
                     known[content] = no
+        return known
 
     def _add_content(self, content: bytes | int, no: int) -> None:
         """Several nodes may have given equal values: then it may have come from any of them."""
@@ -56,6 +71,7 @@ class Origins:
         """Node `no` gave `value`, whose content has this hash."""
         if plain(value):
             if value is not None and value is not True and value is not False:
+                self._index()
                 self._add_content(_content(value), no)
             return
         try:
@@ -73,7 +89,7 @@ class Origins:
 
     def of_plain(self, arguments: Any, found: list[int]) -> None:
         """Append the nodes that plain `arguments`, or their direct members, came from."""
-        known = self._plain
+        known = self._index()
         for value in arguments:
             if value is None or value is True or value is False:
                 continue

@@ -166,14 +166,17 @@ class RunList:
         if told != execution.row_told and not execution.closed:
             execution.row_told, execution.row_at = told, now
             execution.number = self._runtime.journal.append(execution.run_id, None, [self.row_op(execution, status)])
-            self._runtime.journal.nudge()
+            execution.nudge()
 
 
 def _counts(flow: Flow) -> tuple[int, int, int]:
     """Its nodes, those of them that are done, and its open questions."""
-    ended = [(node.outcome, node.status) for node in flow.nodes]  # of a live run, which goes on meanwhile
-    done = sum(1 for outcome, status in ended if outcome is not None and outcome.ok and status is not _SKIPPED)
-    return len(flow.nodes), done, len(flow.open_waits)
+    done = 0
+    for node in (nodes := flow.nodes[:]):  # of a live run, which goes on meanwhile
+        outcome = node.outcome
+        if outcome is not None and outcome.ok and node.status is not _SKIPPED:
+            done += 1
+    return len(nodes), done, len(flow.open_waits)
 
 
 def _row_of(row: roster.RunRow, status: RunStatus, flow: Flow, ended: float) -> roster.RunRow:

@@ -555,7 +555,7 @@ class Flow:
     @property
     def open_waits(self) -> list[Node]:
         """Nodes whose question is open."""
-        return [node for node in self.nodes if node.status is NodeStatus.WAITING and node.wait is not None]
+        return [node for node in self.nodes if node.wait is not None and node.status is _WAITING]
 
     @property
     def started_runs(self) -> bool:

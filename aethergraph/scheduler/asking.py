@@ -77,6 +77,7 @@ class Asking:
         self._texts = PerObject(_own_code)  # fingerprints of what asks
         self._claimed: set[int] = set()  # wait nodes that this process's code asked
         self._orphans_done = False
+        self.opening = 0  # questions that are written, and whose commit is asked for in a moment
         # On disk since before: all that a replay asks again is looked at together, when it is at rest.
         self._known: list[tuple[Token, _Open]] = []
         self.arrived: list[tuple[float, int, Token, _Open, waiting.WaitRow]] = []  # answers for bodies, by their time
@@ -232,7 +233,12 @@ class Asking:
             self._known.append((token, one))
             return
         # After that, so that the row of a run that now waits is in the same commit as the question.
-        run.loop.call_soon(run.when_committed, partial(self._opened, token, one), context=run.loop.empty)
+        self.opening += 1
+        run.loop.call_soon(self._open, token, one, context=run.loop.empty)
+
+    def _open(self, token: Token, one: _Open) -> None:
+        self.opening -= 1
+        self._run.when_committed(partial(self._opened, token, one))
 
     def _address(self, handle: CallHandle) -> tuple[Token, int]:
         """Token and round of what `handle` asks now; a recorded outcome that is not taken is no answer to it."""

@@ -164,23 +164,21 @@ class Delivery:
         else:
             run.mailbox.push(position, deliver)
 
-    def _arrive(self, handle: CallHandle, position: int) -> bool:
+    def _result(self, handle: CallHandle, outputs: dict[str, Any], position: int) -> None:
         run = self._run
         run.advance(position)
         if handle.future.done():
-            return False
-        handle.place.delivered(handle, run.validity.ran(handle))
-        return True
-
-    def _result(self, handle: CallHandle, outputs: dict[str, Any], position: int) -> None:
-        if self._arrive(handle, position):
-            handle.give(Outputs(outputs))
-        else:
             handle.settled()
+        else:
+            handle.place.delivered(handle, run.validity.ran(handle))
+            handle.give(Outputs(outputs))
 
     def _failure(self, handle: CallHandle, position: int, error: BaseException) -> None:
-        if self._arrive(handle, position):
-            self._run.failed[handle.no] = handle
+        run = self._run
+        run.advance(position)
+        if not handle.future.done():
+            handle.place.delivered(handle, run.validity.ran(handle))
+            run.failed[handle.no] = handle
             handle.future.fail(error)
         handle.settled()
 

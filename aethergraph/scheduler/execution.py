@@ -7,6 +7,7 @@ step. Everything here happens on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import inspect
@@ -17,7 +18,7 @@ from .. import hooks
 from ..clock import TellingClock
 from ..code.origins import Origins
 from ..engine import HERE, Desk, Op
-from ..errors import NodeFailed, NoOneToAsk, RunIsLive, RunPaused
+from ..errors import JournalBroken, NodeFailed, NoOneToAsk, RunIsLive, RunPaused
 from ..ids import Key, Token
 from ..record import facts as f
 from ..record.failures import advise, describe, reachable, told
@@ -142,14 +143,19 @@ class Execution:
     def new(self, place: BodyPlace, what: Callable[[], str], handle: CallHandle | None = None) -> None:
         """Something begins that is not on record. One that only looks whether its bodies do as they did stops here."""
 
-    async def committed(self, number: int | None = None) -> None:
-        """Return when append `number` (default: all so far) is on disk."""
+    @property
+    def alone(self) -> bool:
+        """Whether no other run of this process is in memory: a commit on the loop's own thread holds none up."""
+        return len(self.runtime.live) < 2
+
+    async def committed(self, number: int | None = None, *, inline: bool = False) -> None:
+        """Return when append `number` (default: all so far) is on disk; `inline` as in `Journal.barrier`."""
         done = self.loop.create_future()
 
         def tell() -> None:
             self.host.call(_done, done)
 
-        if not self.journal.barrier(self.number if number is None else number, tell):
+        if not self.journal.barrier(self.number if number is None else number, tell, inline=inline):
             await done
             self.journal.barrier(0, tell)  # raises if the journal broke meanwhile
         if self.journal.was_taken(self.run_id):
@@ -161,9 +167,15 @@ class Execution:
         return RunIsLive(self.run_id, now.told if now else "another process")
 
     def when_committed(self, call: Callable[[], None]) -> None:
-        """Call on the loop once all that was appended so far is on disk."""
-        if self.journal.barrier(self.number, lambda: self.host.call(call)):
-            self.loop.call_soon(call, context=self.loop.empty)
+        """Call on the loop once all that was appended so far is on disk; where that fails, `break_off` is called."""
+        with contextlib.suppress(JournalBroken):
+            if self.journal.barrier(self.number, lambda: self.host.call(call), inline=self.alone):
+                call()
+
+    def nudge(self) -> None:
+        """Nothing more will come for now: let the writer begin, unless a question is about to see to that itself."""
+        if not (self.asking.opening and self.host.own):
+            self.journal.nudge()
 
     async def nap(self, seconds: float) -> None:
         """Wait in a tool. A clock that is set by hand says when it is over; that of the machine may be put right."""
@@ -283,7 +295,8 @@ class Execution:
         self.asking.quiet()  # may write
         if self.idle:
             self.children.quiet()
-        self.journal.nudge()
+        if not self.mailbox.busy:  # else an answer was taken just now: it will be quiet again
+            self.nudge()
         if self.woken or self.asking.open:
             self._rest()
 
@@ -499,7 +512,7 @@ class Execution:
         if self.parking and tasks:  # of nested bodies, which end at once
             await asyncio.wait(tasks)
         if self.broken is None:
-            await self.committed()
+            await self.committed(inline=self.alone)
 
     def body_desk(self, place: BodyPlace) -> Desk:
         """The desk of a body: one for all its tasks."""

@@ -327,7 +327,7 @@ def preview_args(args: tuple[Any, ...] | list[Any], kwargs: Mapping[str, Any], *
 
     flat: it is known that all are numbers, None or short texts.
     """
-    values = [list(args), dict(kwargs)]
+    values = (args, kwargs) if flat else [list(args), dict(kwargs)]
     if flat or plain(values):
         try:
             packed: bytes = _encode(values)

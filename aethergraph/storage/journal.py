@@ -31,7 +31,7 @@ from .store import Store, StoreBusy, Transaction
 
 LINGER_S = 0.010  # how long an unhurried group may gather
 CALM_S = 0.100  # how long one may in which there is nothing but notes
-INLINE_BELOW_S = 0.001  # commits on the caller's thread only while they take less than this on average
+INLINE_BELOW_S = 0.001  # commits on the caller's thread only while the disk takes less than this on average
 BATCH_BYTES = 1 << 20  # larger batches are split over rows
 
 ENDS = (f.RunDone, f.RunFailed, f.RunPaused, f.RunCancelled, f.RunContinued)  # of a run, or of a process's part in it
@@ -301,16 +301,19 @@ class Journal:
         fenced: list[_Track] = []
         if buffer:
             began = time.perf_counter()
+            ours_s = 0.0  # what the rows take to be made: as long on whatever thread, and no other runs meanwhile
             try:
                 with self.store.transact(wait=wait) as rows:
+                    begun = time.perf_counter()
                     written, fenced = self._put(rows, buffer)
+                    ours_s = time.perf_counter() - begun
             except StoreBusy:
                 with self._lock:
                     self._buffer[:0] = buffer
                 return False
             except BaseException as error:  # noqa: BLE001 (whatever it was, nothing may be acknowledged any more)
                 self._broken = error
-            self._average_s += 0.1 * (time.perf_counter() - began - self._average_s)
+            self._average_s += 0.1 * (time.perf_counter() - began - ours_s - self._average_s)
         self._acknowledge(number, written, fenced)
         return True
 
