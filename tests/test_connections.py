@@ -6,13 +6,14 @@ import os
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from aethergraph.storage.connections import Connections
+from aethergraph.storage.connections import BUSY_S, Connections
 
 
 @pytest.fixture
@@ -78,3 +79,17 @@ def test_a_forked_child_does_not_use_the_connection_of_its_parent(connections: C
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     parent.execute("INSERT INTO t VALUES (1)")
     assert connections.here is parent
+
+
+def test_one_that_is_hasty_does_not_wait_and_is_patient_again_when_asked_for(tmp_path: Path) -> None:
+    with closing(Connections(tmp_path / "file.db", 2)) as one, closing(Connections(tmp_path / "file.db", 2)) as other:
+        one.here.execute("CREATE TABLE t (x)")
+        one.here.execute("BEGIN IMMEDIATE")
+        for _ in range(2):
+            began = time.monotonic()
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.hasty.execute("BEGIN IMMEDIATE")
+            assert time.monotonic() - began < BUSY_S / 2
+            assert other.hasty.execute("PRAGMA busy_timeout").fetchall() == [(0,)]
+            assert other.here.execute("PRAGMA busy_timeout").fetchall() == [(BUSY_S * 1000,)]
+            assert other.here is other.hasty

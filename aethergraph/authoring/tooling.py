@@ -97,7 +97,8 @@ class Tool:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """In a body: a node, to be awaited. Elsewhere it runs now; an async one gives an awaitable of its outputs."""
-        self.check(args, kwargs)
+        for check in self._checks:  # as `check` does it
+            check(self.name, args, kwargs)
         builder = BUILDING.get()
         if builder is not None:
             return builder.call(self, args, kwargs)

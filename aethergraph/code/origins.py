@@ -46,15 +46,14 @@ class Origins:
 
     def _index(self) -> dict[bytes | int, int | tuple[int, ...]]:
         """The nodes by what they gave, all of it."""
-        given, known = self._given, self._plain
-        if given:
-            self._given = []
-            for value, no in zip(given[::2], given[1::2], strict=True):
-                content = _content(value)
-                if content in known:
-                    self._add_content(content, no)
-                else:  # as nearly always
-                    known[content] = no
+        known = self._plain
+        given, self._given = self._given, []
+        for value, no in zip(given[::2], given[1::2], strict=True):
+            content = _content(value)
+            if content in known:
+                self._add_content(content, no)
+            else:  # as nearly always
+                known[content] = no
         return known
 
     def _add_content(self, content: bytes | int, no: int) -> None:
@@ -89,7 +88,7 @@ class Origins:
 
     def of_plain(self, arguments: Any, found: list[int]) -> None:
         """Append the nodes that plain `arguments`, or their direct members, came from."""
-        known = self._index()
+        known = self._index() if self._given else self._plain
         for value in arguments:
             if value is None or value is True or value is False:
                 continue

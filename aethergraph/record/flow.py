@@ -158,12 +158,12 @@ class Flow:
         """The state after `history`."""
         flow = cls()
         for fact in history:
-            _FOLD[type(fact)](flow, fact)
+            FOLD[type(fact)](flow, fact)
         return flow
 
     def fold(self, fact: f.AnyFact) -> int:
         """Take `fact` in; return the number of its delivery, or -1 where it is none."""
-        return _FOLD[type(fact)](self, fact)
+        return FOLD[type(fact)](self, fact)
 
     def _ran(self, fact: f.NodeRan) -> int:
         node = self._node(fact, f.TOOL, 1)
@@ -232,7 +232,10 @@ class Flow:
         volatile: str,
         files: tuple[tuple[str, int, int], ...],
     ) -> int:
-        position = self._deliver(node.key, node.scope)
+        key, position = node.key, self.deliveries
+        self.deliveries = position + 1  # as `_deliver` does it: most facts are of this kind
+        self.positions[key] = position
+        self.order.append(Delivery(key, position, node.scope))
         node.outcome = Outcome(ok, value, error, volatile, files, position)
         node.status = _DONE if ok else _FAILED
         node.cancelled = False
@@ -574,7 +577,7 @@ class Flow:
 
 _OPEN = (NodeStatus.WAITING, NodeStatus.PENDING)
 _ALIVE = (*_OPEN, NodeStatus.RUNNING, NodeStatus.READY)
-_FOLD: dict[type, Callable[..., int]] = {
+FOLD: dict[type, Callable[..., int]] = {  # what `Flow.fold` does, by the class of the fact
     f.RunStarted: Flow._run_started,
     f.RunOpened: Flow._run_opened,
     f.NodeStarted: Flow._node_started,

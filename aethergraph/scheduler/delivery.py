@@ -83,7 +83,11 @@ class Delivery:
                 # what could not be stored is known by who made it, so that calls that are given it keep their identity
                 digest = hashes.get(key) or hashlib.blake2b(handle.key + key.encode(), digest_size=16).digest()
                 run.origins.add(output, handle.no, digest)
-        self._hand_over(handle, position, partial(self._result, handle, outputs), in_place)
+        deliver = partial(self._result, handle, outputs)
+        if in_place or handle.redo:
+            self._hand_over(handle, position, deliver, in_place)
+        else:
+            run.mailbox.push(position, deliver)
 
     def failed(
         self,

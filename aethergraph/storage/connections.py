@@ -16,6 +16,7 @@ class Closer:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self.patient = True
 
     def __del__(self) -> None:
         with contextlib.suppress(sqlite3.Error):  # collected by another thread after all: the system closes it
@@ -40,9 +41,24 @@ class Connections:
     @property
     def here(self) -> sqlite3.Connection:
         """That of the calling thread; nothing is in a transaction that was not begun. A forked child has its own."""
+        return self._which(patient=True)
+
+    @property
+    def hasty(self) -> sqlite3.Connection:
+        """The same, but it fails at once where it would have to wait for another; it is so until `here` is asked for.
+
+        SQLite compiles what changes that anew each time, which takes as long as to begin a transaction: many that do
+        not wait come one after the other.
+        """
+        return self._which(patient=False)
+
+    def _which(self, *, patient: bool) -> sqlite3.Connection:
         closer: Closer | None = getattr(self._local, "closer", None)
         if closer is None or self._local.process != os.getpid():
             closer = self._open()
+        if closer.patient is not patient:
+            closer.connection.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000) if patient else 0}")
+            closer.patient = patient
         return closer.connection
 
     def _open(self) -> Closer:

@@ -160,6 +160,8 @@ class DiskStore:
 
     def transact(self, *, wait: bool = True) -> AbstractContextManager[Transaction]:
         """Write several rows or none, durably on leaving; one writer at a time over all processes."""
+        if self.network and not wait:  # without a log beside it, a commit has to wait for those who read
+            raise StoreBusy
         return _Transaction(self.folder, self._connections, self._log, wait)
 
     def compact(self) -> None:
@@ -181,7 +183,6 @@ _SET = (
 )
 # Likewise: rows of ours never expire, are never culled, and lie in no file beside the database.
 _GET = "SELECT value FROM Cache WHERE key = ? AND raw = 1"
-_PATIENT = f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}"
 _DELETE = "DELETE FROM Cache WHERE key = ? AND raw = 1"
 
 
@@ -196,9 +197,9 @@ class _Transaction:
         until = time.monotonic() + BUSY_S
         while True:
             try:
-                self._connection = self._connections.here
+                self._connection = self._connections.here if self._wait else self._connections.hasty
                 if not self._connection.in_transaction:
-                    self._begin()
+                    self._connection.execute("BEGIN IMMEDIATE")
                     self._begun = True
             except sqlite3.Error as error:
                 if not self._wait and _busy(error):
@@ -207,16 +208,6 @@ class _Transaction:
                     raise _story(self._folder, error) from error
             else:
                 return self
-
-    def _begin(self) -> None:
-        if self._wait:
-            self._connection.execute("BEGIN IMMEDIATE")
-            return
-        self._connection.execute("PRAGMA busy_timeout = 0")
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        finally:
-            self._connection.execute(_PATIENT)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
