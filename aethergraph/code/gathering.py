@@ -18,7 +18,7 @@ from ..record.scopes import free
 from ..values.literals import NoLiteral, literal
 from . import source
 from .definitions import FUTURE_LINE, Definition, Missing
-from .importing import import_of
+from .importing import Written, import_of
 from .wording import assignment, carried, definition_of, factory, from_future, same_global, standalone
 
 
@@ -73,6 +73,7 @@ class Gathering:
         self.made: dict[int, str] = {}  # id of a function, class or tool -> its first name
         self.future = False
         self.unbound: set[str] = set()
+        self._written = Written.now()
 
     @property
     def missing(self) -> list[Missing]:
@@ -108,7 +109,7 @@ class Gathering:
                 self._lose(name, "two modules that the agent uses give this name different values")
             return
         self.homes[name] = value
-        statement = import_of(name, value)
+        statement = import_of(name, value, self._written)
         known = self.made.setdefault(id(value), name) if callable(value) else name
         if statement is not None:
             self.imports[name] = statement

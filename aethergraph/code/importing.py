@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
+import operator
 import sys
 import types
 from typing import Any
@@ -13,11 +14,14 @@ from . import source
 from .definitions import MARK
 
 
-def import_of(name: str, value: Any) -> str | None:
-    """The statement that binds `name` to this value, where a module that can be imported has it; else None."""
-    written = _written_import(name, value)
-    if written is not None:
-        return written
+def import_of(name: str, value: Any, written: Written | None = None) -> str | None:
+    """The statement that binds `name` to this value, where a module that can be imported has it; else None.
+
+    written: what the cells import, where it is at hand: whoever asks for many names need not look at them each time.
+    """
+    statement = (written or Written.now()).statement(name, value)
+    if statement is not None:
+        return statement
     if isinstance(value, types.ModuleType):
         if not _importable(value.__name__):
             return None
@@ -36,33 +40,68 @@ def import_of(name: str, value: Any) -> str | None:
     return None
 
 
-def _written_import(name: str, value: Any) -> str | None:
-    """The import of a cell that binds `name` to exactly this value; for `import a.b` and `import a.c`, all of them."""
-    together: list[str] = []
-    for file in reversed(source.cells()):
-        tree = source.parsed(source.text_of(file) or "")
-        for statement in tree.body if tree else ():
-            if isinstance(statement, (ast.Import, ast.ImportFrom)):
-                for alias in statement.names:
-                    if _binds(statement, alias, name, value):
-                        if isinstance(statement, ast.ImportFrom):
-                            return ast.unparse(ast.ImportFrom(statement.module, [alias], 0))
-                        if alias.asname:
-                            return ast.unparse(ast.Import([alias]))
-                        together.append(f"import {alias.name}")
-    return "\n".join(sorted(set(together))) or None
+class Written:
+    """The imports that the cells of a notebook have, by the name that they bind, those of the newest cell first."""
+
+    _last: Written | None = None
+
+    def __init__(self, cells: list[str]) -> None:
+        self._cells = cells
+        self._names: dict[str, list[tuple[ast.Import | ast.ImportFrom, ast.alias]]] = {}
+        for text in cells:
+            for bound, statement, alias in _imports_in(text):
+                self._names.setdefault(bound, []).append((statement, alias))
+
+    @classmethod
+    def now(cls) -> Written:
+        """Those of the cells that there are now: hundreds after a day, and most runs begin without new ones."""
+        cells = [text for file in reversed(source.cells()) if (text := source.text_of(file)) is not None]
+        last = cls._last
+        if last is None or len(last._cells) != len(cells) or not all(map(operator.is_, cells, last._cells)):
+            last = cls._last = cls(cells)
+        return last
+
+    def statement(self, name: str, value: Any) -> str | None:
+        """The import that binds `name` to exactly this value; for `import a.b` and `import a.c`, all of them."""
+        together: list[str] = []
+        for statement, alias in self._names.get(name, ()):
+            if _binds(statement, alias, name, value):
+                if isinstance(statement, ast.ImportFrom):
+                    return ast.unparse(ast.ImportFrom(statement.module, [alias], 0))
+                if alias.asname:
+                    return ast.unparse(ast.Import([alias]))
+                together.append(f"import {alias.name}")
+        return "\n".join(sorted(set(together))) or None
+
+
+@functools.lru_cache(maxsize=4096)
+def _imports_in(text: str) -> list[tuple[str, ast.Import | ast.ImportFrom, ast.alias]]:
+    """The imports at the margin of a cell, with the name that each binds."""
+    tree = source.parsed(text) if "import" in text else None
+    return [
+        (_bound(statement, alias), statement, alias)
+        for statement in (tree.body if tree else ())
+        if isinstance(statement, (ast.Import, ast.ImportFrom))
+        for alias in statement.names
+    ]
+
+
+def _bound(statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> str:
+    """The name that an import gives."""
+    if alias.asname or isinstance(statement, ast.ImportFrom):
+        return alias.asname or alias.name
+    return alias.name.partition(".")[0]
 
 
 def _binds(statement: ast.Import | ast.ImportFrom, alias: ast.alias, name: str, value: Any) -> bool:
+    """Whether this import, which gives `name`, gives it this very value."""
     if isinstance(statement, ast.ImportFrom):
         module = sys.modules.get(statement.module or "")
-        bound = (alias.asname or alias.name) == name and statement.level == 0 and _importable(statement.module or "")
-        return bound and vars(module).get(alias.name, sys.modules.get(f"{statement.module}.{alias.name}")) is value
+        known = statement.level == 0 and _importable(statement.module or "")
+        return known and vars(module).get(alias.name, sys.modules.get(f"{statement.module}.{alias.name}")) is value
     if not _importable(alias.name):
         return False
-    if alias.asname:
-        return alias.asname == name and sys.modules.get(alias.name) is value
-    return alias.name.partition(".")[0] == name and sys.modules.get(name) is value
+    return sys.modules.get(alias.name if alias.asname else name) is value
 
 
 def _module_of(value: Any) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import builtins
 import functools
-import inspect
 import linecache
 import os
 import site
@@ -155,7 +154,17 @@ def is_users(thing: Any) -> bool:
 
 def cells() -> list[str]:
     """The names of the texts that are in `linecache` only, oldest first: cells."""
-    return [file for file, entry in list(linecache.cache.items()) if len(entry) == 4 and not Path(file).exists()]
+    # The second of an entry is when its file was changed, None where there is none.
+    return [
+        file
+        for file, entry in list(linecache.cache.items())
+        if len(entry) == 4 and (entry[1] is None or not _is_file(file))
+    ]
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_file(name: str) -> bool:
+    return Path(name).exists()
 
 
 def module_text(module: types.ModuleType) -> str | None:
