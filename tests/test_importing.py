@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import collections
+import linecache
 import os.path
 import statistics
+from typing import Any
 
 import pytest
 
@@ -55,7 +57,12 @@ def test_hundreds_of_cells_are_looked_through_once(monkeypatch: pytest.MonkeyPat
     plain = source.text_of
     with notebook("import math, statistics, collections\n", *(f"x{n} = {n}\n" for n in range(300))) as book:
         book.run("def f(n):\n    return math.floor(statistics.mean([n])) + len(collections.Counter([n]))\n")
-        monkeypatch.setattr(source, "text_of", lambda file, names=None: looked.append(file) or plain(file, names))
+
+        def told(file: str, names: dict[str, Any] | None = None) -> str | None:
+            looked.append(file)
+            return plain(file, names)
+
+        monkeypatch.setattr(source, "text_of", told)
         head = gather(book["f"]).source.splitlines()[:3]
         assert head == ["import collections", "import math", "import statistics"]
         assert 302 <= len(looked) < 330  # each cell, and that of the function a few times more
