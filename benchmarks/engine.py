@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from beginning import begin
 from bench import Bench, Sizes, sizes
 from footprint import artifact, imports
 from measure import Row
@@ -31,6 +32,7 @@ ROWS = (
     static_graphs,
     replay,
     wait,
+    begin,
     artifact,
     view,
     imports,

@@ -52,6 +52,15 @@ def test_a_cell_that_takes_the_place_of_another_counts_instead_of_it() -> None:
         assert import_of("p", os.path) == "import os.path as p"
 
 
+def test_an_import_that_came_to_nothing_is_passed_over() -> None:
+    with notebook("x = 1\n") as book:
+        with pytest.raises(ImportError):
+            book.run("from this_is_nowhere import mean\n")
+        with pytest.raises(ZeroDivisionError):
+            book.run("1 / 0\nfrom wsgiref.types import mean\n")  # there is one, and nobody has loaded it
+        assert import_of("mean", statistics.mean) == "from statistics import mean"
+
+
 def test_hundreds_of_cells_are_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
     plain = source.text_of

@@ -47,10 +47,10 @@ class Written:
 
     def __init__(self, cells: list[str]) -> None:
         self._cells = cells
-        self._names: dict[str, list[tuple[ast.Import | ast.ImportFrom, ast.alias]]] = {}
+        self._names: dict[str, list[_Import]] = {}
         for text in cells:
-            for bound, statement, alias in _imports_in(text):
-                self._names.setdefault(bound, []).append((statement, alias))
+            for bound in _imports_in(text):
+                self._names.setdefault(bound.name, []).append(bound)
 
     @classmethod
     def now(cls) -> Written:
@@ -63,45 +63,52 @@ class Written:
 
     def statement(self, name: str, value: Any) -> str | None:
         """The import that binds `name` to exactly this value; for `import a.b` and `import a.c`, all of them."""
-        together: list[str] = []
-        for statement, alias in self._names.get(name, ()):
-            if _binds(statement, alias, name, value):
-                if isinstance(statement, ast.ImportFrom):
-                    return ast.unparse(ast.ImportFrom(statement.module, [alias], 0))
-                if alias.asname:
-                    return ast.unparse(ast.Import([alias]))
-                together.append(f"import {alias.name}")
-        return "\n".join(sorted(set(together))) or None
+        together = set()
+        for bound in self._names.get(name, ()):
+            if bound.gives(value):
+                if bound.alone:
+                    return bound.text
+                together.add(bound.text)
+        return "\n".join(sorted(together)) or None
+
+
+class _Import:
+    """The part of an import statement that gives one name. alone: there is one that gives it, not one of several."""
+
+    def __init__(self, statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> None:
+        self._alias = alias
+        self._from = statement if isinstance(statement, ast.ImportFrom) else None
+        self.alone = bool(self._from or alias.asname)
+        self.name = (alias.asname or alias.name) if self.alone else alias.name.partition(".")[0]
+
+    @functools.cached_property
+    def text(self) -> str:
+        """The statement that gives it alone."""
+        return ast.unparse(
+            ast.ImportFrom(self._from.module, [self._alias], 0) if self._from else ast.Import([self._alias])
+        )
+
+    def gives(self, value: Any) -> bool:
+        """Whether it binds its name to this very value."""
+        name = self._alias.name
+        if self._from is None:
+            return _importable(name) and sys.modules.get(name if self.alone else self.name) is value
+        module = self._from.module or ""
+        if self._from.level or module not in sys.modules or not _importable(module):
+            return False
+        return vars(sys.modules[module]).get(name, sys.modules.get(f"{module}.{name}")) is value
 
 
 @functools.lru_cache(maxsize=4096)
-def _imports_in(text: str) -> list[tuple[str, ast.Import | ast.ImportFrom, ast.alias]]:
-    """The imports at the margin of a cell, with the name that each binds."""
+def _imports_in(text: str) -> list[_Import]:
+    """The imports at the margin of a cell."""
     tree = source.parsed(text) if "import" in text else None
     return [
-        (_bound(statement, alias), statement, alias)
+        _Import(statement, alias)
         for statement in (tree.body if tree else ())
         if isinstance(statement, (ast.Import, ast.ImportFrom))
         for alias in statement.names
     ]
-
-
-def _bound(statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> str:
-    """The name that an import gives."""
-    if alias.asname or isinstance(statement, ast.ImportFrom):
-        return alias.asname or alias.name
-    return alias.name.partition(".")[0]
-
-
-def _binds(statement: ast.Import | ast.ImportFrom, alias: ast.alias, name: str, value: Any) -> bool:
-    """Whether this import, which gives `name`, gives it this very value."""
-    if isinstance(statement, ast.ImportFrom):
-        module = sys.modules.get(statement.module or "")
-        known = statement.level == 0 and _importable(statement.module or "")
-        return known and vars(module).get(alias.name, sys.modules.get(f"{statement.module}.{alias.name}")) is value
-    if not _importable(alias.name):
-        return False
-    return sys.modules.get(alias.name if alias.asname else name) is value
 
 
 def _module_of(value: Any) -> str | None:
