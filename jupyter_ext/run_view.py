@@ -110,8 +110,9 @@ def heard() -> str:
 class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywidget has no types for mypy
     """The widget. What it shows comes from `patches`; what a person does arrives at `_hear`, on any thread."""
 
-    _esm = _STATIC / "run_view.js"
-    _css = _STATIC / "run_view.css"
+    # As texts: of a path, anywidget would keep an eye on the file, and with that on each view that there ever was.
+    _esm = traitlets.Unicode((_STATIC / "run_view.js").read_text("utf-8")).tag(sync=True)
+    _css = traitlets.Unicode((_STATIC / "run_view.css").read_text("utf-8")).tag(sync=True)
     uid = traitlets.Unicode().tag(sync=True)
     # Evaluated whenever a browser asks for the state, so that a late or second view begins with the present.
     snap = traitlets.Any().tag(sync=True, to_json=lambda _, view: view._snapshot())
@@ -174,7 +175,9 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]  # anywi
         self._of.publish()
         self._tell({"kind": "closed"})
         lane.OWN.discard(self.model_id)
+        layout = self.layout
         self.close()
+        layout.close()  # it is a widget, too, and ipywidgets keeps all that are not closed
 
     # ------------------------------------------------------------------ kernel to browser
 

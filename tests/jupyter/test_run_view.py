@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -441,6 +443,22 @@ def test_a_closed_view_says_so_and_lets_go(stage: Stage) -> None:
     view.shut()
     view.shut()
     assert stage.kinds() == ["closed"] and not stage.run._followers and model_id not in lane.OWN
+
+
+def test_a_closed_view_leaves_memory_with_its_layout(stage: Stage) -> None:
+    view = stage.view()
+    view.show()
+    stage.story.tool("load")
+    stage.run.play()
+    stage.until(lambda: "patch" in stage.kinds())
+    view.shut()
+    gone = weakref.ref(view), weakref.ref(view.layout)
+    settled = threading.Event()
+    run_view.THREAD.post(settled.set)  # what it had to do for this view is done
+    assert settled.wait(SOON_S)
+    del view
+    gc.collect()
+    assert [one() for one in gone] == [None, None]
 
 
 def test_what_is_sent_to_each_browser_is_small() -> None:
