@@ -34,6 +34,8 @@ from .places import BodyPlace
 if TYPE_CHECKING:
     from .execution import Execution
 
+TURNS = 8  # of the loop: so long a question stays off the disk where its run is about to come to rest
+
 
 class _Ask:
     """Stands where a tool stands in the handle of a call."""
@@ -232,13 +234,17 @@ class Asking:
         if known and in_body:
             self._known.append((token, one))
             return
-        # After that, so that the row of a run that now waits is in the same commit as the question.
         self.opening += 1
-        run.loop.call_soon(self._open, token, one, context=run.loop.empty)
+        run.loop.call_soon(self._open, token, one, TURNS, context=run.loop.empty)
 
-    def _open(self, token: Token, one: _Open) -> None:
+    def _open(self, token: Token, one: _Open, turns: int) -> None:
+        """Put it on disk: when the run has come to rest if that is soon, so that its row, which says so, goes along."""
+        run = self._run
+        if turns and run.mailbox.busy and not run.closed:
+            run.loop.call_soon(self._open, token, one, turns - 1, context=run.loop.empty)
+            return
         self.opening -= 1
-        self._run.when_committed(partial(self._opened, token, one))
+        run.when_committed(partial(self._opened, token, one))
 
     def _address(self, handle: CallHandle) -> tuple[Token, int]:
         """Token and round of what `handle` asks now; a recorded outcome that is not taken is no answer to it."""
