@@ -11,16 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from aethergraph import Runtime, graph_fn, tool
+from aethergraph import Run, Runtime, graph_fn, tool
 from aethergraph.channels.adapter import Message
 from aethergraph.engine import HERE
 from aethergraph.errors import JournalBroken
 from aethergraph.record import facts as f
 from aethergraph.record.flow import Flow
 from aethergraph.record.status import RunStatus
+from aethergraph.scheduler import mailbox
 from aethergraph.scheduler.execution import Execution
 from aethergraph.scheduler.places import AttemptPlace
-from aethergraph.storage import journal
+from aethergraph.storage import journal, roster
 from aethergraph.storage.blobs import DiskBlobs
 from aethergraph.storage.store import MemoryStore, Transaction
 from aethergraph.testing import Fragile
@@ -29,11 +30,12 @@ from .lab import LIMIT_S, Lab
 
 
 class Gate(MemoryStore):
-    """A store whose commits wait while it is shut."""
+    """A store whose commits wait while it is shut. It tells of each on which thread it was, and of which rows."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, DiskBlobs(folder / "blobs"))
         self.began: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.commits: list[tuple[str, set[str]]] = []
         self.open = threading.Event()
         self.open.set()
 
@@ -43,6 +45,11 @@ class Gate(MemoryStore):
         with super().transact(wait=wait) as transaction:
             yield transaction
             assert self.open.wait(LIMIT_S)
+            self.commits.append((threading.current_thread().name, set(getattr(transaction, "changed", ()))))
+
+    def commit_of(self, prefix: str) -> tuple[str, set[str]]:
+        """The last one that wrote a row of this prefix."""
+        return next(commit for commit in reversed(self.commits) if any(key.startswith(prefix) for key in commit[1]))
 
 
 @pytest.fixture
@@ -123,6 +130,54 @@ def test_13_a_fan_is_started_by_one_commit(gate: Runtime) -> None:
     batches = journal.read(gate.store, gate.runs()[0].run_id)
     starts = [sum(isinstance(fact, f.NodeStarted) for fact in batch) for batch in batches]
     assert [count for count in starts if count] == [20]
+
+
+@graph_fn
+async def waits_after(steps: int, *, context):
+    if steps == 1:
+        await look()
+    else:
+        await asyncio.gather(*(look(step) for step in range(steps)))
+    return {"got": await context.channel("inbox").ask_text("Go on?")}
+
+
+@pytest.mark.parametrize("steps", [0, 1, 20])
+def test_14_a_question_and_the_row_that_says_that_its_run_waits_are_one_commit(
+    gate: Runtime, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox, "TURN_S", -1.0)  # what came before has used up the turn of the run
+    store = gate.store
+    assert isinstance(store, Gate)
+    run = gate.start(waits_after, {"steps": steps})
+    _opened(gate, run)
+    assert f"r:{run.run_id}" in store.commit_of("w:")[1]
+    assert roster.read(store, run.run_id).status == RunStatus.WAITING
+    run.answer("yes")
+    run.result(LIMIT_S)
+
+
+def test_14_a_run_that_is_alone_is_written_by_its_own_loop_and_among_others_by_the_writer(gate: Runtime) -> None:
+    store = gate.store
+    assert isinstance(store, Gate)
+    alone = gate.start(waits_after, {"steps": 1})
+    _opened(gate, alone)
+    assert store.commit_of("w:")[0] == "aether-loop"
+    other = gate.start(waits_after, {"steps": 0})
+    _opened(gate, other)
+    assert store.commit_of("w:")[0] == "aether-journal"
+    other.answer("yes")
+    other.result(LIMIT_S)
+    alone.answer("yes")
+    alone.result(LIMIT_S)
+    assert store.commit_of("j:")[0] == "aether-loop"
+
+
+def _opened(runtime: Runtime, run: Run) -> None:
+    """Return once the wait of `run` is on disk."""
+    there = threading.Event()
+    stop = run.follow(lambda facts: any(isinstance(fact, f.WaitOpened) for fact in facts) and there.set())
+    assert there.wait(LIMIT_S)
+    stop()
 
 
 def test_13_while_the_disk_is_busy_only_pure_tools_start(gate: Runtime) -> None:
