@@ -25,4 +25,6 @@ class TellingClock(Clock, Protocol):
 class SystemClock:
     """The machine's clock."""
 
-    now = staticmethod(time.time)  # seconds since the epoch, UTC; asked several times a node
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+        return time.time()

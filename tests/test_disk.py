@@ -6,6 +6,7 @@ import pickle
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -17,7 +18,7 @@ import pytest
 from aethergraph import Runtime
 from aethergraph.errors import DamagedRecord, NewerStore
 from aethergraph.record.facts import FORMAT
-from aethergraph.storage.disk import DiskStore, find_store
+from aethergraph.storage.disk import DATABASE, DiskStore, find_store
 
 Opener = Callable[..., DiskStore]
 
@@ -179,6 +180,20 @@ def test_a_commit_that_fails_is_an_error_and_the_store_goes_on(
     store._connections.here.execute("PRAGMA max_page_count = 1000000")
     put(store, "b", b"2")
     assert (store.get("a"), store.get("b")) == (b"1", b"2")
+
+
+def test_a_commit_waits_for_who_reads_where_there_is_no_log_beside_the_file(store: DiskStore) -> None:
+    store.close()
+    with closing(sqlite3.connect(store.folder / DATABASE, isolation_level=None, check_same_thread=False)) as reader:
+        reader.execute("PRAGMA journal_mode = delete")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM Cache").fetchone()
+        done = threading.Timer(0.2, lambda: reader.execute("COMMIT"))
+        done.start()
+        with store.transact(wait=False) as rows:
+            rows.set("a", b"1")
+        done.join()
+    assert store.get("a") == b"1"
 
 
 def test_a_transaction_in_another_is_a_part_of_it(store: DiskStore) -> None:

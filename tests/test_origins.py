@@ -45,6 +45,32 @@ def test_equal_values_may_have_come_from_any_of_their_nodes() -> None:
     assert found(origins, 7) == [1, 2, 3]
 
 
+def test_all_that_a_node_gave_is_known_whatever_stands_beside_it() -> None:
+    origins = Origins()
+    origins.add_plain({"first": 1, "rows": [1, 2], "total": 7}, 3)
+    origins.add_plain({"total": 7, "table": {"a": 5}, "name": "svm"}, 4)
+    assert found(origins, 1) == found(origins, [1, 2]) == [3]
+    assert found(origins, {"a": 5}) == found(origins, "svm") == [4]
+    assert found(origins, 7) == [3, 4]
+
+
+def test_what_was_given_stays_known_when_it_was_asked_for_in_between() -> None:
+    origins = Origins()
+    origins.add_plain({"n": 7}, 1)
+    assert found(origins, 7) == [1]
+    origins.add_plain({"n": 7, "m": 8}, 2)
+    origins.add([7], 3, b"")
+    assert (found(origins, 7), found(origins, 8), found(origins, [7])) == ([1, 2], [2], [3])
+
+
+def test_a_container_that_is_changed_afterwards_is_known_as_it_was_given() -> None:
+    origins = Origins()
+    rows = [1, 2]
+    origins.add_plain({"rows": rows}, 1)
+    rows.append(3)
+    assert (found(origins, [1, 2]), found(origins, [1, 2, 3])) == ([1], [])
+
+
 def test_members_of_containers_are_found() -> None:
     origins = Origins()
     origins.add_plain({"n": 7}, 1)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import collections
 import functools
+import inspect
 import json
 import os
 import sys
 import sysconfig
 import types
+import unittest.mock
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,60 @@ def text(thing: Any) -> str:
     code = source.code_of(source.unwrap(thing))
     assert code is not None
     return code.text
+
+
+class _Own:
+    """Has what it has in itself, over a default of its class."""
+
+    fn: Any = None
+    name: Any = None
+    __wrapped__: Any = None
+
+    def __init__(self, **own: Any) -> None:
+        vars(self).update(own)
+
+
+class _Slots:
+    __slots__ = ("fn", "name")
+
+
+class _Claims:
+    def __getattr__(self, name: str) -> Any:
+        return 1
+
+
+class _Property:
+    @property
+    def fn(self) -> Any:
+        raise AssertionError("it is not to be asked")
+
+
+_THINGS = [_Own(), _Own(fn=len), _Own(fn=None, name="x"), _Own(__wrapped__=len), _Slots(), _Claims(), _Property()]
+_THINGS += [
+    functools.partial(len),
+    functools.lru_cache(len),
+    unittest.mock.Mock(fn=1),
+    1,
+    "x",
+    len,
+    [].append,
+    tool(len),
+]
+
+
+@pytest.mark.parametrize("thing", _THINGS, ids=lambda thing: type(thing).__name__)
+@pytest.mark.parametrize("name", ["fn", "name", "__wrapped__"])
+def test_whether_something_has_an_attribute_is_known_without_asking_it(thing: Any, name: str) -> None:
+    assert source._has(thing, name) == (inspect.getattr_static(thing, name, None) is not None)
+
+
+def test_a_decorator_of_the_users_is_looked_into_though_its_class_has_defaults() -> None:
+    cell = "@Step\ndef step(x):\n    return x + 1\n"
+    with notebook("class Step:\n    fn = name = None\n") as book:
+        book.run("def made(self, fn):\n    self.fn, self.name = fn, fn.__name__\nStep.__init__ = made\n")
+        book.run("Step.__call__ = lambda self, x: self.fn(x)\n")
+        book.run(cell)
+        assert text(book["step"]) == cell
 
 
 def test_a_function_of_a_cell_with_its_decorators() -> None:

@@ -35,11 +35,10 @@ class Origins:
 
     def add_plain(self, values: dict[str, Any], no: int) -> None:
         """Node `no` gave these plain values."""
-        given = self._given
         for value in values.values():
             if type(value) in _STILL:  # what a body does with most of them is not to pass them on
-                given.append(value)
-                given.append(no)
+                self._given.append(value)
+                self._given.append(no)
             elif value is not None and value is not True and value is not False:
                 self._index()
                 self._add_content(_content(value), no)

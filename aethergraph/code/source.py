@@ -77,14 +77,14 @@ def _has(thing: Any, name: str) -> bool:
 
     What `inspect.getattr_static` comes to here, in a tenth of its time: each name in each body is asked for that.
     """
-    for kind in type(thing).__mro__:
-        if name in kind.__dict__:
-            return kind.__dict__[name] is not None
+    common = next((kind.__dict__[name] for kind in type(thing).__mro__ if name in kind.__dict__), None)
+    if hasattr(type(common), "__set__"):  # a property, a slot: it goes before what the object has itself
+        return True
     try:
         own = object.__getattribute__(thing, "__dict__")
     except AttributeError:
-        return False
-    return type(own) is dict and own.get(name) is not None
+        own = None
+    return (own[name] if type(own) is dict and name in own else common) is not None
 
 
 def unwrap(thing: Any) -> Any:

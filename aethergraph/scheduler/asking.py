@@ -240,7 +240,7 @@ class Asking:
     def _open(self, token: Token, one: _Open, turns: int) -> None:
         """Put it on disk: when the run has come to rest if that is soon, so that its row, which says so, goes along."""
         run = self._run
-        if turns and run.mailbox.busy and not run.closed:
+        if turns and run.mailbox.moving and not run.closed:
             run.loop.call_soon(self._open, token, one, turns - 1, context=run.loop.empty)
             return
         self.opening -= 1

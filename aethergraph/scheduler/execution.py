@@ -7,7 +7,6 @@ step. Everything here happens on the loop's thread.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import functools
 import inspect
@@ -167,10 +166,19 @@ class Execution:
         return RunIsLive(self.run_id, now.told if now else "another process")
 
     def when_committed(self, call: Callable[[], None]) -> None:
-        """Call on the loop once all that was appended so far is on disk; where that fails, `break_off` is called."""
-        with contextlib.suppress(JournalBroken):
-            if self.journal.barrier(self.number, lambda: self.host.call(call), inline=self.alone):
-                call()
+        """Call on the loop once all that was appended so far is on disk, at once where it is.
+
+        Where it cannot be written, or another process took the run, that is broken off instead.
+        """
+        try:
+            there = self.journal.barrier(self.number, lambda: self.host.call(call), inline=self.alone)
+        except JournalBroken as error:
+            self.break_off(error)
+            return
+        if self.journal.was_taken(self.run_id):
+            self.break_off(self.taken())
+        elif there:
+            call()
 
     def nudge(self) -> None:
         """Nothing more will come for now: let the writer begin, unless a question is about to see to that itself."""
@@ -295,7 +303,7 @@ class Execution:
         self.asking.quiet()  # may write
         if self.idle:
             self.children.quiet()
-        if not self.mailbox.busy:  # else an answer was taken just now: it will be quiet again
+        if not self.mailbox.moving:  # else an answer was taken just now: it will be quiet again
             self.nudge()
         if self.woken or self.asking.open:
             self._rest()

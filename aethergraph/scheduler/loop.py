@@ -318,10 +318,7 @@ class LoopThread:
 
     def call(self, callback: Callable[..., object], *args: Any) -> None:
         """Call soon on the loop; from any thread."""
-        if threading.get_ident() == self.heart.thread:  # it need not be woken
-            self.loop.call_soon(callback, *args, context=self.loop.empty)
-        else:
-            self.loop.call_soon_threadsafe(callback, *args, context=self.loop.empty)
+        self.loop.call_soon_threadsafe(callback, *args, context=self.loop.empty)
 
     def stop(self) -> None:
         """End the thread; what is pending on the loop is dropped."""

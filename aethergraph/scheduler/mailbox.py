@@ -59,6 +59,11 @@ class Mailbox:
         """Whether there is mail, or the run has not come to rest since the last was delivered."""
         return self._pumping or bool(self._box or self._late or self._recorded)
 
+    @property
+    def moving(self) -> bool:
+        """Whether it looks for mail again in a moment, and then tells once more that the run is quiet."""
+        return self._pumping
+
     def claim(self, key: Key, deliver: Deliver) -> None:
         """Somebody is there for the recorded delivery `key`."""
         position = self._skipped.pop(key, None)

@@ -217,7 +217,7 @@ class _Transaction:
         try:
             if error is None:
                 self._log.will_commit()
-                self._connection.execute("COMMIT")
+                self._commit()
         except sqlite3.Error as failed:
             raise _story(self._folder, failed) from failed
         finally:
@@ -227,6 +227,15 @@ class _Transaction:
                 self._connection.execute("ROLLBACK")
         if isinstance(error, sqlite3.Error):
             raise _story(self._folder, error) from error
+
+    def _commit(self) -> None:
+        try:
+            self._connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if self._wait or not _busy(error):
+                raise
+            # There is no log beside the file, whoever changed that: those who read are waited for, or all would be lost.
+            self._connections.here.execute("COMMIT")
 
     def get(self, key: str) -> bytes | None:
         return _read(self._connection, key)

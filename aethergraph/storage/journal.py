@@ -32,6 +32,7 @@ from .store import Store, StoreBusy, Transaction
 LINGER_S = 0.010  # how long an unhurried group may gather
 CALM_S = 0.100  # how long one may in which there is nothing but notes
 INLINE_BELOW_S = 0.001  # commits on the caller's thread only while the disk takes less than this on average
+INLINE_AT_MOST = 2_000  # facts; more are for the writer, since they take longer to be put into rows
 BATCH_BYTES = 1 << 20  # larger batches are split over rows
 
 ENDS = (f.RunDone, f.RunFailed, f.RunPaused, f.RunCancelled, f.RunContinued)  # of a run, or of a process's part in it
@@ -176,7 +177,8 @@ class Journal:
                 raise self._error()
             if self._committed >= number:
                 return True
-            ours = inline and self._idle and self._average_s < INLINE_BELOW_S and get_ident() != _MAIN
+            quick = self._average_s < INLINE_BELOW_S and len(self._buffer) <= INLINE_AT_MOST
+            ours = inline and quick and self._idle and get_ident() != _MAIN
             if ours:
                 self._idle = False
             else:
@@ -301,19 +303,19 @@ class Journal:
         fenced: list[_Track] = []
         if buffer:
             began = time.perf_counter()
-            ours_s = 0.0  # what the rows take to be made: as long on whatever thread, and no other runs meanwhile
+            made_s = 0.0  # what it takes to make the rows, which is no matter of the disk
             try:
                 with self.store.transact(wait=wait) as rows:
                     begun = time.perf_counter()
                     written, fenced = self._put(rows, buffer)
-                    ours_s = time.perf_counter() - begun
+                    made_s = time.perf_counter() - begun
             except StoreBusy:
                 with self._lock:
                     self._buffer[:0] = buffer
                 return False
             except BaseException as error:  # noqa: BLE001 (whatever it was, nothing may be acknowledged any more)
                 self._broken = error
-            self._average_s += 0.1 * (time.perf_counter() - began - ours_s - self._average_s)
+            self._average_s += 0.1 * (time.perf_counter() - began - made_s - self._average_s)
         self._acknowledge(number, written, fenced)
         return True
 
@@ -396,8 +398,9 @@ class Journal:
     def follow(self, run_id: str, call: Listener) -> Callable[[], None]:
         """Give `call` all facts of a run that are on disk, then each batch as it is committed; return the undo.
 
-        Facts come in order and none twice; later ones in the thread that committed them, so `call` must be quick. One
-        that raises there is logged and hears no more; what it raises at once, of what is on disk already, is raised.
+        Facts come in order and none twice; later ones in the thread that committed them, which may be that of the loop,
+        so `call` must be quick. One that raises there is logged and hears no more; what it raises at once, of what is on
+        disk already, is raised.
         """
         follower = _Follower(call)
         with self._lock:

@@ -14,7 +14,7 @@ import pytest
 from aethergraph import Run, Runtime, graph_fn, tool
 from aethergraph.channels.adapter import Message
 from aethergraph.engine import HERE
-from aethergraph.errors import JournalBroken
+from aethergraph.errors import JournalBroken, RunPaused
 from aethergraph.record import facts as f
 from aethergraph.record.flow import Flow
 from aethergraph.record.status import RunStatus
@@ -170,6 +170,43 @@ def test_14_a_run_that_is_alone_is_written_by_its_own_loop_and_among_others_by_t
     alone.answer("yes")
     alone.result(LIMIT_S)
     assert store.commit_of("j:")[0] == "aether-loop"
+
+
+_doors: dict[str, asyncio.Event] = {}
+
+
+@tool(outputs=["a"], store=False)
+async def unstored():
+    await _doors["unstored"].wait()
+    return {"a": object()}
+
+
+@tool(outputs=["b"])
+async def stored():
+    await _doors["stored"].wait()
+    return {"b": 1}
+
+
+@graph_fn
+async def both():
+    await asyncio.gather(unstored(), stored())
+
+
+def test_14_what_ends_beside_a_node_that_is_made_again_is_on_disk_before_that_ends(lab: Lab) -> None:
+    _doors.update(unstored=asyncio.Event(), stored=asyncio.Event())
+    _doors["unstored"].set()
+    run = lab.start(both)
+    lab.until(run, lambda facts: any(isinstance(fact, f.NodeDone) and fact.no == 1 for fact in facts))
+    run.pause()
+    with pytest.raises(RunPaused):
+        run.result(LIMIT_S)
+    _doors.update(unstored=asyncio.Event(), stored=asyncio.Event())
+    _doors["stored"].set()
+    run = lab.resume(run, both)
+    lab.until(run, lambda facts: any(isinstance(fact, f.NodeDone) and fact.no == 2 for fact in facts))
+    assert not run.future.done()
+    lab.runtime.thread.call(_doors["unstored"].set)
+    run.result(LIMIT_S)
 
 
 def _opened(runtime: Runtime, run: Run) -> None:

@@ -95,6 +95,26 @@ def test_30_a_process_that_was_taken_for_dead_writes_nothing_more(lab: Lab) -> N
     assert lab.facts(started) == before
 
 
+@graph_fn
+async def addressed(*, context: NodeContext) -> Any:
+    address = await context.create_continuation()
+    await context.channel().ask_text("Go on?")
+    return await context.wait_for_resume(address, prompt="the call")
+
+
+def test_30_a_question_of_a_run_that_was_taken_is_shown_to_nobody(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(lab.runtime.inbox, "opened", lambda run, token, question: shown.append(question.prompt))
+    started = lab.start(addressed)
+    token = lab.asked(started, "Go on?")
+    with lab.store.transact() as rows:
+        rows.set(owners.row_key(started.run_id), owners.encode(owners.Epoch(9, "another", "process 1 on other")))
+    lab.runtime.answer(token, "yes")
+    with pytest.raises(RunIsLive, match="process 1 on other"):
+        started.result(LIMIT_S)
+    assert shown == ["Go on?"]
+
+
 def test_31_who_looks_at_a_resumed_run_sees_that_it_was_opened_though_no_node_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
