@@ -234,7 +234,7 @@ class _Transaction:
         except sqlite3.OperationalError as error:
             if self._wait or not _busy(error):
                 raise
-            # There is no log beside the file, whoever changed that: those who read are waited for, or all would be lost.
+            # There is no log beside the file, whoever changed that: who reads is waited for, or all would be lost.
             self._connections.here.execute("COMMIT")
 
     def get(self, key: str) -> bytes | None:

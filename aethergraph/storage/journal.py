@@ -398,8 +398,8 @@ class Journal:
     def follow(self, run_id: str, call: Listener) -> Callable[[], None]:
         """Give `call` all facts of a run that are on disk, then each batch as it is committed; return the undo.
 
-        Facts come in order and none twice; later ones in the thread that committed them, which may be that of the loop,
-        so `call` must be quick. One that raises there is logged and hears no more; what it raises at once, of what is on
+        Facts come in order and none twice; later ones in the thread that committed them, which may be that of the loop:
+        `call` must be quick. One that raises there is logged and hears no more; what it raises at once, of what is on
         disk already, is raised.
         """
         follower = _Follower(call)
