@@ -97,8 +97,7 @@ class Tool:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """In a body: a node, to be awaited. Elsewhere it runs now; an async one gives an awaitable of its outputs."""
-        for check in self._checks:  # `check`, without a call for it: this is done for each node
-            check(self.name, args, kwargs)
+        self.check(args, kwargs)
         builder = BUILDING.get()
         if builder is not None:
             return builder.call(self, args, kwargs)

@@ -158,12 +158,12 @@ class Flow:
         """The state after `history`."""
         flow = cls()
         for fact in history:
-            FOLD[type(fact)](flow, fact)
+            _FOLD[type(fact)](flow, fact)
         return flow
 
     def fold(self, fact: f.AnyFact) -> int:
         """Take `fact` in; return the number of its delivery, or -1 where it is none."""
-        return FOLD[type(fact)](self, fact)
+        return _FOLD[type(fact)](self, fact)
 
     def _ran(self, fact: f.NodeRan) -> int:
         node = self._node(fact, f.TOOL, 1)
@@ -232,10 +232,7 @@ class Flow:
         volatile: str,
         files: tuple[tuple[str, int, int], ...],
     ) -> int:
-        key, position = node.key, self.deliveries
-        self.deliveries = position + 1  # as `_deliver` does it: most facts are of this kind
-        self.positions[key] = position
-        self.order.append(Delivery(key, position, node.scope))
+        position = self._deliver(node.key, node.scope)
         node.outcome = Outcome(ok, value, error, volatile, files, position)
         node.status = _DONE if ok else _FAILED
         node.cancelled = False
@@ -577,7 +574,7 @@ class Flow:
 
 _OPEN = (NodeStatus.WAITING, NodeStatus.PENDING)
 _ALIVE = (*_OPEN, NodeStatus.RUNNING, NodeStatus.READY)
-FOLD: dict[type, Callable[..., int]] = {  # what `Flow.fold` does, by the class of the fact
+_FOLD: dict[type, Callable[..., int]] = {
     f.RunStarted: Flow._run_started,
     f.RunOpened: Flow._run_opened,
     f.NodeStarted: Flow._node_started,

@@ -83,11 +83,7 @@ class Delivery:
                 # what could not be stored is known by who made it, so that calls that are given it keep their identity
                 digest = hashes.get(key) or hashlib.blake2b(handle.key + key.encode(), digest_size=16).digest()
                 run.origins.add(output, handle.no, digest)
-        deliver = partial(self._result, handle, outputs)
-        if in_place or handle.redo:
-            self._hand_over(handle, position, deliver, in_place)
-        else:
-            run.mailbox.push(position, deliver)
+        self._hand_over(handle, position, partial(self._result, handle, outputs), in_place)
 
     def failed(
         self,
@@ -168,21 +164,23 @@ class Delivery:
         else:
             run.mailbox.push(position, deliver)
 
-    def _result(self, handle: CallHandle, outputs: dict[str, Any], position: int) -> None:
+    def _arrive(self, handle: CallHandle, position: int) -> bool:
         run = self._run
         run.advance(position)
         if handle.future.done():
-            handle.settled()
-        else:
-            handle.place.delivered(handle, run.validity.ran(handle))
+            return False
+        handle.place.delivered(handle, run.validity.ran(handle))
+        return True
+
+    def _result(self, handle: CallHandle, outputs: dict[str, Any], position: int) -> None:
+        if self._arrive(handle, position):
             handle.give(Outputs(outputs))
+        else:
+            handle.settled()
 
     def _failure(self, handle: CallHandle, position: int, error: BaseException) -> None:
-        run = self._run
-        run.advance(position)
-        if not handle.future.done():
-            handle.place.delivered(handle, run.validity.ran(handle))
-            run.failed[handle.no] = handle
+        if self._arrive(handle, position):
+            self._run.failed[handle.no] = handle
             handle.future.fail(error)
         handle.settled()
 

@@ -21,7 +21,7 @@ from ..errors import JournalBroken, NodeFailed, NoOneToAsk, RunIsLive, RunPaused
 from ..ids import Key, Token
 from ..record import facts as f
 from ..record.failures import advise, describe, reachable, told
-from ..record.flow import FOLD, Flow
+from ..record.flow import Flow
 from ..record.identity import root_key
 from ..record.status import RunStatus
 from ..storage import owner, roster
@@ -137,7 +137,7 @@ class Execution:
     def fact(self, fact: f.AnyFact, ops: Sequence[Op] = ()) -> int:
         """Fold and append in one step; return the number of its delivery, or -1."""
         self.number = self.journal.append(self.run_id, fact, ops)
-        return FOLD[type(fact)](self.flow, fact)
+        return self.flow.fold(fact)
 
     def new(self, place: BodyPlace, what: Callable[[], str], handle: CallHandle | None = None) -> None:
         """Something begins that is not on record. One that only looks whether its bodies do as they did stops here."""

@@ -80,8 +80,7 @@ class Mailbox:
     def push(self, position: int, deliver: Deliver) -> None:
         """A live delivery that was appended just now at `position`."""
         self._box.append((position, deliver))
-        if not self._pumping:
-            self.kick()
+        self.kick()
 
     def hold(self, key: Key) -> None:
         """The recorded delivery `key` is being made again: wait for it at its place in the order."""
